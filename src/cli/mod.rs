@@ -1,0 +1,171 @@
+//! The command line: arguments, one file a command, and the terminal. The only place that prints.
+
+mod explain;
+mod failure;
+mod interrupt;
+mod list;
+mod plot;
+mod progress;
+mod run;
+mod table;
+mod terminal;
+mod theory;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use failure::Failure;
+use gradlaw::experiment::{Limits, Override};
+use terminal::Terminal;
+
+/// Checks the scaling laws of neural networks' input gradients by theory and by simulation.
+#[derive(Debug, Parser)]
+#[command(name = "gradlaw", version, about, propagate_version = true, max_term_width = 110)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run experiments, judge every claim, draw the figures, and print one table of verdicts
+    ///
+    /// Exit status 0 when every claim holds, 1 when one is refuted or inconclusive.
+    Verify {
+        /// Specs, or names of shipped experiments [default: every spec in experiments/, or all shipped ones]
+        specs: Vec<String>,
+        #[command(flatten)]
+        sampling: Sampling,
+    },
+    /// Run experiments and write their results; claims are judged but do not set the exit status
+    Run {
+        /// Specs, or names of shipped experiments
+        #[arg(required = true)]
+        specs: Vec<String>,
+        #[command(flatten)]
+        sampling: Sampling,
+    },
+    /// Print the exact values of a spec at every sweep point, as the rows of points.csv, without sampling
+    Theory {
+        /// Specs, or names of shipped experiments
+        #[arg(required = true)]
+        specs: Vec<String>,
+    },
+    /// Draw figures again from saved results, without sampling
+    Plot {
+        /// Results folders
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+        /// Write NAME.svg and NAME.png into this folder instead of figure.svg and figure.png beside the results
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// List the shipped experiments with their claims and how long each takes
+    List,
+    /// Explain one experiment: its claim in words and formulas, its assumptions, its source
+    Explain {
+        /// The name of a shipped experiment, or a spec
+        name: String,
+    },
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Sampling {
+    /// Start over, without the states that earlier runs saved
+    #[arg(long)]
+    fresh: bool,
+    /// Keep every draw in draws.npz
+    #[arg(long)]
+    keep_draws: bool,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Folder of the results
+    #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
+    out: PathBuf,
+    /// Seed of all random numbers, instead of the specs'
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    seed: Option<i64>,
+    /// Threads that sample [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Change a spec's key, dotted; the value is TOML, a bare word a string (repeatable)
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = Override::parse)]
+    overrides: Vec<Override>,
+    /// GiB that explicitly sampled networks may take, all threads together
+    #[arg(long, global = true, value_name = "GIB", default_value_t = 4.0, value_parser = parse_gib)]
+    memory: f64,
+    /// Print no progress and no table
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Print verdicts as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+fn parse_gib(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(gib) if gib > 0.0 && gib <= 1e6 => Ok(gib),
+        _ => Err("must be a number of GiB above 0".into()),
+    }
+}
+
+impl Common {
+    fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(all, usize::from)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { threads: self.threads(), memory: (self.memory * f64::from(1u32 << 30)) as u64 }
+    }
+
+    /// `--set` and `--seed`.
+    fn overrides(&self) -> Vec<Override> {
+        let seed = self.seed.map(|seed| Override::new("seed", seed.into()));
+        self.overrides.iter().cloned().chain(seed).collect()
+    }
+}
+
+/// Runs the command and says how it ended.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let Arguments { command, common } = arguments;
+    let terminal = Terminal::new(common.color, common.quiet);
+    let ended = match command {
+        Command::Verify { specs, sampling } => run::verify(specs, sampling, common, &terminal),
+        Command::Run { specs, sampling } => run::run(specs, sampling, common, &terminal),
+        Command::Theory { specs } => theory::theory(specs, common, &terminal),
+        Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
+        Command::List => list::list(&terminal),
+        Command::Explain { name } => explain::explain(name, &terminal),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "gradlaw", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    ended.unwrap_or_else(|failure: Failure| {
+        terminal.error(&failure.to_string());
+        failure.exit_code()
+    })
+}

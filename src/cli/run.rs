@@ -1,0 +1,196 @@
+//! `gradlaw verify` and `gradlaw run`: check every spec, sample, judge all claims together, save, print.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use gradlaw::experiment::results::Measurement;
+use gradlaw::experiment::{
+    Experiment, Measured, Outcome, Row, RunError, RunOptions, Spec, Verdict, catalogue, judge, load, save,
+};
+
+use super::failure::Failure;
+use super::progress::Progress;
+use super::table::{self, Section};
+use super::terminal::Terminal;
+use super::{Common, Sampling, interrupt};
+
+/// An experiment of the run, or why it is left out.
+enum Entry {
+    Ready(Experiment),
+    Skipped { name: String, reason: String },
+}
+
+/// `gradlaw verify`: the exit status says whether every claim holds.
+pub fn verify(
+    specs: &[String],
+    sampling: &Sampling,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
+    let verdicts = perform(&default_specs(specs), sampling, common, terminal, true)?;
+    let all_hold = verdicts.iter().all(|verdict| verdict.verdict == Outcome::Holds);
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// `gradlaw run`: the exit status does not depend on the verdicts.
+pub fn run(specs: &[String], sampling: &Sampling, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    perform(specs, sampling, common, terminal, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The given specs; else those of the working folder's `experiments`; else all that ship.
+fn default_specs(specs: &[String]) -> Vec<String> {
+    if !specs.is_empty() {
+        return specs.to_vec();
+    }
+    let here = catalogue::specs_in(Path::new("."));
+    let here: Vec<String> = here.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let shipped = || catalogue::SHIPPED.iter().map(|shipped| shipped.name.to_owned()).collect();
+    if here.is_empty() { shipped() } else { in_shipped_order(here) }
+}
+
+/// The order in which the experiments ship, others after them by name.
+fn in_shipped_order(mut paths: Vec<String>) -> Vec<String> {
+    let rank = |path: &String| {
+        let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        catalogue::SHIPPED.iter().position(|shipped| stem.as_deref() == Some(shipped.name)).unwrap_or(usize::MAX)
+    };
+    paths.sort_by_key(rank);
+    paths
+}
+
+fn perform(
+    specs: &[String],
+    sampling: &Sampling,
+    common: &Common,
+    terminal: &Terminal,
+    skip_without_data: bool,
+) -> Result<Vec<Verdict>, Failure> {
+    let entries = prepare(specs, common, sampling, skip_without_data)?;
+    start_threads(common)?;
+    interrupt::listen();
+    let began = Instant::now();
+    let (done, stopped) = sample(&entries, sampling, common, terminal);
+    let judged = judge(&measured(&entries, &done));
+    for ((experiment, measurements), verdicts) in ready(&entries).zip(&done).zip(&judged) {
+        let rows: Vec<Row> = measurements.iter().map(|measurement| measurement.row.clone()).collect();
+        save::save(&save::folder_of(&common.out, &experiment.spec), &experiment.spec, &rows, verdicts)?;
+    }
+    if let Some(failure) = stopped {
+        return Err(failure);
+    }
+    print(&entries, &judged, common, terminal);
+    let count = judged.iter().flatten().collect::<Vec<_>>();
+    let seconds = began.elapsed().as_secs_f64();
+    terminal.note(&format!("{} · {seconds:.1} s · results in {}", table::summary(&count), common.out.display()));
+    Ok(judged.into_iter().flatten().collect())
+}
+
+/// Checks all specs before anything is sampled or written.
+fn prepare(
+    specs: &[String],
+    common: &Common,
+    sampling: &Sampling,
+    skip_without_data: bool,
+) -> Result<Vec<Entry>, Failure> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for name in specs {
+        let spec = load::load(name, &common.overrides())?;
+        if names.contains(&spec.name) {
+            let message = "must differ from the names of the run's other specs, whose results it would overwrite";
+            return Err(spec.origin.error("name", &spec.name, message).into());
+        }
+        names.push(spec.name.clone());
+        if skip_without_data && spec.input.distribution.path() == Some(None) {
+            let reason = "needs data: --set input.path=PATH".into();
+            entries.push(Entry::Skipped { name: spec.name, reason });
+            continue;
+        }
+        let experiment = Experiment::prepare(spec, &common.limits())?;
+        if sampling.keep_draws && experiment.bytes_of_draws() > common.limits().memory {
+            let gib = experiment.bytes_of_draws() as f64 / f64::from(1u32 << 30);
+            let message = format!("--keep-draws would hold {gib:.1} GiB: take fewer draws, or raise --memory");
+            return Err(experiment.spec.origin.error("draws", "", message).into());
+        }
+        entries.push(Entry::Ready(experiment));
+    }
+    Ok(entries)
+}
+
+fn start_threads(common: &Common) -> Result<(), Failure> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(common.threads())
+        .build_global()
+        .map_err(|error| Failure::Usage(format!("--threads {}: cannot be started: {error}", common.threads())))
+}
+
+fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {
+    entries.iter().filter_map(|entry| match entry {
+        Entry::Ready(experiment) => Some(experiment),
+        Entry::Skipped { .. } => None,
+    })
+}
+
+/// Samples the experiments in order; what was finished is returned even if a later one was not.
+fn sample(
+    entries: &[Entry],
+    sampling: &Sampling,
+    common: &Common,
+    terminal: &Terminal,
+) -> (Vec<Vec<Measurement>>, Option<Failure>) {
+    let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws };
+    let progress = Progress::new(ready(entries).map(|experiment| experiment.points.len()).sum(), terminal);
+    let mut done = Vec::new();
+    let mut stopped = None;
+    for experiment in ready(entries) {
+        let folder: PathBuf = save::folder_of(&common.out, &experiment.spec);
+        let began = Instant::now();
+        let result = save::make_folder(&folder)
+            .map_err(RunError::from)
+            .and_then(|()| experiment.run(&folder, options, &progress));
+        match result {
+            Ok(measurements) => done.push(measurements),
+            Err(RunError::Interrupted) => stopped = Some(Failure::Interrupted { command: interrupt::command_line() }),
+            Err(RunError::Results(error)) => stopped = Some(error.into()),
+        }
+        if stopped.is_some() {
+            break;
+        }
+        progress.finish_experiment(experiment.points.len());
+        tracing::info!(experiment = experiment.spec.name, seconds = began.elapsed().as_secs_f64(), "sampled");
+    }
+    progress.clear();
+    (done, stopped)
+}
+
+fn measured<'a>(entries: &'a [Entry], done: &'a [Vec<Measurement>]) -> Vec<Measured<'a>> {
+    ready(entries)
+        .zip(done)
+        .map(|(experiment, measurements)| Measured { spec: &experiment.spec, points: &experiment.points, measurements })
+        .collect()
+}
+
+fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: &Terminal) {
+    if common.json {
+        let all: Vec<&Verdict> = judged.iter().flatten().collect();
+        // Verdicts are strings and numbers, which JSON can hold.
+        terminal.print(&serde_json::to_string_pretty(&all).unwrap_or_default());
+        return;
+    }
+    if common.quiet {
+        return;
+    }
+    let mut verdicts = judged.iter();
+    let sections: Vec<Section<'_>> = entries
+        .iter()
+        .map(|entry| match entry {
+            Entry::Ready(Experiment { spec: Spec { name, .. }, .. }) => {
+                Section::Judged { name, verdicts: verdicts.next().map_or(&[][..], Vec::as_slice) }
+            }
+            Entry::Skipped { name, reason } => Section::Skipped { name, reason },
+        })
+        .collect();
+    terminal.print(&table::render(&sections, terminal));
+}

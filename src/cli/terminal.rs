@@ -1,0 +1,54 @@
+//! What is printed where: results to standard output, messages to standard error, colours only where wanted.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::ColorChoice;
+
+/// The two streams and how to write to them.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    color: bool,
+    quiet: bool,
+}
+
+impl Terminal {
+    /// Decides on colours once; `NO_COLOR` counts as never under auto.
+    pub fn new(color: ColorChoice, quiet: bool) -> Self {
+        let auto = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let color = match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => auto(),
+        };
+        Self { color, quiet }
+    }
+
+    /// Whether to use colours.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Whether to keep quiet.
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Prints a result. A reader that went away, as `head` does, is no error.
+    pub fn print(&self, text: &str) {
+        let mut output = io::stdout().lock();
+        let _ = writeln!(output, "{text}").and_then(|()| output.flush());
+    }
+
+    /// Prints a message for people, unless quiet.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Prints an error, always.
+    pub fn error(&self, text: &str) {
+        let head = if self.color && io::stderr().is_terminal() { "\x1b[1;31merror\x1b[0m" } else { "error" };
+        let _ = writeln!(io::stderr().lock(), "{head}: {text}");
+    }
+}

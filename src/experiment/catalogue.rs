@@ -1,0 +1,68 @@
+//! The experiments that ship, built into the program so that it works from any folder.
+
+use std::path::{Path, PathBuf};
+
+/// A shipped spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shipped {
+    /// Its name, which is also its file's.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        /// All shipped experiments, in the order in which they run.
+        pub const SHIPPED: &[Shipped] = &[
+            $(Shipped { name: $name, text: include_str!(concat!("../../experiments/", $name, ".toml")) }),*
+        ];
+    };
+}
+
+shipped! {
+    "dense-dimension",
+    "dense-norms",
+    "dense-scaled-norms",
+    "dense-logit-constants",
+    "dense-maximum",
+    "dense-fluctuations",
+    "broken-variance",
+    "weight-laws",
+    "collapsed-explicit",
+    "real-images",
+}
+
+/// The shipped spec of this name.
+pub fn find(name: &str) -> Option<&'static Shipped> {
+    SHIPPED.iter().find(|shipped| shipped.name == name)
+}
+
+/// The specs in the folder `experiments` under `folder`, by name; empty where there is no such folder.
+pub fn specs_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder.join("experiments")) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut specs: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "toml")).collect();
+    specs.sort();
+    specs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spec_in_the_folder_ships_under_its_own_name() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<String> =
+            specs_in(root).iter().map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = SHIPPED.iter().map(|shipped| shipped.name.to_owned()).collect();
+        files.sort();
+        names.sort();
+        assert_eq!(files, names);
+        for Shipped { name, text } in SHIPPED {
+            assert!(text.contains(&format!("name = \"{name}\"")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Expressions of the sweep variables: "3 * side^2", "1 - a/2", "(1 + 5/n)^depth".
+//!
+//! Parsed once, when the spec is read; the grammar and its functions (`sqrt`, `ln`, `exp`, `^`, …) are those of the
+//! `exmex` crate, here without surprises: an unknown name is an error that says which names there are.
+
+use exmex::prelude::*;
+
+/// Values of the variables that an expression may use, by name.
+pub type Variables = [(String, f64)];
+
+/// A formula that was parsed.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    text: String,
+    compiled: FlatEx<f64>,
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Expression {
+    /// Parses a formula.
+    ///
+    /// # Errors
+    /// Says in words what cannot be read.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let compiled = exmex::parse::<f64>(text)
+            .map_err(|error| format!("must be an expression such as \"3 * side^2\" ({})", first_line(error.msg())))?;
+        Ok(Self { text: text.into(), compiled })
+    }
+
+    /// A number as an expression.
+    pub fn number(value: f64) -> Self {
+        Self { text: value.to_string(), compiled: FlatEx::from_num(value) }
+    }
+
+    /// The formula as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Names that the formula uses.
+    pub fn names(&self) -> &[String] {
+        self.compiled.var_names()
+    }
+
+    /// The value for these variables.
+    ///
+    /// # Errors
+    /// Names a variable that is not there, or says that the value is not finite.
+    pub fn evaluate(&self, variables: &Variables) -> Result<f64, String> {
+        let look_up = |name: &String| {
+            variables.iter().find(|(known, _)| known == name).map(|&(_, value)| value).ok_or_else(|| {
+                let known: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+                let known = if known.is_empty() { "there are none".into() } else { known.join(", ") };
+                format!("uses `{name}`, which is not a variable here (variables: {known})")
+            })
+        };
+        let values = self.names().iter().map(look_up).collect::<Result<Vec<_>, _>>()?;
+        let value = self.compiled.eval(&values).map_err(|error| first_line(error.msg()).to_owned())?;
+        if value.is_finite() { Ok(value) } else { Err(format!("evaluates to {value} {}", at(variables))) }
+    }
+
+    /// The value as a size: a whole number of at least 1.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate), or says that the value is not a size.
+    pub fn size(&self, variables: &Variables) -> Result<usize, String> {
+        let value = self.evaluate(variables)?;
+        let nearest = value.round();
+        // Tolerates the rounding of powers and roots, nothing more.
+        if (value - nearest).abs() > 1e-9 * nearest.abs().max(1.0) || nearest < 1.0 || nearest > LARGEST_SIZE {
+            return Err(format!("must be a whole number from 1 to 2^53, but is {value} {}", at(variables)));
+        }
+        Ok(nearest as usize)
+    }
+}
+
+/// Largest size that a double holds exactly.
+const LARGEST_SIZE: f64 = 9_007_199_254_740_992.0;
+
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
+/// "at d = 64, a = 0.5".
+fn at(variables: &Variables) -> String {
+    if variables.is_empty() {
+        return "(no variables)".into();
+    }
+    format!("at {}", describe(variables))
+}
+
+/// "d = 64, a = 0.5".
+pub fn describe(variables: &Variables) -> String {
+    variables.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> Vec<(String, f64)> {
+        vec![("side".into(), 32.0), ("fan_in".into(), 100.0)]
+    }
+
+    fn evaluate(text: &str) -> Result<f64, String> {
+        Expression::parse(text)?.evaluate(&variables())
+    }
+
+    #[test]
+    fn formulas_have_their_values() {
+        assert_eq!(evaluate("3 * side^2"), Ok(3072.0));
+        assert_eq!(evaluate("sqrt(4)"), Ok(2.0));
+        assert_eq!(evaluate("-side + 1"), Ok(-31.0));
+        assert!((evaluate("2 / fan_in^1.5").unwrap() - 2e-3).abs() < 1e-15);
+        assert!((evaluate("ln(exp(1.5))").unwrap() - 1.5).abs() < 1e-15);
+        assert_eq!(Expression::number(-0.25).evaluate(&[]), Ok(-0.25));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(evaluate("3 * width").unwrap_err().contains("`width`"));
+        assert!(evaluate("3 * width").unwrap_err().contains("side, fan_in"));
+        assert!(evaluate("1 / (side - 32)").unwrap_err().contains("inf"));
+        assert!(evaluate("3 * (side").unwrap_err().contains("must be an expression"));
+        assert!(evaluate("").is_err());
+    }
+
+    #[test]
+    fn sizes_are_whole_and_positive() {
+        let size = |text: &str| Expression::parse(text).unwrap().size(&variables());
+        assert_eq!(size("side / 4"), Ok(8));
+        assert_eq!(size("1000^(1/3)"), Ok(10));
+        for wrong in ["side / 5", "side - 32", "0 - side", "10^17"] {
+            assert!(size(wrong).unwrap_err().contains("whole number"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Numbers for people: as many digits as their errors allow. Files keep every digit.
+
+/// A number with as many digits as its standard error says, and the error to two digits: "0.49982 ± 0.00043".
+pub fn with_error(value: f64, std_error: f64) -> String {
+    if !std_error.is_finite() || std_error <= 0.0 {
+        return rounded(value, 4);
+    }
+    let digits = digits_of(std_error);
+    format!("{value:.digits$} ± {std_error:.digits$}")
+}
+
+/// An interval with the digits that its width allows: "[0.4990, 0.5006]".
+pub fn interval([low, high]: [f64; 2]) -> String {
+    let width = high - low;
+    if !width.is_finite() {
+        return format!("[{low}, {high}]");
+    }
+    let digits = if width > 0.0 { digits_of(width / 4.0) } else { 4 };
+    format!("[{low:.digits$}, {high:.digits$}]")
+}
+
+/// At most so many decimals, without trailing zeros; four significant digits for what would vanish.
+pub fn rounded(value: f64, decimals: usize) -> String {
+    if value != 0.0 && value.abs() < 10f64.powi(-(decimals as i32)) {
+        return format!("{value:.1e}");
+    }
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// Decimals that show a standard error to two digits.
+fn digits_of(std_error: f64) -> usize {
+    (1.0 - std_error.log10().floor()).clamp(0.0, 12.0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_show_the_digits_that_their_errors_allow() {
+        assert_eq!(with_error(0.499_82, 0.000_43), "0.49982 ± 0.00043");
+        assert_eq!(with_error(12.345, 3.2), "12.3 ± 3.2");
+        assert_eq!(with_error(0.5, 0.0), "0.5");
+        assert_eq!(interval([0.499_02, 0.500_62]), "[0.49902, 0.50062]");
+        assert_eq!(rounded(-0.5, 4), "-0.5");
+        assert_eq!(rounded(0.000_012, 4), "1.2e-5");
+    }
+}

@@ -1,0 +1,27 @@
+//! Experiments: specs are parsed, bound and run here, results are judged, saved and turned into figures. The only place
+//! that knows TOML and the only one that writes files.
+
+pub mod catalogue;
+pub mod checkpoint;
+pub mod claim;
+pub mod expression;
+pub mod format;
+pub mod inputs;
+pub mod judge;
+pub mod load;
+pub mod overrides;
+pub mod plot;
+pub mod point;
+pub mod reader;
+pub mod results;
+pub mod run;
+pub mod save;
+pub mod spec;
+
+pub use judge::{Measured, judge};
+pub use overrides::Override;
+pub use point::{Limits, Point};
+pub use reader::SpecError;
+pub use results::{Outcome, Row, Verdict};
+pub use run::{Experiment, RunError, RunOptions, Watcher};
+pub use spec::Spec;

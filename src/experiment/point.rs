@@ -1,0 +1,291 @@
+//! A sweep point of one network, bound: every expression evaluated, every size checked, the sampler chosen.
+//!
+//! Binding allocates nothing of a network's size, so that a spec is refused before anything is sampled or written.
+
+use sha2::{Digest, Sha256};
+
+use super::expression::{Expression, Variables, describe};
+use super::inputs::Source;
+use super::reader::SpecError;
+use super::spec::{InitSpec, LabelSpec, LayerSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec};
+use crate::network::initialisation::last_weighted;
+use crate::network::layer::LayerRule;
+use crate::network::{Architecture, Dense, Flatten, Initialisation, Layer, Relu, Shape, Variances};
+use crate::sampling::observable::Statistic;
+use crate::sampling::{
+    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
+};
+use crate::theory::{self, TheoryValue};
+
+/// Most layers that a network may have, after repetition.
+const MOST_LAYERS: usize = 100_000;
+
+/// What a run may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Threads that sample.
+    pub threads: usize,
+    /// Bytes that the networks of all threads may hold together.
+    pub memory: u64,
+}
+
+/// One network at one point of the grid.
+pub struct Point {
+    /// Label of the network.
+    pub network: String,
+    /// Values of the sweep variables.
+    pub variables: Vec<(String, f64)>,
+    /// Its shapes.
+    pub architecture: Architecture,
+    /// The law of its parameters.
+    pub initialisation: Initialisation,
+    /// What draws it.
+    pub sampler: Box<dyn Sampler + Send>,
+    /// Key of its random streams.
+    pub key: StreamKey,
+    /// Exact means, one for each observable of the spec, where there are any.
+    pub theory: Vec<Option<TheoryValue>>,
+    /// A text that is the same for two runs exactly when one can go on where the other stopped.
+    pub fingerprint: String,
+    continuous_input: bool,
+}
+
+impl Point {
+    /// The exact mean of an observable of this network, where there is one.
+    pub fn expected(&self, observable: &Observable) -> Option<TheoryValue> {
+        theory::expected(&self.architecture, &self.initialisation, self.continuous_input, observable)
+    }
+
+    /// The network and the variables, for people.
+    pub fn describe(&self) -> String {
+        let variables = describe(&self.variables);
+        if variables.is_empty() { self.network.clone() } else { format!("{}, {variables}", self.network) }
+    }
+}
+
+/// Binds every network at every point of the grid.
+///
+/// # Errors
+/// The first size, shape, variance, sampler or memory need that is not allowed, with its key.
+pub fn bind(spec: &Spec, source: &Source, limits: &Limits) -> Result<Vec<Point>, SpecError> {
+    let grid = spec.sweep.points();
+    let places = spec.networks.iter().flat_map(|network| grid.iter().map(move |variables| (network, variables)));
+    places.map(|(network, variables)| Binder { spec, network, variables }.point(source, limits)).collect()
+}
+
+struct Binder<'a> {
+    spec: &'a Spec,
+    network: &'a NetworkSpec,
+    variables: &'a Variables,
+}
+
+impl Binder<'_> {
+    fn point(&self, source: &Source, limits: &Limits) -> Result<Point, SpecError> {
+        let Self { spec, network, variables } = self;
+        let architecture = self.architecture()?;
+        let initialisation = self.initialisation(&architecture)?;
+        let input = source.fit(spec, network, architecture.input(), variables)?;
+        let continuous_input = matches!(input, InputLaw::Gaussian | InputLaw::Uniform { .. });
+        let label = self.label(&architecture, &input)?;
+        let (sampler, name) = self.sampler(&architecture, &initialisation, input, label, limits)?;
+        let values = variables.iter().map(|(name, value)| format!("{name}={value:e}"));
+        let parts: Vec<String> = [name.to_owned(), network.label.clone()].into_iter().chain(values).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let key = StreamKey::new(spec.seed, &parts);
+        let mut point = Point {
+            network: network.label.clone(),
+            variables: variables.to_vec(),
+            fingerprint: self.fingerprint(&key, &architecture, &initialisation),
+            architecture,
+            initialisation,
+            sampler,
+            key,
+            theory: Vec::new(),
+            continuous_input,
+        };
+        point.theory = spec.observables.iter().map(|(_, observable)| point.expected(observable)).collect();
+        Ok(point)
+    }
+
+    /// An error about a key of the network, at this point.
+    fn refuse(&self, key: &str, value: &str, message: impl std::fmt::Display) -> SpecError {
+        self.spec.origin.error(&format!("{}.{key}", self.network.path), value, message.to_string())
+    }
+
+    fn size(&self, key: &str, size: &Expression) -> Result<usize, SpecError> {
+        size.size(self.variables).map_err(|message| self.refuse(key, size.text(), message))
+    }
+
+    fn architecture(&self) -> Result<Architecture, SpecError> {
+        let sizes = self.network.input.iter().enumerate();
+        let sizes =
+            sizes.map(|(index, size)| self.size(&format!("input.{index}"), size)).collect::<Result<Vec<_>, _>>()?;
+        let text = format!("{sizes:?}");
+        let input = Shape::new(sizes).ok_or_else(|| self.refuse("input", &text, "must have at most 2^53 elements"))?;
+        let mut layers = Vec::new();
+        self.layers("layers", &self.network.layers, &mut layers)?;
+        Architecture::new(input, layers).map_err(|error| self.refuse("layers", "", self.at(error)))
+    }
+
+    /// A message with the values of the sweep variables.
+    fn at(&self, message: impl std::fmt::Display) -> String {
+        if self.variables.is_empty() {
+            message.to_string()
+        } else {
+            format!("{message} (at {})", describe(self.variables))
+        }
+    }
+
+    fn layers(&self, key: &str, specs: &[LayerSpec], layers: &mut Vec<Layer>) -> Result<(), SpecError> {
+        for (index, layer) in specs.iter().enumerate() {
+            let key = format!("{key}.{index}");
+            match layer {
+                LayerSpec::Dense { units, bias } => {
+                    let units = self.size(&format!("{key}.units"), units)?;
+                    layers.push(Dense { units, bias: *bias }.into());
+                }
+                LayerSpec::Relu => layers.push(Relu.into()),
+                LayerSpec::Flatten => layers.push(Flatten.into()),
+                LayerSpec::Repeat { times, layers: repeated } => {
+                    for _ in 0..self.size(&format!("{key}.times"), times)?.min(MOST_LAYERS + 1) {
+                        self.layers(&format!("{key}.layers"), repeated, layers)?;
+                    }
+                }
+            }
+            if layers.len() > MOST_LAYERS {
+                return Err(self.refuse(&key, "", format!("must keep the network within {MOST_LAYERS} layers")));
+            }
+        }
+        Ok(())
+    }
+
+    fn initialisation(&self, architecture: &Architecture) -> Result<Initialisation, SpecError> {
+        let InitSpec { distribution, variance, bias_variance } = &self.network.init;
+        let last = last_weighted(architecture);
+        let gain = self.network.output_gain.as_ref();
+        let gain = gain.map(|gain| self.positive("output_gain", gain, self.variables)).transpose()?;
+        Initialisation::by_layer(architecture, *distribution, |index, fan_in, fan_out| {
+            let sizes = [("fan_in".to_owned(), fan_in as f64), ("fan_out".to_owned(), fan_out as f64)];
+            let variables = [self.variables, &sizes].concat();
+            let weight = match (variance, gain) {
+                (_, Some(gain)) if Some(index) == last => gain / fan_in as f64,
+                (VarianceSpec::He, None) if Some(index) == last => 1.0 / fan_in as f64,
+                (VarianceSpec::He, _) => 2.0 / fan_in as f64,
+                (VarianceSpec::Xavier, _) => 2.0 / (fan_in as f64 + fan_out as f64),
+                (VarianceSpec::Formula(formula), _) => self.positive("init.variance", formula, &variables)?,
+            };
+            let bias = match bias_variance {
+                Some(formula) => self.positive("init.bias_variance", formula, &variables)?,
+                None => 0.0,
+            };
+            Ok(Variances { weight, bias })
+        })
+    }
+
+    fn positive(&self, key: &str, formula: &Expression, variables: &Variables) -> Result<f64, SpecError> {
+        match formula.evaluate(variables) {
+            Ok(value) if value > 0.0 => Ok(value),
+            Ok(value) => {
+                let message = format!("must be above 0, but is {value} at {}", describe(variables));
+                Err(self.refuse(key, formula.text(), message))
+            }
+            Err(message) => Err(self.refuse(key, formula.text(), message)),
+        }
+    }
+
+    fn label(&self, architecture: &Architecture, input: &InputLaw) -> Result<LabelRule, SpecError> {
+        let outputs = architecture.outputs();
+        let refuse = |value: &str, message: String| Err(self.spec.origin.error("input.label", value, message));
+        match self.spec.input.label {
+            LabelSpec::Random => Ok(LabelRule::Random),
+            LabelSpec::Fixed(label) if label < outputs => Ok(LabelRule::Fixed(label)),
+            LabelSpec::Fixed(label) => {
+                let message = format!("must be below the number of logits of \"{}\", {outputs}", self.network.label);
+                refuse(&label.to_string(), message)
+            }
+            LabelSpec::True => {
+                let largest = match input {
+                    InputLaw::Samples(samples) => (0..samples.count()).filter_map(|index| samples.label(index)).max(),
+                    _ => None,
+                };
+                match largest {
+                    Some(largest) if largest >= outputs => refuse(
+                        "true",
+                        format!("needs more than {largest} logits, and \"{}\" has {outputs}", self.network.label),
+                    ),
+                    _ => Ok(LabelRule::OfSample),
+                }
+            }
+        }
+    }
+
+    /// The sampler, and its name in the key of the streams.
+    fn sampler(
+        &self,
+        architecture: &Architecture,
+        initialisation: &Initialisation,
+        input: InputLaw,
+        label: LabelRule,
+        limits: &Limits,
+    ) -> Result<(Box<dyn Sampler + Send>, &'static str), SpecError> {
+        let observables: Vec<Observable> = self.spec.observables.iter().map(|(_, observable)| *observable).collect();
+        let choice = self.network.sampler;
+        if choice != SamplerChoice::Explicit {
+            let sampler =
+                CollapsedSampler::new(architecture, initialisation, input.clone(), label, observables.clone());
+            match sampler {
+                Ok(sampler) => return Ok((Box::new(sampler), "collapsed")),
+                Err(reason) if choice == SamplerChoice::Collapsed => {
+                    let message = format!(
+                        "is exact only for dense layers without biases, alternating with relu, and Gaussian weights: {reason}"
+                    );
+                    return Err(self.refuse("sampler", "collapsed", self.at(message)));
+                }
+                Err(_) => {}
+            }
+        }
+        let conditional = |(_, o): &&(String, Observable)| o.statistic == Statistic::RaoBlackwell;
+        if let Some((name, _)) = self.spec.observables.iter().find(conditional) {
+            let message = format!("needs the collapsed sampler, and \"{}\" is sampled explicitly", self.network.label);
+            return Err(self.spec.origin.error("observables", name, message));
+        }
+        let sampler = ExplicitSampler {
+            architecture: architecture.clone(),
+            initialisation: initialisation.clone(),
+            input,
+            label,
+            observables,
+        };
+        let bytes = sampler.bytes_per_worker().saturating_mul(limits.threads as u64);
+        if bytes > limits.memory {
+            let gib = |bytes: u64| bytes as f64 / f64::from(1u32 << 30);
+            let message = format!(
+                "needs {:.1} GiB for {} networks of {} parameters, more than the {:.1} GiB allowed: make it smaller, use \
+                 fewer --threads, or raise --memory",
+                gib(bytes),
+                limits.threads,
+                architecture.parameter_count(),
+                gib(limits.memory),
+            );
+            return Err(self.refuse("layers", "", self.at(message)));
+        }
+        Ok((Box::new(sampler), "explicit"))
+    }
+
+    fn fingerprint(&self, key: &StreamKey, architecture: &Architecture, initialisation: &Initialisation) -> String {
+        let precision = match self.spec.rule {
+            StoppingRule::Draws(_) => None,
+            rule => Some(rule),
+        };
+        let names: Vec<&str> = self.spec.observables.iter().map(|(name, _)| name.as_str()).collect();
+        let layers: Vec<_> =
+            architecture.nodes().iter().map(|node| (&node.layer, node.layer.parameters(&node.input))).collect();
+        let text = format!(
+            "{} {key:?} {:?} {layers:?} {initialisation:?} {:?} {names:?} {precision:?}",
+            env!("CARGO_PKG_VERSION"),
+            architecture.input(),
+            self.spec.input,
+        );
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

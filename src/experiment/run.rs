@@ -1,0 +1,174 @@
+//! From a spec to measurements: binds the points, drives the sampler through them, keeps states and draws.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::Array2;
+use thiserror::Error;
+
+use super::checkpoint::Checkpoint;
+use super::claim::ClaimKind;
+use super::inputs;
+use super::point::{Limits, Point, bind};
+use super::reader::SpecError;
+use super::results::{Measurement, ResultsError, Row, Sampled, write_draws};
+use super::spec::Spec;
+use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
+
+/// A spec with its points, checked and ready to run.
+pub struct Experiment {
+    /// The spec.
+    pub spec: Spec,
+    /// Networks in order, each at every point of the grid.
+    pub points: Vec<Point>,
+}
+
+/// Watches an experiment and may stop it.
+pub trait Watcher: Sync {
+    /// A point begins: its index, the number of points, and what it is.
+    fn point(&self, index: usize, count: usize, description: &str);
+    /// Draws of the point so far, and the most there will be.
+    fn progress(&self, draws: u64, maximum: u64);
+    /// Whether to stop.
+    fn interrupted(&self) -> bool;
+}
+
+/// How to run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Ignore saved states.
+    pub fresh: bool,
+    /// Keep every draw in `draws.npz`; implies `fresh`.
+    pub keep_draws: bool,
+}
+
+/// Why a run did not end.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The watcher stopped it; states are saved.
+    #[error("interrupted")]
+    Interrupted,
+    /// The file system failed.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+}
+
+impl Experiment {
+    /// Opens the data and binds every point.
+    ///
+    /// # Errors
+    /// The first thing in the spec or its data that is not allowed; nothing was written.
+    pub fn prepare(spec: Spec, limits: &Limits) -> Result<Self, SpecError> {
+        let source = inputs::open(&spec)?;
+        let points = bind(&spec, &source, limits)?;
+        Ok(Self { spec, points })
+    }
+
+    /// The rows that theory alone gives.
+    pub fn theory_rows(&self) -> Vec<Row> {
+        self.points.iter().flat_map(|point| self.rows(point)).collect()
+    }
+
+    /// Rows of a point without measurements, one for each observable.
+    fn rows<'a>(&'a self, point: &'a Point) -> impl Iterator<Item = Row> + 'a {
+        self.spec.observables.iter().zip(&point.theory).map(|((name, _), theory)| {
+            let row = Row {
+                network: point.network.clone(),
+                observable: name.clone(),
+                variables: point.variables.clone(),
+                dimension: point.architecture.dimension(),
+                sampled: None,
+                theory: None,
+            };
+            row.with_theory(*theory)
+        })
+    }
+
+    /// Bytes that `--keep-draws` would hold, at most.
+    pub fn bytes_of_draws(&self) -> u64 {
+        let draws = match self.spec.rule {
+            StoppingRule::Draws(draws) | StoppingRule::Precision { maximum: draws, .. } => draws,
+        };
+        draws.saturating_mul((self.points.len() * self.spec.observables.len() * size_of::<f64>()) as u64)
+    }
+
+    /// Samples every point on the threads of the current pool; `folder` is where states and draws are kept.
+    ///
+    /// # Errors
+    /// Interrupted, or states or draws could not be read or written.
+    pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Vec<Measurement>, RunError> {
+        let mut measurements = Vec::new();
+        let mut kept = Vec::new();
+        let distributions = self.spec.claims.iter().any(|claim| matches!(claim.kind, ClaimKind::SameLaw { .. }));
+        for (index, point) in self.points.iter().enumerate() {
+            watcher.point(index, self.points.len(), &point.describe());
+            let observer = PointObserver {
+                watcher,
+                checkpoint: Checkpoint::new(folder, &point.fingerprint),
+                failure: Mutex::new(None),
+                draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
+            };
+            let tally = self.sample(point, options, &observer)?;
+            if let Some(draws) = observer.draws {
+                let values = draws.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let shape = (tally.draws as usize, self.spec.observables.len());
+                let array = Array2::from_shape_vec(shape, values)
+                    .map_err(|error| ResultsError::new(folder, format!("draws are not whole: {error}")))?;
+                kept.push((point.describe(), array));
+            }
+            for (row, summary) in self.rows(point).zip(tally.summaries) {
+                let row = Row { sampled: Some(Sampled::new(&summary)), ..row };
+                measurements.push(Measurement { row, quantiles: distributions.then_some(summary.quantiles) });
+            }
+        }
+        if options.keep_draws {
+            write_draws(&folder.join("draws.npz"), &kept)?;
+        }
+        Ok(measurements)
+    }
+
+    fn sample(&self, point: &Point, options: RunOptions, observer: &PointObserver<'_>) -> Result<Tally, RunError> {
+        let maximum = match self.spec.rule {
+            StoppingRule::Draws(draws) | StoppingRule::Precision { maximum: draws, .. } => draws,
+        };
+        let fresh = options.fresh || options.keep_draws;
+        let saved = if fresh { None } else { observer.checkpoint.load(maximum)? };
+        let start = saved.unwrap_or_else(|| Tally::new(self.spec.observables.len()));
+        let tally = monte_carlo::run(point.sampler.as_ref(), &point.key, self.spec.rule, start, observer);
+        if let Some(failure) = observer.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(failure.into());
+        }
+        tally.ok_or(RunError::Interrupted)
+    }
+}
+
+/// Passes the driver's news to the watcher and keeps states and draws.
+struct PointObserver<'a> {
+    watcher: &'a dyn Watcher,
+    checkpoint: Checkpoint,
+    /// The first state that could not be saved; it stops the run.
+    failure: Mutex<Option<ResultsError>>,
+    draws: Option<Mutex<Vec<f64>>>,
+}
+
+impl Observer for PointObserver<'_> {
+    fn progress(&self, draws: u64, maximum: u64) {
+        self.watcher.progress(draws, maximum);
+    }
+
+    fn values(&self, rows: &[f64]) {
+        if let Some(draws) = &self.draws {
+            draws.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+        }
+    }
+
+    fn state(&self, tally: &Tally, last: bool) {
+        if let Err(error) = self.checkpoint.offer(tally, last) {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.watcher.interrupted() || self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}

@@ -1,0 +1,80 @@
+//! Saves an experiment's results into its folder, and reads them back for figures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::load;
+use super::plot::figure_of;
+use super::results::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
+use super::spec::Spec;
+use crate::figure;
+
+/// Results that were read from a folder.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// The spec.
+    pub spec: Spec,
+    /// The rows of `points.csv`.
+    pub rows: Vec<Row>,
+    /// The verdicts.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// The folder of a spec's results.
+pub fn folder_of(out: &Path, spec: &Spec) -> PathBuf {
+    out.join(&spec.name)
+}
+
+/// Makes the results folder.
+///
+/// # Errors
+/// The system does not let us.
+pub fn make_folder(folder: &Path) -> Result<(), ResultsError> {
+    fs::create_dir_all(folder).map_err(|error| ResultsError::new(folder, format!("cannot be made: {error}")))
+}
+
+/// Writes `spec.toml`, `points.csv` and `verdicts.json`, and the figure as SVG and PNG.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn save(folder: &Path, spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Result<(), ResultsError> {
+    let variables: Vec<&str> = spec.sweep.names().collect();
+    let text = toml::to_string(&spec.resolved).map_err(|error| ResultsError::new(folder, error))?;
+    write_atomically(&folder.join("spec.toml"), text.as_bytes())?;
+    write_atomically(&folder.join("points.csv"), to_csv(rows, &variables).as_bytes())?;
+    let json = serde_json::to_string_pretty(verdicts).map_err(|error| ResultsError::new(folder, error))?;
+    write_atomically(&folder.join("verdicts.json"), (json + "\n").as_bytes())?;
+    draw(&folder.join("figure"), spec, rows, verdicts)
+}
+
+/// Draws the figure to `stem.svg` and `stem.png`; results in which nothing can be drawn have none.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn draw(stem: &Path, spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Result<(), ResultsError> {
+    let description = figure_of(spec, rows, verdicts);
+    let (svg, png) = (stem.with_extension("svg"), stem.with_extension("png"));
+    match figure::write_svg(&description, &svg).and_then(|()| figure::write_png(&description, &png)) {
+        Err(figure::FigureError::DrawingFailed { path, reason }) => Err(ResultsError::new(&path, reason)),
+        Ok(()) | Err(figure::FigureError::NothingToDraw { .. }) => Ok(()),
+    }
+}
+
+/// Reads a results folder.
+///
+/// # Errors
+/// A file is missing or damaged.
+pub fn read(folder: &Path) -> Result<Saved, ResultsError> {
+    let text = |name: &str| {
+        let path = folder.join(name);
+        fs::read_to_string(&path).map_err(|error| ResultsError::new(&path, format!("cannot be read: {error}")))
+    };
+    let path = folder.join("spec.toml");
+    let spec = load::parse(&path.to_string_lossy(), &text("spec.toml")?, &[])
+        .map_err(|error| ResultsError::new(folder, error))?;
+    let variables: Vec<&str> = spec.sweep.names().collect();
+    let rows = read_points(&folder.join("points.csv"), &variables)?;
+    let verdicts = serde_json::from_str(&text("verdicts.json")?)
+        .map_err(|error| ResultsError::new(&folder.join("verdicts.json"), error))?;
+    Ok(Saved { spec, rows, verdicts })
+}

@@ -1,0 +1,201 @@
+//! The typeface: registers DejaVu with plotters, places letters, and breaks or
+//! shortens text to a width. The SVG names the same family, so that one set of
+//! measurements serves both outputs.
+
+use std::sync::OnceLock;
+
+use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
+
+use super::truetype;
+
+/// Family under which the fonts are registered; SVG viewers read it as a list.
+pub const FAMILY: &str = "DejaVu Sans, sans-serif";
+
+/// Size at which text is measured: large, because plotters rounds to pixels.
+const MEASURING_SIZE: f64 = 1000.0;
+
+/// Makes the fonts known to plotters, once per process.
+pub fn register() -> bool {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    *REGISTERED.get_or_init(|| {
+        register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular()).is_ok()
+            && register_font(FAMILY, FontStyle::Bold, dejavu::sans::bold()).is_ok()
+    })
+}
+
+/// The plotters font for a weight and a size in pixels.
+pub fn font(bold: bool, size: f64) -> FontDesc<'static> {
+    let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
+    FontDesc::new(FontFamily::Name(FAMILY), size, style)
+}
+
+/// A letter of a line of text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Letter {
+    /// The character that stands for it in the font.
+    pub character: char,
+    /// Whether it is taken from the bold face.
+    pub bold: bool,
+    /// Where the pen is, from the start of the line.
+    pub pen: f64,
+    /// How far right of the pen its ink begins.
+    pub bearing: f64,
+}
+
+/// Places the letters of a line of text; also returns the width of the line.
+pub fn letters(text: &str, size: f64, bold: bool) -> (Vec<Letter>, f64) {
+    register();
+    let mut placed: Vec<Letter> = Vec::new();
+    let mut pen = 0.0;
+    for original in text.chars() {
+        let (character, bold) = available(original, bold);
+        if let Some(previous) = placed.last().filter(|letter| letter.bold == bold) {
+            let pair = [previous.character, character];
+            let apart: f64 = pair.iter().map(|c| advance(&c.to_string(), bold)).sum();
+            pen += (advance(&String::from_iter(pair), bold) - apart) * size;
+        }
+        let bearing = truetype::bearing(face(bold), character).unwrap_or(0.0) * size;
+        placed.push(Letter { character, bold, pen, bearing });
+        pen += advance(&character.to_string(), bold) * size;
+    }
+    (placed, pen)
+}
+
+/// Width of a line of text.
+pub fn width(text: &str, size: f64, bold: bool) -> f64 {
+    letters(text, size, bold).1
+}
+
+/// The file of the face.
+fn face(bold: bool) -> &'static [u8] {
+    if bold { dejavu::sans::bold() } else { dejavu::sans::regular() }
+}
+
+/// Width per line height of text that the font has.
+fn advance(text: &str, bold: bool) -> f64 {
+    match font(bold, MEASURING_SIZE).layout_box(text) {
+        Ok(((left, _), (right, _))) => f64::from(right - left) / MEASURING_SIZE,
+        // An upper estimate keeps the layout sound should the font be missing.
+        Err(_) => text.chars().count() as f64,
+    }
+}
+
+/// The character and weight to print. The fonts lack most of Unicode's
+/// mathematical letters and digits; the ordinary ones, bold for the bold,
+/// are better than an empty box.
+fn available(character: char, bold: bool) -> (char, bool) {
+    if truetype::bearing(face(bold), character).is_some() {
+        return (character, bold);
+    }
+    let letter = |i: u32| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[i as usize]);
+    match u32::from(character) {
+        code @ 0x1D400..0x1D434 => (letter(code - 0x1D400), true),
+        code @ 0x1D434..0x1D6A4 => (letter((code - 0x1D400) % 52), bold),
+        code @ 0x1D7CE..0x1D7D8 => (char::from(b"0123456789"[code as usize - 0x1D7CE]), true),
+        code @ 0x1D7D8..=0x1D7FF => (char::from(b"0123456789"[(code as usize - 0x1D7CE) % 10]), bold),
+        _ => (character, bold),
+    }
+}
+
+/// Shortens `text` with an ellipsis until it fits into `room`.
+pub fn ellipsised(text: &str, size: f64, bold: bool, room: f64) -> String {
+    if width(text, size, bold) <= room {
+        return text.to_owned();
+    }
+    let mut kept: Vec<char> = text.chars().collect();
+    while kept.pop().is_some() {
+        let shortened = kept.iter().collect::<String>();
+        let candidate = format!("{}…", shortened.trim_end_matches([' ', ',', '·']));
+        if width(&candidate, size, bold) <= room {
+            return candidate;
+        }
+    }
+    String::new()
+}
+
+/// Breaks `text` at spaces into at most `lines` lines no wider than `room`;
+/// what does not fit is replaced by an ellipsis. Line feeds break, too.
+pub fn wrapped(text: &str, size: f64, bold: bool, room: f64, lines: usize) -> Vec<String> {
+    let mut broken: Vec<String> = Vec::new();
+    for paragraph in text.lines().map(str::trim).filter(|p| !p.is_empty()) {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+            if !line.is_empty() && width(&longer, size, bold) > room {
+                broken.push(std::mem::replace(&mut line, word.to_owned()));
+            } else {
+                line = longer;
+            }
+        }
+        broken.push(line);
+    }
+    if broken.len() > lines {
+        let rest = broken.split_off(lines.saturating_sub(1)).join(" ");
+        broken.push(format!("{rest}…"));
+        broken.truncate(lines);
+    }
+    broken.iter().map(|line| ellipsised(line, size, bold, room)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fonts_are_registered_and_bold_is_wider() {
+        assert!(register());
+        assert!(width("gradient", 20.0, true) > width("gradient", 20.0, false));
+    }
+
+    #[test]
+    fn width_is_proportional_to_size_and_grows_with_the_text() {
+        let small = width("‖∂ₓL‖₁", 10.0, false);
+        assert!((width("‖∂ₓL‖₁", 30.0, false) - 3.0 * small).abs() < 1e-9);
+        assert!(width("‖∂ₓL‖₁ √d", 10.0, false) > small);
+    }
+
+    #[test]
+    fn letters_the_font_lacks_are_replaced_by_ordinary_ones() {
+        assert_eq!(available('𝟏', false), ('1', true));
+        assert_eq!(available('𝐱', false), ('x', true));
+        assert_eq!(available('𝟷', false), ('1', false));
+        assert_eq!(available('∇', false), ('∇', false));
+        assert_eq!(available('\u{10FFFD}', true), ('\u{10FFFD}', true));
+    }
+
+    #[test]
+    fn letters_are_placed_from_left_to_right() {
+        let (placed, end) = letters("AVA ‖∂ₓL‖₁", 20.0, false);
+        assert!(placed.windows(2).all(|pair| pair[0].pen < pair[1].pen));
+        assert!(placed.last().is_some_and(|letter| letter.pen < end));
+        // A and V are kerned.
+        assert!(width("AV", 20.0, false) < width("A", 20.0, false) + width("V", 20.0, false));
+    }
+
+    #[test]
+    fn shortened_text_fits_and_short_text_is_untouched() {
+        let text = "a label that is far too long for its column";
+        let short = ellipsised(text, 12.0, false, 80.0);
+        assert!(width(&short, 12.0, false) <= 80.0);
+        assert!(short.ends_with('…') && short.starts_with("a label"));
+        assert_eq!(ellipsised("brief", 12.0, false, 80.0), "brief");
+        assert_eq!(ellipsised("brief", 12.0, false, 1.0), "");
+    }
+
+    #[test]
+    fn wrapping_keeps_every_word_when_there_are_lines_enough() {
+        let text = "slope 0.4998 ± 0.0004, predicted 0.5";
+        let lines = wrapped(text, 12.0, false, 130.0, 5);
+        assert!(lines.len() > 1);
+        assert_eq!(lines.join(" "), text);
+        assert!(lines.iter().all(|l| width(l, 12.0, false) <= 130.0));
+    }
+
+    #[test]
+    fn wrapping_to_fewer_lines_says_that_something_is_missing() {
+        let lines = wrapped("one two three four five six", 12.0, false, 60.0, 2);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].ends_with('…'));
+        assert!(wrapped("  ", 12.0, false, 60.0, 2).is_empty());
+    }
+}

@@ -1,0 +1,192 @@
+//! Tests of whole figures: what they show, and that nothing leaves the canvas.
+
+use super::super::{Axis, Curve, FigureError, Point, RatioCurve, RatioPanel, RatioPoint, paint, write_png, write_svg};
+use super::*;
+
+fn point(x: f64, mean: f64) -> Point {
+    Point { x, mean, std_error: 0.01 * mean, q10: 0.8 * mean, median: 0.98 * mean, q90: 1.3 * mean }
+}
+
+fn curve(name: &str, points: Vec<Point>) -> Curve {
+    Curve {
+        label: name.to_owned(),
+        annotation: "slope 0.4998 ± 0.0004, predicted 0.5".to_owned(),
+        guide: points.iter().map(|p| (p.x, 0.9 * p.mean)).collect(),
+        theory: points.iter().map(|p| (p.x, p.mean)).collect(),
+        points,
+    }
+}
+
+fn figure(curves: Vec<Curve>) -> Figure {
+    let ratios = |(i, curve): (usize, &Curve)| RatioCurve {
+        curve: i,
+        points: curve.points.iter().map(|p| RatioPoint { x: p.x, ratio: 1.01, half_interval: 0.02 }).collect(),
+    };
+    let axis = |label: &str, scale| Axis { label: label.to_owned(), scale };
+    Figure {
+        title: "‖∂ₓL‖₁ grows like √d".to_owned(),
+        subtitle: "σ² = 2 & ε < ∞".to_owned(),
+        x: axis("dimension d", Scale::Log2),
+        y: axis("E‖∂ₓL‖₁", Scale::Log10),
+        ratio: Some(RatioPanel {
+            label: "measured / predicted".to_owned(),
+            curves: curves.iter().enumerate().map(ratios).collect(),
+            reference: 1.0,
+            band: Some((1.0 - 0.02, 1.0 + 0.02)),
+        }),
+        curves,
+        footnote: "Small print.".to_owned(),
+    }
+}
+
+/// Curves that all coincide, with points at powers of two from 2⁶.
+fn coinciding(curves: usize, points: i32) -> Figure {
+    let points: Vec<Point> = (6..6 + points).map(|k| point(2f64.powi(k), 2f64.powi(k).sqrt())).collect();
+    let named = |i| curve(&format!("curve {i}"), points.clone());
+    figure((0..curves).map(named).collect())
+}
+
+fn scene(figure: &Figure) -> Scene {
+    compose(figure).expect("the figure has values")
+}
+
+fn says(scene: &Scene, text: &str) -> bool {
+    scene.texts().any(|t| t.content.contains(text))
+}
+
+/// Asserts that text neither overlaps other text nor leaves the canvas.
+fn assert_legible(figure: &Figure) {
+    let scene = scene(figure);
+    let texts: Vec<_> = scene.texts().map(|t| (&t.content, t.bounds())).collect();
+    for (i, (content, a)) in texts.iter().enumerate() {
+        let inside = a.left >= 0.0 && a.top >= 0.0 && a.right <= 900.0 && a.bottom <= 700.0;
+        assert!(inside, "{content} leaves the canvas: {a:?}");
+        for (other, b) in &texts[..i] {
+            let apart = a.left >= b.right || b.left >= a.right || a.top >= b.bottom || b.top >= a.bottom;
+            assert!(apart, "{content} overlaps {other}: {a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn text_is_legible_whatever_the_number_of_curves_and_points() {
+    for (curves, points) in [(1, 1), (1, 20), (3, 11), (8, 11), (8, 20), (30, 5)] {
+        assert_legible(&coinciding(curves, points));
+    }
+}
+
+#[test]
+fn long_texts_are_broken_or_shortened() {
+    let mut long = coinciding(3, 5);
+    let text = "so many words that they cannot possibly fit into a single line ".repeat(6);
+    for field in [&mut long.title, &mut long.subtitle, &mut long.footnote, &mut long.x.label, &mut long.y.label] {
+        field.clone_from(&text);
+    }
+    for curve in &mut long.curves {
+        curve.label = "x".repeat(200);
+        curve.annotation.clone_from(&text);
+    }
+    assert_legible(&long);
+    assert!(says(&scene(&long), "xxx…"));
+}
+
+#[test]
+fn ten_decades_and_large_abscissas_are_legible() {
+    let points = (0..20).map(|k| point(64.0 * 2.4f64.powi(k), 10f64.powf(-0.5 * f64::from(k))));
+    let mut wide = figure(vec![curve("vanishing", points.collect())]);
+    assert_legible(&wide);
+    wide.ratio = None;
+    wide.x.scale = Scale::Linear;
+    assert_legible(&wide);
+}
+
+#[test]
+fn the_key_names_only_what_is_there() {
+    let mut plain = coinciding(2, 3);
+    let full = scene(&plain);
+    for entry in ["exact theory", "predicted slope", "bars 95 %", "0.98–1.02"] {
+        assert!(says(&full, entry), "{entry}");
+    }
+    plain.ratio = None;
+    for curve in &mut plain.curves {
+        curve.annotation.clear();
+        curve.theory.clear();
+        curve.guide.clear();
+        for p in &mut curve.points {
+            (p.std_error, p.q10, p.q90) = (0.0, p.mean, p.mean);
+        }
+    }
+    let bare = scene(&plain);
+    for entry in ["theory", "predicted", "bars", "pale", "tolerance", "not drawn"] {
+        assert!(!says(&bare, entry), "{entry}");
+    }
+    assert!(says(&bare, "mean"));
+}
+
+#[test]
+fn values_without_a_place_are_counted() {
+    let mut odd = coinciding(1, 6);
+    let points = &mut odd.curves[0].points;
+    points[0].mean = f64::NAN;
+    points[1].mean = -1.0;
+    points[2].x = f64::INFINITY;
+    points[3].std_error = f64::NAN;
+    points[3].q10 = f64::NEG_INFINITY;
+    points[4].q90 = f64::INFINITY;
+    assert!(says(&scene(&odd), "3 points not drawn"));
+    odd.curves[0].points.truncate(1);
+    assert!(says(&scene(&odd), "1 point not drawn"));
+}
+
+#[test]
+fn an_empty_ratio_panel_is_left_out() {
+    let mut empty = coinciding(2, 4);
+    empty.ratio.as_mut().unwrap().curves.clear();
+    let drawn = scene(&empty);
+    assert!(!says(&drawn, "measured / predicted") && !says(&drawn, "tolerance"));
+    assert_legible(&empty);
+}
+
+#[test]
+fn a_ratio_of_a_curve_that_does_not_exist_is_drawn_all_the_same() {
+    let mut strange = coinciding(1, 4);
+    strange.ratio.as_mut().unwrap().curves[0].curve = usize::MAX;
+    assert_legible(&strange);
+}
+
+#[test]
+fn the_svg_contains_the_texts_and_has_the_nominal_size() {
+    let document = paint::svg(&scene(&coinciding(2, 4))).unwrap();
+    for text in ["‖∂ₓL‖₁ grows like √d", "σ² = 2 &amp; ε &lt; ∞", "curve 1", "2⁷"] {
+        assert!(document.contains(text), "{text}");
+    }
+    assert!(document.starts_with("<svg width=\"900\" height=\"700\" viewBox=\"0 0 9000 7000\""));
+    assert!(document.contains("font-family=\"DejaVu Sans, sans-serif\""));
+    assert!(document.trim_end().ends_with("</svg>"));
+}
+
+#[test]
+fn both_files_are_written_and_the_png_has_twice_the_size() {
+    let directory = std::env::temp_dir().join(format!("figure-test-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let (svg, png) = (directory.join("a.svg"), directory.join("a.png"));
+    write_svg(&coinciding(3, 5), &svg).unwrap();
+    write_png(&coinciding(3, 5), &png).unwrap();
+    let bytes = std::fs::read(&png).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"));
+    assert_eq!(bytes[16..24], [0, 0, 0x07, 0x08, 0, 0, 0x05, 0x78]);
+    assert!(std::fs::read_to_string(&svg).unwrap().contains("curve 2"));
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn errors_name_the_file() {
+    let nowhere = std::path::Path::new("/nonexistent/directory/a.svg");
+    for (figure, nothing) in [(figure(vec![]), true), (coinciding(1, 3), false)] {
+        for write in [write_svg, write_png] {
+            let error = write(&figure, nowhere).unwrap_err();
+            assert!(error.to_string().contains("/nonexistent/directory/a.svg"));
+            assert_eq!(matches!(error, FigureError::NothingToDraw { .. }), nothing);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Everything that is a matter of taste: sizes, colours, line widths, marker
+//! shapes. Lengths are in SVG pixels; the bitmap is the same drawing, enlarged.
+
+use plotters::style::RGBAColor;
+
+/// Width and height of the figure.
+pub const SIZE: (u32, u32) = (900, 700);
+/// How much larger than the SVG the bitmap is.
+pub const BITMAP_SCALE: u32 = 2;
+
+/// Distance of everything from the edge of the canvas.
+pub const MARGIN: f64 = 14.0;
+/// Width of the column of direct labels right of the panels.
+pub const LABEL_COLUMN: f64 = 246.0;
+/// Share of the panels' height that the upper one gets.
+pub const UPPER_SHARE: f64 = 0.68;
+/// Vertical space between the panels.
+pub const PANEL_GAP: f64 = 16.0;
+
+/// Text sizes are whole line heights (1.164 em in DejaVu), because an even
+/// number of bitmap pixels keeps all glyphs of a line on the same baseline.
+pub const TITLE_SIZE: f64 = 19.0;
+/// Subtitle.
+pub const SUBTITLE_SIZE: f64 = 14.0;
+/// Names of the axes.
+pub const AXIS_SIZE: f64 = 14.0;
+/// Numbers at the ticks.
+pub const TICK_SIZE: f64 = 12.0;
+/// First lines of the direct labels.
+pub const LABEL_SIZE: f64 = 14.0;
+/// Smaller lines of the direct labels.
+pub const ANNOTATION_SIZE: f64 = 12.0;
+/// The key.
+pub const KEY_SIZE: f64 = 12.0;
+/// The footnote.
+pub const FOOTNOTE_SIZE: f64 = 11.0;
+/// Distance of consecutive baselines, in units of the text size.
+pub const LEADING: f64 = 1.16;
+
+/// Radius of a disc marker; other shapes cover about the same area.
+pub const MARKER_RADIUS: f64 = 3.9;
+/// Half the width of the caps of error bars.
+pub const CAP: f64 = 2.6;
+/// Width of error bars.
+pub const BAR_WIDTH: f64 = 1.2;
+/// Width of theory curves.
+pub const THEORY_WIDTH: f64 = 1.2;
+/// Width of guide lines.
+pub const GUIDE_WIDTH: f64 = 1.1;
+/// Lengths of the dashes of guide lines and of the gaps between them.
+pub const DASH: (f64, f64) = (6.0, 4.0);
+/// Greatest width of the pale bars that show deciles.
+pub const DECILE_WIDTH: f64 = 6.0;
+
+/// The paper.
+pub const PAPER: RGBAColor = RGBAColor(255, 255, 255, 1.0);
+/// Titles and names.
+pub const TEXT: RGBAColor = RGBAColor(26, 26, 26, 1.0);
+/// Subtitle, key, numbers and footnote.
+pub const FAINT_TEXT: RGBAColor = RGBAColor(84, 84, 84, 1.0);
+/// Axis lines.
+pub const AXIS: RGBAColor = RGBAColor(110, 110, 110, 1.0);
+/// Grid lines.
+pub const GRID: RGBAColor = RGBAColor(230, 230, 230, 1.0);
+/// Guide lines.
+pub const GUIDE: RGBAColor = RGBAColor(138, 138, 138, 1.0);
+/// The shaded tolerance.
+pub const BAND: RGBAColor = RGBAColor(232, 237, 243, 1.0);
+/// The reference line.
+pub const REFERENCE: RGBAColor = RGBAColor(70, 70, 70, 1.0);
+
+/// Okabe and Ito's colours without yellow, which vanishes on white.
+const PALETTE: [(u8, u8, u8); 7] =
+    [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (0, 0, 0)];
+
+/// Shape of the markers of one curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// ●
+    Disc,
+    /// ■
+    Square,
+    /// ▲
+    Up,
+    /// ◆
+    Diamond,
+    /// ▼
+    Down,
+    /// ✚
+    Plus,
+    /// ★
+    Star,
+    /// ✖
+    Cross,
+}
+
+const MARKERS: [Marker; 8] = [
+    Marker::Disc,
+    Marker::Square,
+    Marker::Up,
+    Marker::Diamond,
+    Marker::Down,
+    Marker::Plus,
+    Marker::Star,
+    Marker::Cross,
+];
+
+/// Colour of the marks of the curve with this index.
+pub fn colour(curve: usize) -> RGBAColor {
+    let (r, g, b) = PALETTE[curve % PALETTE.len()];
+    RGBAColor(r, g, b, 1.0)
+}
+
+/// A darker kind of the curve's colour, in which text and thin lines stay
+/// readable on white.
+pub fn ink(curve: usize) -> RGBAColor {
+    let RGBAColor(r, g, b, a) = colour(curve);
+    let darker = |c: u8| (f64::from(c) * 0.72) as u8;
+    RGBAColor(darker(r), darker(g), darker(b), a)
+}
+
+/// The same colour, translucent.
+pub fn faded(colour: RGBAColor, opacity: f64) -> RGBAColor {
+    RGBAColor(colour.0, colour.1, colour.2, opacity)
+}
+
+/// Marker of the curve with this index. Seven colours and eight shapes have no
+/// common factor, so that no pair recurs before 56 curves.
+pub fn marker(curve: usize) -> Marker {
+    MARKERS[curve % MARKERS.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifty_six_curves_look_different_and_the_next_one_does_not_panic() {
+        let look = |i| {
+            let RGBAColor(r, g, b, _) = colour(i);
+            (r, g, b, marker(i) as usize)
+        };
+        let looks: std::collections::HashSet<_> = (0..56).map(look).collect();
+        assert_eq!(looks.len(), 56);
+        assert_eq!(look(56), look(0));
+    }
+}

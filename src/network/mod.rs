@@ -1,0 +1,23 @@
+//! Feed-forward networks: architectures whose shapes were checked once, their layers, initialisations, the loss, and
+//! gradients with respect to the input by backpropagation written by hand.
+//!
+//! Nothing here samples by the million, reads files or knows of experiments.
+
+pub mod architecture;
+pub mod dense_chain;
+pub mod gradient;
+pub mod initialisation;
+pub mod layer;
+pub mod loss;
+pub mod norm;
+pub mod real;
+pub mod shape;
+
+pub use architecture::{Architecture, ArchitectureError, Node, Parameters};
+pub use dense_chain::{DenseChain, NotADenseChain};
+pub use gradient::Tape;
+pub use initialisation::{Initialisation, Variances, WeightDistribution};
+pub use layer::{Dense, Flatten, Layer, Relu};
+pub use norm::Norm;
+pub use real::Real;
+pub use shape::Shape;

@@ -1,0 +1,269 @@
+//! The ℓ_q norms of gradients: summed in double precision, block by block, and the perturbation that attains them.
+//!
+//! To first order, an attack of size ε in ‖·‖ₚ raises the loss by ε‖∂ₓL‖_q at most, with the dual norm 1/p + 1/q = 1.
+
+use std::fmt;
+
+use super::Real;
+
+/// An ℓ_q norm, q ≥ 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Norm(f64);
+
+impl Norm {
+    /// ‖g‖₁ = Σ|gᵢ|.
+    pub const ONE: Norm = Norm(1.0);
+    /// ‖g‖₂ = √Σgᵢ².
+    pub const TWO: Norm = Norm(2.0);
+    /// ‖g‖_∞ = max|gᵢ|.
+    pub const INFINITY: Norm = Norm(f64::INFINITY);
+
+    /// The norm of order q; `None` unless 1 ≤ q ≤ ∞.
+    pub fn new(q: f64) -> Option<Self> {
+        (q >= 1.0).then_some(Self(q))
+    }
+
+    /// The order q.
+    pub fn order(self) -> f64 {
+        self.0
+    }
+
+    /// The dual norm, of order p with 1/p + 1/q = 1.
+    pub fn dual(self) -> Self {
+        match self {
+            Self::ONE => Self::INFINITY,
+            Self::INFINITY => Self::ONE,
+            Self(q) => Self(q / (q - 1.0)),
+        }
+    }
+
+    /// d^(1 − 1/q) = d^(1/p): the size, in the dual norm, of a perturbation of 1 in every coordinate. Multiplied by it,
+    /// norms of every order compare attacks of one size per coordinate.
+    pub fn dimension_factor(self, dimension: usize) -> f64 {
+        (dimension as f64).powf(1.0 - 1.0 / self.0)
+    }
+
+    /// ‖g‖_q, summed in double precision.
+    pub fn of<T: Real>(self, gradient: &[T]) -> f64 {
+        let mut sums = NormSums::new(&[self]);
+        sums.add(gradient);
+        sums.norm(self)
+    }
+
+    /// The perturbation δ with ‖δ‖ₚ = 1 in the dual norm that attains Hölder's bound g·δ = ‖g‖_q: sign(g) for q = 1,
+    /// g/‖g‖₂ for q = 2, sign(gᵢ)|gᵢ|^(q−1)/‖g‖_q^(q−1) in general, and the largest coordinate alone for q = ∞.
+    /// Zero where g is zero.
+    pub fn steepest_direction(self, gradient: &[f64]) -> Vec<f64> {
+        let norm = self.of(gradient);
+        if norm == 0.0 {
+            return vec![0.0; gradient.len()];
+        }
+        let sign = |g: f64| if g == 0.0 { 0.0 } else { g.signum() };
+        if self == Self::INFINITY {
+            let mut direction = vec![0.0; gradient.len()];
+            if let Some(largest) = gradient.iter().position(|g| g.abs() == norm) {
+                direction[largest] = sign(gradient[largest]);
+            }
+            return direction;
+        }
+        gradient.iter().map(|&g| sign(g) * (g.abs() / norm).powf(self.0 - 1.0)).collect()
+    }
+}
+
+impl fmt::Display for Norm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_infinite() { formatter.write_str("linf") } else { write!(formatter, "l{}", self.0) }
+    }
+}
+
+/// Sums from which norms of several orders follow, over a gradient that comes in blocks.
+#[derive(Debug, Clone)]
+pub struct NormSums {
+    count: usize,
+    absolute: f64,
+    squares: f64,
+    largest: f64,
+    powers: Vec<PowerSum>,
+}
+
+/// Σ (|gᵢ|/scale)^q with the scale the largest |gᵢ| so far: no order q over- or underflows.
+#[derive(Debug, Clone)]
+struct PowerSum {
+    order: f64,
+    scale: f64,
+    sum: f64,
+}
+
+/// Independent partial sums, enough to fill the vector units.
+const LANES: usize = 16;
+
+impl NormSums {
+    /// Empty sums for these norms; ℓ₁, ℓ₂ and ℓ_∞ come with any.
+    pub fn new(norms: &[Norm]) -> Self {
+        let mut powers: Vec<PowerSum> = Vec::new();
+        for norm in norms.iter().filter(|norm| ![Norm::ONE, Norm::TWO, Norm::INFINITY].contains(norm)) {
+            if !powers.iter().any(|power| power.order == norm.0) {
+                powers.push(PowerSum { order: norm.0, scale: 0.0, sum: 0.0 });
+            }
+        }
+        Self { count: 0, absolute: 0.0, squares: 0.0, largest: 0.0, powers }
+    }
+
+    /// Forgets all that was added.
+    pub fn clear(&mut self) {
+        (self.count, self.absolute, self.squares, self.largest) = (0, 0.0, 0.0, 0.0);
+        for power in &mut self.powers {
+            (power.scale, power.sum) = (0.0, 0.0);
+        }
+    }
+
+    /// Adds a block of coordinates.
+    pub fn add<T: Real>(&mut self, block: &[T]) {
+        let (mut absolute, mut squares, mut largest) = ([0.0; LANES], [0.0; LANES], [T::zero(); LANES]);
+        let chunks = block.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let magnitude = chunk[lane].abs();
+                let wide = magnitude.as_f64();
+                absolute[lane] += wide;
+                squares[lane] += wide * wide;
+                largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
+            }
+        }
+        for (lane, coordinate) in rest.iter().enumerate() {
+            let magnitude = coordinate.abs();
+            absolute[lane] += magnitude.as_f64();
+            squares[lane] += magnitude.as_f64().powi(2);
+            largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
+        }
+        self.count += block.len();
+        self.absolute += absolute.iter().sum::<f64>();
+        self.squares += squares.iter().sum::<f64>();
+        let block_largest = largest.iter().fold(0.0, |most: f64, magnitude| most.max(magnitude.as_f64()));
+        self.largest = self.largest.max(block_largest);
+        for power in &mut self.powers {
+            power.add(block, block_largest);
+        }
+    }
+
+    /// Number of coordinates added.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// ‖g‖_q of all that was added; NaN if any coordinate was. Panics for an order that was not asked for in
+    /// [`new`](Self::new).
+    pub fn norm(&self, norm: Norm) -> f64 {
+        match norm {
+            Norm::ONE => self.absolute,
+            Norm::TWO => self.squares.sqrt(),
+            // The largest magnitude passes over a NaN; the sum of magnitudes does not.
+            Norm::INFINITY => self.largest + 0.0 * self.absolute,
+            Norm(order) => {
+                let power = self.powers.iter().find(|power| power.order == order);
+                let power = power.expect("a norm is asked for before it is summed");
+                power.scale * power.sum.powf(1.0 / order) + 0.0 * self.absolute
+            }
+        }
+    }
+}
+
+impl PowerSum {
+    fn add<T: Real>(&mut self, block: &[T], block_largest: f64) {
+        if block_largest > self.scale {
+            self.sum *= (self.scale / block_largest).powf(self.order);
+            self.scale = block_largest;
+        }
+        if self.scale == 0.0 {
+            return;
+        }
+        let inverse = 1.0 / self.scale;
+        let ratios = block.iter().map(|coordinate| coordinate.abs().as_f64() * inverse);
+        // The common orders need no general power, which is ten times slower.
+        self.sum += if self.order == 1.5 {
+            ratios.map(|ratio| ratio * ratio.sqrt()).sum::<f64>()
+        } else if self.order == 3.0 {
+            ratios.map(|ratio| ratio * ratio * ratio).sum::<f64>()
+        } else {
+            ratios.map(|ratio| ratio.powf(self.order)).sum::<f64>()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn order() -> impl Strategy<Value = Norm> {
+        prop_oneof![
+            Just(Norm::ONE),
+            Just(Norm::TWO),
+            Just(Norm::INFINITY),
+            Just(Norm(1.5)),
+            Just(Norm(3.0)),
+            (1.01f64..40.0).prop_map(Norm)
+        ]
+    }
+
+    #[test]
+    fn known_vectors_have_their_norms() {
+        let vector = [3.0f32, -4.0, 0.0];
+        assert_eq!(Norm::ONE.of(&vector), 7.0);
+        assert_eq!(Norm::TWO.of(&vector), 5.0);
+        assert_eq!(Norm::INFINITY.of(&vector), 4.0);
+        assert!((Norm(3.0).of(&vector) - 91f64.cbrt()).abs() < 1e-12);
+        assert!((Norm(400.0).of(&[1e-30f64, -2e-30]) / 2e-30 - 1.0).abs() < 1e-12, "no underflow");
+        assert_eq!(Norm(7.5).of(&[0.0f32; 5]), 0.0);
+        assert_eq!(Norm::new(0.99), None);
+    }
+
+    #[test]
+    fn a_coordinate_that_is_not_finite_shows_in_every_norm() {
+        for norm in [Norm::ONE, Norm::TWO, Norm::INFINITY, Norm(1.5), Norm(2.5)] {
+            assert!(!norm.of(&[1.0f32, f32::NAN, 2.0]).is_finite(), "{norm}");
+            assert!(!norm.of(&[1.0f32, f32::INFINITY]).is_finite(), "{norm}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hoelders_bound_holds_and_is_attained(
+            gradient in prop::collection::vec(-2.0f64..2.0, 1..40),
+            other in prop::collection::vec(-2.0f64..2.0, 40),
+            norm in order(),
+        ) {
+            let product = |delta: &[f64]| gradient.iter().zip(delta).map(|(g, d)| g * d).sum::<f64>();
+            let other = &other[..gradient.len()];
+            let bound = norm.of(&gradient) * norm.dual().of(other);
+            prop_assert!(product(other).abs() <= bound * (1.0 + 1e-9));
+            let steepest = norm.steepest_direction(&gradient);
+            prop_assert!((product(&steepest) - norm.of(&gradient)).abs() < 1e-9 * norm.of(&gradient));
+            prop_assert!((norm.dual().of(&steepest) - 1.0).abs() < 1e-9 || norm.of(&gradient) == 0.0);
+        }
+
+        #[test]
+        fn blocks_add_up_to_the_whole(
+            gradient in prop::collection::vec(-2.0f32..2.0, 0..100), cut in 0usize..100, norm in order(),
+        ) {
+            let cut = cut.min(gradient.len());
+            let mut sums = NormSums::new(&[norm]);
+            sums.add(&gradient[..cut]);
+            sums.add(&gradient[cut..]);
+            prop_assert_eq!(sums.count(), gradient.len());
+            prop_assert!((sums.norm(norm) - norm.of(&gradient)).abs() <= 1e-12 * norm.of(&gradient));
+        }
+
+        #[test]
+        fn norms_are_homogeneous_and_decrease_with_the_order(
+            gradient in prop::collection::vec(-2.0f64..2.0, 1..40), norm in order(), scale in -9.0f64..9.0,
+        ) {
+            let scaled: Vec<f64> = gradient.iter().map(|g| scale * g).collect();
+            let size = norm.of(&gradient);
+            prop_assert!((norm.of(&scaled) - scale.abs() * size).abs() <= 1e-9 * size.max(1e-300) * (1.0 + scale.abs()));
+            prop_assert!(size <= Norm::ONE.of(&gradient) * (1.0 + 1e-9));
+            prop_assert!(size >= Norm::INFINITY.of(&gradient) * (1.0 - 1e-9));
+        }
+    }
+}

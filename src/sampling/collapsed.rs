@@ -1,0 +1,396 @@
+//! The collapsed sampler: gradients of bias-free dense ReLU networks with Gaussian weights, exactly in law, from O(depth)
+//! scalars a draw whatever the widths.
+//!
+//! Forward, ‖h_l‖² = σ_l²‖h_{l−1}‖² χ²_{K_l} with K_l ~ Binomial(n_l, ½), and the logits are f ~ N(0, σ²_{D+1}‖h_D‖² I). With
+//! δ = softmax(f) − onehot(y) and s = f·δ, homogeneity gives z_l·∂L/∂z_l = s at every layer; conditioning each W_l on
+//! W_l h_{l−1} then gives, with A_{D+1} = ‖δ‖²,
+//!
+//! - A_l = ‖∂L/∂z_l‖² = s²/‖h_l‖² + σ²_{l+1} A_{l+1} χ²_{K_l − 1} for l = D…1,
+//! - ∂ₓL = x s/‖x‖² + σ₁ √A₁ (I − x xᵀ/‖x‖²) ξ with ξ ~ N(0, I_d),
+//!
+//! and a layer with K_l = 0 makes the gradient zero. The logit's gradient is ∂ₓf₀ = σ₁ √A ξ, A = Π σ²_{l+1} χ²_{K_l}. Both
+//! laws are exact for each gradient; where a spec asks for both, each draw takes two independent networks.
+//!
+//! For Gaussian inputs ∂ₓL is isotropic, so ‖∂ₓL‖₂ (which needs no coordinate) and one Gaussian direction give every
+//! norm. Other inputs are read twice, in blocks, so that no more than a block of coordinates is held.
+
+use ndarray_rand::rand::{Rng, RngCore};
+use rand_distr::{Binomial, ChiSquared, Distribution, StandardNormal};
+use statrs::function::erf::erf;
+
+use super::Stream;
+use super::input::{ChosenInput, InputLaw, LabelRule};
+use super::monte_carlo::{Sampler, Worker};
+use super::normal::BulkGenerator;
+use super::observable::{Gradient, Observable, Statistic};
+use crate::network::norm::NormSums;
+use crate::network::{Architecture, DenseChain, Initialisation, Norm, NotADenseChain, WeightDistribution, loss};
+use crate::statistics::gaussian::expected_sphere_norm;
+
+/// Coordinates held at a time.
+const BLOCK_OF_COORDINATES: usize = 4096;
+
+/// Draws gradients of a dense chain without drawing its weights.
+#[derive(Debug, Clone)]
+pub struct CollapsedSampler {
+    chain: DenseChain,
+    input: InputLaw,
+    label: LabelRule,
+    observables: Vec<Observable>,
+    masks: Vec<FairCoins>,
+    /// E‖u‖₁ of a uniform direction u.
+    direction_l1: f64,
+}
+
+impl CollapsedSampler {
+    /// A sampler for this network.
+    ///
+    /// # Errors
+    /// Says why the collapsed law is not exact: other layers than alternating dense and ReLU, biases, or weights that
+    /// are not Gaussian.
+    pub fn new(
+        architecture: &Architecture,
+        initialisation: &Initialisation,
+        input: InputLaw,
+        label: LabelRule,
+        observables: Vec<Observable>,
+    ) -> Result<Self, NotADenseChain> {
+        let chain = DenseChain::new(architecture, initialisation)?;
+        if initialisation.distribution != WeightDistribution::Normal {
+            return Err(NotADenseChain("the weights are not Gaussian".into()));
+        }
+        let masks = chain.widths.iter().map(|&width| FairCoins::new(width as u64)).collect();
+        let direction_l1 = expected_sphere_norm(chain.dimension as u64, 1.0);
+        Ok(Self { chain, input, label, observables, masks, direction_l1 })
+    }
+
+    fn wants(&self, gradient: Gradient) -> Wanted {
+        let of = || self.observables.iter().filter(move |observable| observable.gradient == gradient);
+        Wanted {
+            any: of().next().is_some(),
+            coordinates: of().any(|observable| observable.norm().is_some() && !observable.needs_length_only()),
+            conditional_mean: of().any(|observable| observable.statistic == Statistic::RaoBlackwell),
+        }
+    }
+}
+
+/// What the observables need of one gradient.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    any: bool,
+    coordinates: bool,
+    conditional_mean: bool,
+}
+
+impl Sampler for CollapsedSampler {
+    fn observables(&self) -> usize {
+        self.observables.len()
+    }
+
+    fn worker(&self) -> Box<dyn Worker + '_> {
+        let norms: Vec<Norm> = self.observables.iter().filter_map(Observable::norm).collect();
+        let held = match self.input {
+            InputLaw::Samples(_) => self.chain.dimension,
+            _ => BLOCK_OF_COORDINATES.min(self.chain.dimension),
+        };
+        Box::new(CollapsedWorker {
+            sampler: self,
+            loss: self.wants(Gradient::Loss),
+            logit: self.wants(Gradient::Logit),
+            sums: NormSums::new(&norms),
+            input: vec![0.0; if self.input.is_gaussian() { 0 } else { held }],
+            normals: vec![0.0; held],
+            logits: vec![0.0; self.chain.outputs],
+            logit_gradient: vec![0.0; self.chain.outputs],
+            active: vec![0; self.chain.widths.len()],
+            lengths: vec![0.0; self.chain.widths.len()],
+        })
+    }
+}
+
+struct CollapsedWorker<'a> {
+    sampler: &'a CollapsedSampler,
+    loss: Wanted,
+    logit: Wanted,
+    sums: NormSums,
+    input: Vec<f32>,
+    normals: Vec<f32>,
+    logits: Vec<f64>,
+    logit_gradient: Vec<f64>,
+    /// K_l, units that a draw's ReLUs let through.
+    active: Vec<u64>,
+    /// ‖h_l‖².
+    lengths: Vec<f64>,
+}
+
+/// ∂ₓL = along·x + across·P ξ, with P the projection orthogonal to x.
+#[derive(Debug, Clone, Copy)]
+struct LossGradient {
+    /// s = f·∂L/∂f.
+    homogeneity: f64,
+    /// σ₁ √A₁.
+    across: f64,
+}
+
+/// What a draw knows of a gradient: ‖g‖₂, the sums over coordinates if they were drawn, the conditional mean of ‖g‖₁.
+struct Measured<'a> {
+    length: f64,
+    /// Sums over coordinates that are to be multiplied by the factor.
+    sums: Option<(&'a NormSums, f64)>,
+    conditional_mean: f64,
+}
+
+impl Worker for CollapsedWorker<'_> {
+    fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
+        if self.loss.any {
+            self.draw_loss(&mut stream, values);
+        }
+        if self.logit.any {
+            self.draw_logit(&mut stream, values);
+        }
+    }
+}
+
+impl CollapsedWorker<'_> {
+    fn draw_loss(&mut self, stream: &mut Stream, values: &mut [f64]) {
+        let sampler = self.sampler;
+        if sampler.input.is_gaussian() {
+            let label = sampler.label.choose(sampler.chain.outputs, stream);
+            let square = chi_squared(sampler.chain.dimension as u64, stream);
+            let gradient = self.draw_scalars(square, label, stream);
+            self.measure_isotropic(gradient, square, stream, values);
+        } else {
+            let (input, label) = sampler.input.choose(sampler.label, sampler.chain.outputs, stream);
+            let square = self.squared_length(input.clone());
+            let gradient = self.draw_scalars(square, label, stream);
+            self.measure_given_input(gradient, square, input, stream, values);
+        }
+    }
+
+    /// The recursions forward and back; `None` where the gradient is zero.
+    fn draw_scalars(&mut self, input_square: f64, label: usize, stream: &mut Stream) -> Option<LossGradient> {
+        let DenseChain { std_devs, widths, .. } = &self.sampler.chain;
+        let mut square = input_square;
+        for (layer, std_dev) in std_devs.iter().take(widths.len()).enumerate() {
+            self.active[layer] = self.sampler.masks[layer].heads(stream);
+            square *= std_dev * std_dev * chi_squared(self.active[layer], stream);
+            self.lengths[layer] = square;
+        }
+        if !widths.is_empty() && (square == 0.0 || input_square == 0.0) {
+            return None;
+        }
+        // The chain has one more standard deviation than hidden layers.
+        let scale = std_devs[widths.len()] * square.sqrt();
+        self.logits.fill_with(|| scale * stream.sample::<f64, _>(StandardNormal));
+        loss::cross_entropy_gradient(&self.logits, label, &mut self.logit_gradient);
+        let homogeneity: f64 = self.logits.iter().zip(&self.logit_gradient).map(|(f, delta)| f * delta).sum();
+        let mut square = self.logit_gradient.iter().map(|delta| delta * delta).sum::<f64>();
+        for layer in (0..widths.len()).rev() {
+            let across = std_devs[layer + 1].powi(2) * square * chi_squared(self.active[layer] - 1, stream);
+            square = homogeneity * homogeneity / self.lengths[layer] + across;
+        }
+        Some(LossGradient { homogeneity, across: std_devs[0] * square.sqrt() })
+    }
+
+    /// Gaussian inputs: the direction of the gradient is uniform on the sphere, whatever its length.
+    fn measure_isotropic(
+        &mut self,
+        gradient: Option<LossGradient>,
+        input_square: f64,
+        stream: &mut Stream,
+        values: &mut [f64],
+    ) {
+        let dimension = self.sampler.chain.dimension as u64;
+        let length = gradient.map_or(0.0, |LossGradient { homogeneity, across }| {
+            let along = homogeneity * homogeneity / input_square;
+            (along + across * across * chi_squared(dimension - 1, stream)).sqrt()
+        });
+        let mut factor = 0.0;
+        if self.loss.coordinates && length != 0.0 {
+            self.sum_normals(stream);
+            factor = length / self.sums.norm(Norm::TWO);
+        } else {
+            self.sums.clear();
+        }
+        let conditional_mean = length * self.sampler.direction_l1;
+        self.report(Gradient::Loss, Measured { length, sums: Some((&self.sums, factor)), conditional_mean }, values);
+    }
+
+    /// Inputs of any law: one pass for x·ξ, one for the coordinates.
+    fn measure_given_input(
+        &mut self,
+        gradient: Option<LossGradient>,
+        input_square: f64,
+        input: ChosenInput<'_>,
+        stream: &mut Stream,
+        values: &mut [f64],
+    ) {
+        self.sums.clear();
+        let Some(LossGradient { homogeneity, across }) = gradient else {
+            let zero = Measured { length: 0.0, sums: Some((&self.sums, 0.0)), conditional_mean: 0.0 };
+            return self.report(Gradient::Loss, zero, values);
+        };
+        let along = if input_square == 0.0 { 0.0 } else { homogeneity / input_square };
+        let conditional_mean = if self.loss.conditional_mean {
+            self.conditional_mean(input.clone(), input_square, along, across)
+        } else {
+            0.0
+        };
+        if !self.loss.coordinates {
+            let free = self.sampler.chain.dimension as u64 - u64::from(input_square != 0.0);
+            let length = (along * along * input_square + across * across * chi_squared(free, stream)).sqrt();
+            return self.report(Gradient::Loss, Measured { length, sums: None, conditional_mean }, values);
+        }
+        let generator = BulkGenerator::new(stream);
+        let mut product = 0.0;
+        self.for_each_block(input.clone(), generator.clone(), |input, normals, _| {
+            product += input.iter().zip(&*normals).map(|(x, xi)| f64::from(x * xi)).sum::<f64>();
+        });
+        let projected = if input_square == 0.0 { 0.0 } else { across * product / input_square };
+        let (parallel, across) = ((along - projected) as f32, across as f32);
+        self.for_each_block(input, generator, |input, normals, sums| {
+            for (normal, x) in normals.iter_mut().zip(input) {
+                *normal = parallel * x + across * *normal;
+            }
+            sums.add(normals);
+        });
+        let length = self.sums.norm(Norm::TWO);
+        self.report(Gradient::Loss, Measured { length, sums: Some((&self.sums, 1.0)), conditional_mean }, values);
+    }
+
+    /// ∂ₓf₀ = σ₁ √A ξ, of a network of its own.
+    fn draw_logit(&mut self, stream: &mut Stream, values: &mut [f64]) {
+        let DenseChain { std_devs, dimension, .. } = &self.sampler.chain;
+        let mut square = std_devs[0].powi(2);
+        for (mask, std_dev) in self.sampler.masks.iter().zip(&std_devs[1..]) {
+            square *= std_dev * std_dev * chi_squared(mask.heads(stream), stream);
+        }
+        let scale = square.sqrt();
+        let length = if self.logit.coordinates {
+            self.sum_normals(stream);
+            scale * self.sums.norm(Norm::TWO)
+        } else {
+            self.sums.clear();
+            scale * chi_squared(*dimension as u64, stream).sqrt()
+        };
+        let conditional_mean = scale * *dimension as f64 * std::f64::consts::FRAC_2_PI.sqrt();
+        self.report(Gradient::Logit, Measured { length, sums: Some((&self.sums, scale)), conditional_mean }, values);
+    }
+
+    fn report(&self, gradient: Gradient, measured: Measured<'_>, values: &mut [f64]) {
+        let observables = &self.sampler.observables;
+        for (value, observable) in values.iter_mut().zip(observables).filter(|(_, o)| o.gradient == gradient) {
+            let number = match (observable.norm(), measured.sums) {
+                (None, _) => measured.conditional_mean,
+                (Some(Norm::TWO), _) | (_, None) => measured.length,
+                (Some(norm), Some((sums, factor))) => factor * sums.norm(norm),
+            };
+            *value = observable.value(number, self.sampler.chain.dimension);
+        }
+    }
+
+    /// Sums over d fresh normals, block by block.
+    fn sum_normals(&mut self, stream: &mut Stream) {
+        let mut generator = BulkGenerator::new(stream);
+        self.sums.clear();
+        let mut left = self.sampler.chain.dimension;
+        while left > 0 {
+            let block = &mut self.normals[..left.min(BLOCK_OF_COORDINATES)];
+            generator.fill_normal(1.0, block);
+            self.sums.add(block);
+            left -= block.len();
+        }
+    }
+
+    fn squared_length(&mut self, input: ChosenInput<'_>) -> f64 {
+        let mut square = 0.0;
+        self.for_each_input_block(input, |_, block| {
+            square += block.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+        });
+        square
+    }
+
+    /// E(‖∂ₓL‖₁ | x, s, A₁) = Σᵢ E|N(mᵢ, vᵢ)| with mᵢ = s xᵢ/‖x‖² and vᵢ = σ₁²A₁(1 − xᵢ²/‖x‖²).
+    fn conditional_mean(&mut self, input: ChosenInput<'_>, input_square: f64, along: f64, across: f64) -> f64 {
+        let mut total = 0.0;
+        self.for_each_input_block(input, |_, block| {
+            for &x in &*block {
+                let x = f64::from(x);
+                let share = if input_square == 0.0 { 0.0 } else { x * x / input_square };
+                total += folded_normal_mean(along * x, across * (1.0 - share).max(0.0).sqrt());
+            }
+        });
+        total
+    }
+
+    /// Visits the input's coordinates in order, with the index of each block's first.
+    fn for_each_input_block(&mut self, mut input: ChosenInput<'_>, mut visit: impl FnMut(usize, &mut [f32])) {
+        let held = self.input.len();
+        for first in (0..self.sampler.chain.dimension).step_by(held) {
+            let block = &mut self.input[..held.min(self.sampler.chain.dimension - first)];
+            input.next_block(block);
+            visit(first, block);
+        }
+    }
+
+    /// Visits the coordinates of the input and of ξ together; the visitor may write over ξ and add to the sums.
+    fn for_each_block(
+        &mut self,
+        mut input: ChosenInput<'_>,
+        mut generator: BulkGenerator,
+        mut visit: impl FnMut(&[f32], &mut [f32], &mut NormSums),
+    ) {
+        let held = self.input.len();
+        for first in (0..self.sampler.chain.dimension).step_by(held) {
+            let size = held.min(self.sampler.chain.dimension - first);
+            input.next_block(&mut self.input[..size]);
+            generator.fill_normal(1.0, &mut self.normals[..size]);
+            visit(&self.input[..size], &mut self.normals[..size], &mut self.sums);
+        }
+    }
+}
+
+/// E|N(m, σ²)| = σ√(2/π) exp(−m²/2σ²) + m erf(m/(σ√2)).
+fn folded_normal_mean(mean: f64, std_dev: f64) -> f64 {
+    if std_dev == 0.0 {
+        return mean.abs();
+    }
+    let ratio = mean / std_dev;
+    std_dev * std::f64::consts::FRAC_2_PI.sqrt() * (-ratio * ratio / 2.0).exp()
+        + mean * erf(ratio * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+/// χ² with these degrees of freedom; 0 for none.
+fn chi_squared(degrees: u64, stream: &mut Stream) -> f64 {
+    // Positive degrees always have a distribution.
+    ChiSquared::new(degrees as f64).map_or(0.0, |distribution| distribution.sample(stream))
+}
+
+/// Number of heads among fair coins, K ~ Binomial(n, ½).
+#[derive(Debug, Clone, Copy)]
+enum FairCoins {
+    /// Few enough to count the set bits of n random bits, which is many times faster than the general method.
+    Bits {
+        words: u64,
+        last: u64,
+    },
+    Many(Binomial),
+}
+
+impl FairCoins {
+    fn new(count: u64) -> Self {
+        let bits = Self::Bits { words: count / 64, last: (1 << (count % 64)) - 1 };
+        if count <= 2048 { bits } else { Binomial::new(count, 0.5).map_or(bits, Self::Many) }
+    }
+
+    fn heads(&self, stream: &mut Stream) -> u64 {
+        match self {
+            Self::Bits { words, last } => {
+                let whole: u64 = (0..*words).map(|_| u64::from(stream.next_u64().count_ones())).sum();
+                let part = if *last == 0 { 0 } else { stream.next_u64() & last };
+                whole + u64::from(part.count_ones())
+            }
+            Self::Many(binomial) => binomial.sample(stream),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Sampling of networks: a stream of random numbers for every draw, explicit networks, the collapsed sampler that is
+//! exact in law, and the Monte Carlo driver that runs either on all cores.
+
+pub mod collapsed;
+pub mod explicit;
+pub mod input;
+pub mod monte_carlo;
+pub mod normal;
+pub mod observable;
+pub mod stream;
+
+pub use collapsed::CollapsedSampler;
+pub use explicit::ExplicitSampler;
+pub use input::{InputLaw, LabelRule, Samples};
+pub use monte_carlo::{Observer, Sampler, StoppingRule, Tally, Worker};
+pub use observable::{Gradient, Observable};
+pub use stream::{Stream, StreamKey};

@@ -1,0 +1,399 @@
+//! The Monte Carlo driver: blocks of draws on all cores, reduced in a fixed order.
+//!
+//! Draws come in blocks of [`BLOCK`]; workers reduce blocks in any order, and the driver merges them in the order of
+//! their indices. The result has the same bits for any number of threads, and 10⁴ draws are the first 10⁴ of 10⁵. The
+//! driver knows nothing of terminals or files: an [`Observer`] watches it, may stop it, and keeps its state.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Stream, StreamKey};
+use crate::statistics::{Moments, QuantileSketch};
+
+/// Draws in a block, the unit of work and of reduction; part of what fixes the bits of a result.
+pub const BLOCK: u64 = 64;
+
+/// How long a wave of blocks should take: short enough for progress and interruption, long enough to keep cores busy.
+const WAVE: Duration = Duration::from_millis(150);
+
+/// Values that one wave may hold.
+const WAVE_VALUES: usize = 1 << 21;
+
+/// Something that can be drawn again and again.
+pub trait Sampler: Sync {
+    /// Number of values that a draw gives.
+    fn observables(&self) -> usize;
+    /// The memory to make draws with, one for each thread.
+    fn worker(&self) -> Box<dyn Worker + '_>;
+}
+
+/// One thread's means to make draws.
+pub trait Worker: Send {
+    /// Makes the draw of this stream and writes its values.
+    fn draw(&mut self, stream: Stream, values: &mut [f64]);
+}
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StoppingRule {
+    /// After this many draws.
+    Draws(u64),
+    /// When the relative standard error of every mean is at most `relative`, looked at after fixed numbers of draws, or
+    /// after `maximum` draws.
+    Precision {
+        /// Relative standard error wanted.
+        relative: f64,
+        /// Most draws to make.
+        maximum: u64,
+    },
+}
+
+/// What was drawn of one observable.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Mean and variance.
+    pub moments: Moments,
+    /// Quantiles.
+    pub quantiles: QuantileSketch,
+    /// Draws that were exactly zero, as when a layer is dead.
+    pub zeros: u64,
+    /// Draws that were NaN or infinite; they are in the mean, which they make so too.
+    pub non_finite: u64,
+}
+
+/// All that was drawn of one sweep point.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Number of draws.
+    pub draws: u64,
+    /// One summary for each observable.
+    pub summaries: Vec<Summary>,
+}
+
+impl Tally {
+    /// Nothing drawn yet.
+    pub fn new(observables: usize) -> Self {
+        Self { draws: 0, summaries: vec![Summary::default(); observables] }
+    }
+
+    fn add(&mut self, block: &BlockOfDraws) {
+        self.draws += block.draws;
+        for (index, (summary, moments)) in self.summaries.iter_mut().zip(&block.moments).enumerate() {
+            summary.moments.merge(moments);
+            for &value in block.values.iter().skip(index).step_by(block.moments.len()) {
+                summary.quantiles.push(value);
+                summary.zeros += u64::from(value == 0.0);
+                summary.non_finite += u64::from(!value.is_finite());
+            }
+        }
+    }
+
+    /// Largest relative standard error of the means; infinite before two draws or where a mean is zero.
+    fn relative_error(&self) -> f64 {
+        let relative = |summary: &Summary| {
+            let error = summary.moments.std_error() / summary.moments.mean().abs();
+            // Draws that are all zero are known as well as they ever will be; too few are not known.
+            if self.draws < 2 {
+                f64::INFINITY
+            } else if summary.zeros == self.draws {
+                0.0
+            } else {
+                error
+            }
+        };
+        self.summaries.iter().map(relative).fold(0.0, f64::max)
+    }
+}
+
+/// Watches a run.
+pub trait Observer: Sync {
+    /// After each wave: draws made, and the draws at which the run ends at the latest.
+    fn progress(&self, draws: u64, maximum: u64) {
+        let _ = (draws, maximum);
+    }
+
+    /// Every draw's values, in the order of draws: one row an observable vector.
+    fn values(&self, rows: &[f64]) {
+        let _ = rows;
+    }
+
+    /// A state from which [`run`] can go on: whole blocks only. Called after each wave, and with `last` when the run
+    /// ends or was interrupted.
+    fn state(&self, tally: &Tally, last: bool) {
+        let _ = (tally, last);
+    }
+
+    /// Whether to stop before the end.
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {}
+
+struct BlockOfDraws {
+    draws: u64,
+    values: Vec<f64>,
+    moments: Vec<Moments>,
+}
+
+/// Runs a sampler until the rule says stop, on the threads of the current rayon pool.
+///
+/// `start` is an empty tally, or one that an observer was given as a state. `None` when the observer interrupted it.
+pub fn run(
+    sampler: &dyn Sampler,
+    key: &StreamKey,
+    rule: StoppingRule,
+    start: Tally,
+    observer: &dyn Observer,
+) -> Option<Tally> {
+    let mut tally = start;
+    let mut driver = Driver { sampler, key, observer, workers: workers(), wave: rayon::current_num_threads() as u64 };
+    match rule {
+        StoppingRule::Draws(draws) => {
+            let done = driver.reach(&mut tally, draws, draws)?;
+            observer.state(&tally, true);
+            Some(done)
+        }
+        StoppingRule::Precision { relative, maximum } => {
+            for target in looks(maximum) {
+                if target < tally.draws {
+                    continue;
+                }
+                let done = driver.reach(&mut tally, target, maximum)?;
+                if done.draws >= maximum || done.relative_error() <= relative {
+                    observer.state(&tally, true);
+                    return Some(done);
+                }
+            }
+            Some(tally)
+        }
+    }
+}
+
+/// Draws after which precision is looked at: 1024, and each time a quarter more, in whole blocks, up to the maximum.
+fn looks(maximum: u64) -> impl Iterator<Item = u64> {
+    let next = move |&last: &u64| (last < maximum).then(|| (last + last / 4).next_multiple_of(BLOCK).min(maximum));
+    std::iter::successors(Some(maximum.min(1024)), next)
+}
+
+type Slot<'a> = Mutex<Option<Box<dyn Worker + 'a>>>;
+
+fn workers<'a>() -> Vec<Slot<'a>> {
+    (0..rayon::current_num_threads().max(1)).map(|_| Mutex::new(None)).collect()
+}
+
+struct Driver<'a> {
+    sampler: &'a dyn Sampler,
+    key: &'a StreamKey,
+    observer: &'a dyn Observer,
+    workers: Vec<Slot<'a>>,
+    /// Blocks in the next wave.
+    wave: u64,
+}
+
+impl Driver<'_> {
+    /// Brings `tally` to the last whole block within `draws`, and returns what `draws` draws give.
+    fn reach(&mut self, tally: &mut Tally, draws: u64, maximum: u64) -> Option<Tally> {
+        while tally.draws + BLOCK <= draws {
+            if self.observer.interrupted() {
+                self.observer.state(tally, true);
+                return None;
+            }
+            let blocks = ((draws - tally.draws) / BLOCK).min(self.wave);
+            let began = Instant::now();
+            self.draw(tally.draws, blocks * BLOCK).iter().for_each(|block| self.merge(tally, block));
+            self.resize_wave(began.elapsed());
+            self.observer.state(tally, false);
+            self.observer.progress(tally.draws, maximum);
+        }
+        let mut whole = tally.clone();
+        if whole.draws < draws {
+            self.draw(whole.draws, draws - whole.draws).iter().for_each(|block| self.merge(&mut whole, block));
+            self.observer.progress(whole.draws, maximum);
+        }
+        Some(whole)
+    }
+
+    fn merge(&self, tally: &mut Tally, block: &BlockOfDraws) {
+        tally.add(block);
+        self.observer.values(&block.values);
+    }
+
+    fn resize_wave(&mut self, took: Duration) {
+        let threads = self.workers.len() as u64;
+        let most = (WAVE_VALUES / (BLOCK as usize * self.sampler.observables().max(1))) as u64;
+        let factor = (WAVE.as_secs_f64() / took.as_secs_f64().max(1e-6)).clamp(0.25, 4.0);
+        self.wave = ((self.wave as f64 * factor) as u64).clamp(threads, most.max(threads));
+    }
+
+    /// Makes draws `first`, `first + 1`, …, in blocks, on all threads.
+    fn draw(&self, first: u64, count: u64) -> Vec<BlockOfDraws> {
+        (0..count.div_ceil(BLOCK))
+            .into_par_iter()
+            .map(|block| self.draw_block(first + block * BLOCK, (count - block * BLOCK).min(BLOCK)))
+            .collect()
+    }
+
+    fn draw_block(&self, first: u64, draws: u64) -> BlockOfDraws {
+        let thread = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
+        // A worker holds no result between draws, so one whose thread panicked is as good as new.
+        let mut slot = self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = slot.get_or_insert_with(|| self.sampler.worker());
+        let observables = self.sampler.observables();
+        let mut block = BlockOfDraws {
+            draws,
+            values: vec![0.0; draws as usize * observables],
+            moments: vec![Moments::default(); observables],
+        };
+        if observables == 0 {
+            return block;
+        }
+        for (draw, values) in (first..).zip(block.values.chunks_exact_mut(observables)) {
+            worker.draw(self.key.draw(draw), values);
+            block.moments.iter_mut().zip(values).for_each(|(moments, value)| moments.push(*value));
+        }
+        block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray_rand::rand::Rng;
+
+    /// Two values a draw: a uniform, and now and then a NaN or a zero.
+    struct Uniforms;
+
+    impl Sampler for Uniforms {
+        fn observables(&self) -> usize {
+            2
+        }
+        fn worker(&self) -> Box<dyn Worker + '_> {
+            Box::new(Uniforms)
+        }
+    }
+
+    impl Worker for Uniforms {
+        fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
+            values[0] = stream.random();
+            values[1] = match stream.random_range(0..100) {
+                0 => f64::NAN,
+                1..10 => 0.0,
+                _ => 1.0,
+            };
+        }
+    }
+
+    fn key() -> StreamKey {
+        StreamKey::new(1, &["uniforms"])
+    }
+
+    fn with_threads(threads: usize, draws: u64) -> Tally {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(&Uniforms, &key(), StoppingRule::Draws(draws), Tally::new(2), &Unobserved).unwrap())
+    }
+
+    #[derive(Default)]
+    struct Keeper {
+        states: Mutex<Vec<Tally>>,
+        rows: Mutex<Vec<f64>>,
+    }
+
+    impl Observer for Keeper {
+        fn state(&self, tally: &Tally, _: bool) {
+            self.states.lock().unwrap().push(tally.clone());
+        }
+        fn values(&self, rows: &[f64]) {
+            self.rows.lock().unwrap().extend(rows);
+        }
+    }
+
+    /// All fields but NaN means, by their text.
+    fn text(tally: &Tally) -> String {
+        format!("{tally:?}")
+    }
+
+    #[test]
+    fn the_bits_do_not_depend_on_threads() {
+        assert_eq!(text(&with_threads(1, 5000)), text(&with_threads(3, 5000)));
+    }
+
+    #[test]
+    fn going_on_from_any_state_gives_the_bits_of_one_run() {
+        let keeper = Keeper::default();
+        let whole = run(&Uniforms, &key(), StoppingRule::Draws(1000), Tally::new(2), &keeper).unwrap();
+        assert_eq!(whole.draws, 1000);
+        let direct = with_threads(2, 5003);
+        for state in keeper.states.into_inner().unwrap() {
+            assert_eq!(state.draws % BLOCK, 0);
+            let resumed = run(&Uniforms, &key(), StoppingRule::Draws(5003), state, &Unobserved).unwrap();
+            assert_eq!(text(&resumed), text(&direct));
+        }
+    }
+
+    #[test]
+    fn observers_see_every_draw_in_order() {
+        let keeper = Keeper::default();
+        run(&Uniforms, &key(), StoppingRule::Draws(333), Tally::new(2), &keeper).unwrap();
+        let rows = keeper.rows.into_inner().unwrap();
+        assert_eq!(rows.len(), 666);
+        assert_eq!(rows[2 * 300], key().draw(300).random::<f64>());
+    }
+
+    #[test]
+    fn zeros_and_values_that_are_not_finite_are_counted_and_not_dropped() {
+        let tally = with_threads(2, 10_000);
+        let [uniform, odd] = &tally.summaries[..] else { panic!("two observables") };
+        assert_eq!((uniform.zeros, uniform.non_finite), (0, 0));
+        assert!((50..200).contains(&odd.non_finite) && (700..1100).contains(&odd.zeros), "{odd:?}");
+        assert!(odd.moments.mean().is_nan());
+        assert_eq!(odd.quantiles.count() + odd.non_finite, 10_000);
+    }
+
+    #[test]
+    fn precision_stops_at_a_look_and_does_not_depend_on_where_it_resumed() {
+        struct One;
+        impl Sampler for One {
+            fn observables(&self) -> usize {
+                1
+            }
+            fn worker(&self) -> Box<dyn Worker + '_> {
+                Box::new(One)
+            }
+        }
+        impl Worker for One {
+            fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
+                values[0] = stream.random();
+            }
+        }
+        let rule = StoppingRule::Precision { relative: 5e-3, maximum: 1_000_000 };
+        let keeper = Keeper::default();
+        let direct = run(&One, &key(), rule, Tally::new(1), &keeper).unwrap();
+        // Uniforms have relative standard deviation 1/√3, so about 13 300 draws are needed.
+        assert!((13_000..17_500).contains(&direct.draws), "{}", direct.draws);
+        for state in keeper.states.into_inner().unwrap() {
+            assert_eq!(run(&One, &key(), rule, state, &Unobserved).unwrap(), direct);
+        }
+        let capped = StoppingRule::Precision { relative: 1e-9, maximum: 3000 };
+        assert_eq!(run(&One, &key(), capped, Tally::new(1), &Unobserved).unwrap().draws, 3000);
+    }
+
+    #[test]
+    fn an_interruption_ends_the_run() {
+        struct Stop;
+        impl Observer for Stop {
+            fn interrupted(&self) -> bool {
+                true
+            }
+        }
+        assert!(run(&Uniforms, &key(), StoppingRule::Draws(1000), Tally::new(2), &Stop).is_none());
+    }
+}
