@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use gradlaw::experiment::results::Measurement;
 use gradlaw::experiment::{
-    Experiment, Measured, Outcome, Row, RunError, RunOptions, Spec, Verdict, catalogue, judge, load, save,
+    Experiment, Measured, Outcome, Row, RunError, RunOptions, Verdict, catalogue, judge, load, save,
 };
 
 use super::failure::Failure;
@@ -17,7 +17,7 @@ use super::{Common, Sampling, interrupt};
 
 /// An experiment of the run, or why it is left out.
 enum Entry {
-    Ready(Experiment),
+    Ready(Box<Experiment>),
     Skipped { name: String, reason: String },
 }
 
@@ -114,7 +114,7 @@ fn prepare(
             let message = format!("--keep-draws would hold {gib:.1} GiB: take fewer draws, or raise --memory");
             return Err(experiment.spec.origin.error("draws", "", message).into());
         }
-        entries.push(Entry::Ready(experiment));
+        entries.push(Entry::Ready(Box::new(experiment)));
     }
     Ok(entries)
 }
@@ -128,7 +128,7 @@ fn start_threads(common: &Common) -> Result<(), Failure> {
 
 fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {
     entries.iter().filter_map(|entry| match entry {
-        Entry::Ready(experiment) => Some(experiment),
+        Entry::Ready(experiment) => Some(experiment.as_ref()),
         Entry::Skipped { .. } => None,
     })
 }
@@ -186,9 +186,10 @@ fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: 
     let sections: Vec<Section<'_>> = entries
         .iter()
         .map(|entry| match entry {
-            Entry::Ready(Experiment { spec: Spec { name, .. }, .. }) => {
-                Section::Judged { name, verdicts: verdicts.next().map_or(&[][..], Vec::as_slice) }
-            }
+            Entry::Ready(experiment) => Section::Judged {
+                name: &experiment.spec.name,
+                verdicts: verdicts.next().map_or(&[][..], Vec::as_slice),
+            },
             Entry::Skipped { name, reason } => Section::Skipped { name, reason },
         })
         .collect();

@@ -1,7 +1,9 @@
 //! Expressions of the sweep variables: "3 * side^2", "1 - a/2", "(1 + 5/n)^depth".
 //!
-//! Parsed once, when the spec is read; the grammar and its functions (`sqrt`, `ln`, `exp`, `^`, …) are those of the
-//! `exmex` crate, here without surprises: an unknown name is an error that says which names there are.
+//! Parsed once, when the spec is read. The grammar and its functions (`sqrt`, `ln`, `exp`, `^`, …) are those of the `exmex`
+//! crate, with two surprises taken out before it reads a formula: numbers such as 1e-3 are numbers, and −x^2 is −(x²).
+
+use std::sync::Arc;
 
 use exmex::prelude::*;
 
@@ -12,7 +14,8 @@ pub type Variables = [(String, f64)];
 #[derive(Debug, Clone)]
 pub struct Expression {
     text: String,
-    compiled: FlatEx<f64>,
+    // Shared: points clone their spec's formulas.
+    compiled: Arc<FlatEx<f64>>,
 }
 
 impl PartialEq for Expression {
@@ -27,14 +30,14 @@ impl Expression {
     /// # Errors
     /// Says in words what cannot be read.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let compiled = exmex::parse::<f64>(text)
+        let compiled = exmex::parse::<f64>(&conventional(text))
             .map_err(|error| format!("must be an expression such as \"3 * side^2\" ({})", first_line(error.msg())))?;
-        Ok(Self { text: text.into(), compiled })
+        Ok(Self { text: text.into(), compiled: Arc::new(compiled) })
     }
 
     /// A number as an expression.
     pub fn number(value: f64) -> Self {
-        Self { text: value.to_string(), compiled: FlatEx::from_num(value) }
+        Self { text: value.to_string(), compiled: Arc::new(FlatEx::from_num(value)) }
     }
 
     /// The formula as written.
@@ -72,7 +75,7 @@ impl Expression {
         let value = self.evaluate(variables)?;
         let nearest = value.round();
         // Tolerates the rounding of powers and roots, nothing more.
-        if (value - nearest).abs() > 1e-9 * nearest.abs().max(1.0) || nearest < 1.0 || nearest > LARGEST_SIZE {
+        if (value - nearest).abs() > 1e-9 * nearest.abs().max(1.0) || !(1.0..=LARGEST_SIZE).contains(&nearest) {
             return Err(format!("must be a whole number from 1 to 2^53, but is {value} {}", at(variables)));
         }
         Ok(nearest as usize)
@@ -81,6 +84,60 @@ impl Expression {
 
 /// Largest size that a double holds exactly.
 const LARGEST_SIZE: f64 = 9_007_199_254_740_992.0;
+
+/// The formula in a form that `exmex` reads as mathematicians do.
+///
+/// Numbers with an exponent are written out. `exmex` lets a sign bind more tightly than a power: a minus that begins a
+/// formula, a parenthesis or an argument becomes a subtraction from 0, and one after another operator a factor −1.
+fn conventional(text: &str) -> String {
+    let mut out = String::new();
+    let mut before = '(';
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let length = match (next, before) {
+            (digit, last) if (digit.is_ascii_digit() || digit == '.') && !(last.is_alphanumeric() || last == '_') => {
+                let length = number_length(rest);
+                match rest[..length].parse::<f64>() {
+                    Ok(number) => out.push_str(&number.to_string()),
+                    Err(_) => out.push_str(&rest[..length]),
+                }
+                length
+            }
+            ('-', '(' | ',') => {
+                out.push_str("0-");
+                1
+            }
+            ('-', '*' | '/' | '+' | '-') => {
+                out.push_str(if before == '/' { "(0-1)/" } else { "(0-1)*" });
+                1
+            }
+            _ => {
+                out.push(next);
+                next.len_utf8()
+            }
+        };
+        if !next.is_whitespace() {
+            before = next;
+        }
+        rest = &rest[length..];
+    }
+    out
+}
+
+/// Bytes of the number at the beginning of a text: digits, a point, and an exponent where one follows.
+fn number_length(text: &str) -> usize {
+    let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
+    let mut length = digits(0);
+    if text[length..].starts_with('.') {
+        length += 1 + digits(length + 1);
+    }
+    let exponent = text[length..].strip_prefix(['e', 'E']).map(|rest| rest.strip_prefix(['+', '-']).unwrap_or(rest));
+    if let Some(exponent) = exponent.filter(|exponent| exponent.starts_with(|c: char| c.is_ascii_digit())) {
+        let from = text.len() - exponent.len();
+        length = from + digits(from);
+    }
+    length
+}
 
 fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
@@ -119,6 +176,29 @@ mod tests {
         assert!((evaluate("2 / fan_in^1.5").unwrap() - 2e-3).abs() < 1e-15);
         assert!((evaluate("ln(exp(1.5))").unwrap() - 1.5).abs() < 1e-15);
         assert_eq!(Expression::number(-0.25).evaluate(&[]), Ok(-0.25));
+    }
+
+    #[test]
+    fn signs_powers_and_exponents_are_read_as_mathematicians_do() {
+        for (text, value) in [
+            ("-2^2", -4.0),
+            ("1 - -2^2", 5.0),
+            ("1 + -2^2", -3.0),
+            ("(-2)^2", 4.0),
+            ("2 * -3^2", -18.0),
+            ("18 / -3^2", -2.0),
+            ("2^-1", 0.5),
+            ("max(-2^2, -5)", -4.0),
+            ("1e-3", 1e-3),
+            ("2.5E+3 * side", 80_000.0),
+            ("1e40", 1e40),
+            (".5 + 1.", 1.5),
+            ("fan_in - 1e2", 0.0),
+        ] {
+            assert!((evaluate(text).unwrap() - value).abs() <= 1e-12 * value.abs(), "{text}: {:?}", evaluate(text));
+        }
+        let named = Expression::parse("2 * a1e3").unwrap();
+        assert_eq!(named.evaluate(&[("a1e3".into(), 7.0)]), Ok(14.0));
     }
 
     #[test]

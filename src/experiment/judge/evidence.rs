@@ -1,176 +1,30 @@
-//! From measurements to verdicts: fits, equivalence tests, and one family-wise error rate over the run.
-//!
-//! A claim *holds* when the 5 % equivalence test places the truth inside the tolerance; it is *refuted* when a test
-//! against it is significant after Holm's correction over every test of the run; else it is *inconclusive*. Absence of
-//! evidence never makes a claim hold. A measured NaN or infinity makes every claim that rests on it inconclusive.
+//! What the measurements say for and against one claim: fits and tests for each kind of claim.
 
-use std::collections::HashMap;
+use super::places::{Group, Place, abscissa, baseline, groups, invalid, pairs};
+use super::{COVERAGE, EQUIVALENCE_LEVEL, Evidence, Measured, blank, two_sided};
+use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
+use crate::experiment::expression::{Expression, describe};
+use crate::experiment::results::{Measurement, Sampled, Verdict};
+use crate::experiment::spec::with_dimension;
+use crate::statistics::{Equivalence, Fit, KolmogorovSmirnov, Reference, WeightedPoint};
 
-use super::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
-use super::expression::{Expression, describe};
-use super::point::Point;
-use super::results::{Measurement, Outcome, Row, Sampled, Verdict};
-use super::spec::{Spec, with_dimension};
-use crate::statistics::{Equivalence, Fit, KolmogorovSmirnov, Reference, WeightedPoint, multiple_testing};
-
-/// Level of the equivalence tests.
-const EQUIVALENCE_LEVEL: f64 = 0.05;
-const COVERAGE: f64 = 0.95;
-
-/// One experiment with what was measured, ready to be judged with the others of its run.
-#[derive(Clone, Copy)]
-pub struct Measured<'a> {
-    /// The spec.
-    pub spec: &'a Spec,
-    /// Its points.
-    pub points: &'a [Point],
-    /// Its measurements.
-    pub measurements: &'a [Measurement],
-}
-
-/// What speaks for and against a claim, before the run's other tests are known.
-struct Evidence {
-    verdict: Verdict,
-    /// Whether the equivalence tests place the truth inside the tolerance.
-    equivalent: bool,
-    /// p-values of the tests against the claim.
-    against: Vec<f64>,
-}
-
-/// Judges all claims of a run together; one list of verdicts for each experiment, in order.
-///
-/// Every comparison of a mean with its exact value belongs to the family of tests, whether a claim speaks of it or not;
-/// one that fails without a claim gives a verdict of its own.
-pub fn judge(run: &[Measured<'_>]) -> Vec<Vec<Verdict>> {
-    let mut family: Vec<f64> = Vec::new();
-    let mut gathered = Vec::new();
-    for experiment in run {
-        let comparisons: Vec<(&Row, f64)> = exact_comparisons(experiment.measurements).collect();
-        let first_comparison = family.len();
-        family.extend(comparisons.iter().map(|(_, p_value)| p_value));
-        let evidence: Vec<Evidence> =
-            experiment.spec.claims.iter().flat_map(|claim| Judge { experiment, claim }.evidence()).collect();
-        let first_claim = family.len();
-        family.extend(evidence.iter().flat_map(|evidence| &evidence.against));
-        gathered.push((comparisons, first_comparison, evidence, first_claim));
-    }
-    let adjusted = multiple_testing::holm(&family);
-    let mut verdicts = Vec::new();
-    for (experiment, (comparisons, first_comparison, evidence, first_claim)) in run.iter().zip(gathered) {
-        let rate = experiment.spec.family_error;
-        let mut next = first_claim;
-        let mut judged: Vec<Verdict> = evidence
-            .into_iter()
-            .map(|evidence| {
-                let against = &adjusted[next..next + evidence.against.len()];
-                next += against.len();
-                conclude(evidence, against, rate)
-            })
-            .collect();
-        let failed: Vec<&Row> = comparisons
-            .iter()
-            .zip(&adjusted[first_comparison..])
-            .filter(|(_, p_value)| **p_value <= rate)
-            .map(|((row, _), _)| *row)
-            .collect();
-        if !failed.is_empty()
-            && !judged.iter().any(|verdict| verdict.kind == "value" && verdict.verdict == Outcome::Refuted)
-        {
-            judged.push(disagreement(&experiment.spec.name, &failed));
-        }
-        verdicts.push(judged);
-    }
-    verdicts
-}
-
-fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
-    let Evidence { mut verdict, equivalent, .. } = evidence;
-    let strongest = adjusted.iter().copied().reduce(f64::min);
-    verdict.p_refuted = strongest;
-    verdict.verdict = match strongest {
-        _ if verdict.reason.as_deref().is_some_and(|reason| reason.starts_with("invalid")) => Outcome::Inconclusive,
-        Some(p_value) if p_value <= rate => Outcome::Refuted,
-        _ if equivalent => Outcome::Holds,
-        _ => Outcome::Inconclusive,
-    };
-    verdict
-}
-
-/// Two-sided p-values of all means that have an exact value.
-fn exact_comparisons(measurements: &[Measurement]) -> impl Iterator<Item = (&Row, f64)> {
-    measurements.iter().filter_map(|measurement| {
-        let z = measurement.row.z()?;
-        Some((&measurement.row, two_sided(z)))
-    })
-}
-
-fn two_sided(z: f64) -> f64 {
-    (2.0 * Reference::Normal.upper_tail(z.abs())).min(1.0)
-}
-
-/// The verdict of means that differ from their exact values where no claim speaks of it.
-fn disagreement(experiment: &str, rows: &[&Row]) -> Verdict {
-    let worst = rows.iter().filter_map(|row| Some((row.z()?, *row))).max_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
-    let (z, row) = worst.map_or((f64::NAN, rows[0]), |worst| worst);
-    let place = describe(&row.variables);
-    Verdict {
-        statement: "every mean that has an exact value agrees with it".into(),
-        reason: Some(format!("{} means differ, most at {place} (z = {z:.1})", rows.len())),
-        verdict: Outcome::Refuted,
-        ..blank(experiment, &row.network, &row.observable, "value", 0.0)
-    }
-}
-
-fn blank(experiment: &str, network: &str, observable: &str, kind: &str, tolerance: f64) -> Verdict {
-    Verdict {
-        experiment: experiment.into(),
-        statement: String::new(),
-        network: network.into(),
-        observable: observable.into(),
-        verdict: Outcome::Inconclusive,
-        predicted: None,
-        measured: None,
-        std_error: None,
-        interval: None,
-        tolerance,
-        p_value: None,
-        p_refuted: None,
-        goodness_of_fit: None,
-        kind: kind.into(),
-        variables: Vec::new(),
-        reason: None,
-    }
-}
-
-/// A row that a claim rests on, with its place.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    point: &'a Point,
-    row: &'a Row,
-    sampled: Sampled,
-}
-
-struct Judge<'a> {
-    experiment: &'a Measured<'a>,
-    claim: &'a ClaimSpec,
+/// One claim of one experiment, before its judge.
+pub(super) struct Judge<'a> {
+    pub experiment: &'a Measured<'a>,
+    pub claim: &'a ClaimSpec,
 }
 
 impl<'a> Judge<'a> {
-    fn evidence(&self) -> Vec<Evidence> {
+    /// Evidence for each network, and each group of points, that the claim speaks of.
+    pub fn evidence(&self) -> Vec<Evidence> {
         let labels = || {
             let all = self.experiment.spec.networks.iter().map(|network| network.label.as_str());
             all.filter(|label| self.claim.network.as_deref().is_none_or(|wanted| wanted == *label))
         };
         match &self.claim.kind {
             ClaimKind::Exponent { against, exponent, relative_to } => labels()
-                .flat_map(|label| {
-                    groups(self.places(label), against)
-                        .into_iter()
-                        .map(move |(variables, places)| (label, variables, places))
-                })
-                .map(|(label, variables, places)| {
-                    self.exponent(label, variables, &places, against, exponent, relative_to.as_ref())
-                })
+                .flat_map(|label| groups(self.places(label), against).into_iter().map(move |group| (label, group)))
+                .map(|(label, group)| self.exponent(label, group, against, exponent, relative_to.as_ref()))
                 .collect(),
             ClaimKind::Value(source) => labels().map(|label| self.value(label, source)).collect(),
             ClaimKind::Ratio { networks, factor } => vec![self.ratio(networks, factor)],
@@ -206,14 +60,13 @@ impl<'a> Judge<'a> {
     fn exponent(
         &self,
         label: &str,
-        variables: Vec<(String, f64)>,
-        places: &[Place<'_>],
+        Group { variables, places }: Group<'_>,
         against: &str,
         exponent: &Expression,
         relative_to: Option<&Baseline>,
     ) -> Evidence {
         let mut verdict = self.start(label, "exponent");
-        if let Some(reason) = invalid(places) {
+        if let Some(reason) = invalid(&places) {
             return Self::undecided(verdict, reason);
         }
         let predicted = match exponent.evaluate(&variables) {
@@ -226,7 +79,7 @@ impl<'a> Judge<'a> {
             verdict.variables = variables;
         }
         let mut points = Vec::new();
-        for place in places {
+        for place in &places {
             let baseline = match baseline(relative_to, place) {
                 Ok(baseline) => baseline,
                 Err(reason) => return Self::undecided(verdict, reason),
@@ -414,65 +267,4 @@ fn relative_error(sampled: &Sampled) -> f64 {
 /// A point on logarithmic axes: the standard error of ln y is that of y over y.
 fn logarithm(x: f64, y: f64, relative_error: f64) -> WeightedPoint {
     WeightedPoint { x: x.ln(), y: y.ln(), std_error: relative_error }
-}
-
-/// What is on the abscissa of an exponent.
-fn abscissa(place: &Place<'_>, against: &str) -> f64 {
-    let variable = place.row.variables.iter().find(|(name, _)| name == against);
-    variable.map_or(place.row.dimension as f64, |&(_, value)| value)
-}
-
-fn baseline(relative_to: Option<&Baseline>, place: &Place<'_>) -> Result<f64, String> {
-    match relative_to {
-        None => Ok(1.0),
-        Some(Baseline::Formula(formula)) => {
-            let value = formula.evaluate(&with_dimension(&place.row.variables, place.row.dimension));
-            value.map_err(|reason| format!("relative_to {reason}"))
-        }
-        Some(Baseline::Theory(observable)) => {
-            let theory = place.point.expected(observable);
-            theory.map(|value| value.mean).ok_or_else(|| "relative_to has no exact mean for this network".into())
-        }
-    }
-}
-
-/// Why the rows cannot be judged: something was not finite.
-fn invalid(places: &[Place<'_>]) -> Option<String> {
-    let bad = places.iter().find(|place| place.sampled.non_finite > 0)?;
-    let Sampled { non_finite, draws, .. } = bad.sampled;
-    let place = describe(&bad.row.variables);
-    Some(format!("invalid: {non_finite} of {draws} draws at {place} are NaN or infinite"))
-}
-
-/// Rows of two networks at the same values of the sweep variables.
-fn pairs<'p>(first: &'p [Place<'_>], second: &'p [Place<'_>]) -> impl Iterator<Item = (&'p Place<'p>, &'p Place<'p>)> {
-    first.iter().filter_map(|a| Some((a, second.iter().find(|b| b.row.variables == a.row.variables)?)))
-}
-
-/// Splits rows by the sweep variables that do not move the abscissa.
-fn groups<'p>(places: Vec<Place<'p>>, against: &str) -> Vec<(Vec<(String, f64)>, Vec<Place<'p>>)> {
-    let moves = |index: usize, name: &str| {
-        if against != "dimension" {
-            return name == against;
-        }
-        // A variable moves the dimension if two points that differ in nothing else have different dimensions.
-        let mut dimensions: HashMap<String, usize> = HashMap::new();
-        places.iter().any(|place| {
-            let mut others = place.row.variables.clone();
-            others.remove(index);
-            let dimension = place.row.dimension;
-            *dimensions.entry(describe(&others)).or_insert(dimension) != dimension
-        })
-    };
-    let variables = places.first().map(|place| place.row.variables.clone()).unwrap_or_default();
-    let fixed: Vec<usize> = (0..variables.len()).filter(|&index| !moves(index, &variables[index].0)).collect();
-    let mut groups: Vec<(Vec<(String, f64)>, Vec<Place<'p>>)> = Vec::new();
-    for place in &places {
-        let key: Vec<(String, f64)> = fixed.iter().map(|&index| place.row.variables[index].clone()).collect();
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, members)) => members.push(*place),
-            None => groups.push((key, vec![*place])),
-        }
-    }
-    groups
 }

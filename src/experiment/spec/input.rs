@@ -1,0 +1,118 @@
+//! The `[input]` table: where inputs and labels come from.
+
+use toml::Value;
+
+use crate::experiment::expression::Expression;
+use crate::experiment::reader::{Origin, Reader, SpecError};
+
+/// The `[input]` table.
+#[derive(Debug, Clone)]
+pub struct InputSpec {
+    /// Where inputs come from.
+    pub distribution: InputDistribution,
+    /// How labels are chosen.
+    pub label: LabelSpec,
+}
+
+/// Where inputs come from.
+#[derive(Debug, Clone)]
+pub enum InputDistribution {
+    /// Standard normal coordinates.
+    Gaussian,
+    /// Uniform on [low, high).
+    Uniform {
+        /// Smallest value.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// Every coordinate the same.
+    Constant(f64),
+    /// CIFAR-10 in the binary layout.
+    Cifar10 {
+        /// Folder or archive; without it the experiment cannot run.
+        path: Option<String>,
+        /// Side to resize to.
+        resize: Option<Expression>,
+    },
+    /// An array of samples.
+    Npy {
+        /// The file.
+        path: Option<String>,
+    },
+}
+
+impl InputDistribution {
+    /// The path of the data where the distribution reads any: `None` for none, `Some(None)` for one not given.
+    pub fn path(&self) -> Option<Option<&str>> {
+        match self {
+            Self::Cifar10 { path, .. } | Self::Npy { path } => Some(path.as_deref()),
+            _ => None,
+        }
+    }
+}
+
+/// How labels are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelSpec {
+    /// Uniform over the logits.
+    Random,
+    /// This index.
+    Fixed(usize),
+    /// The data's own label.
+    True,
+}
+
+pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSpec, SpecError> {
+    let gaussian = InputSpec { distribution: InputDistribution::Gaussian, label: LabelSpec::Random };
+    let Some(table) = reader.table("input")? else { return Ok(gaussian) };
+    let known = &["distribution", "label", "path", "resize", "low", "high", "value"];
+    let input = Reader::new(table, origin, "input", known)?;
+    let kind = input.string("distribution")?.unwrap_or("gaussian");
+    let keys: &[&str] = match kind {
+        "gaussian" => &[],
+        "uniform" => &["low", "high"],
+        "constant" => &["value"],
+        "cifar10" => &["path", "resize"],
+        "npy" => &["path"],
+        _ => return Err(input.refuse("distribution", "must be gaussian, uniform, constant, cifar10 or npy")),
+    };
+    let stray = |key: &&&str| input.has(key) && !keys.contains(*key);
+    if let Some(key) = known[2..].iter().find(stray) {
+        return Err(input.refuse(key, format!("does not go with distribution = \"{kind}\"")));
+    }
+    let number = |key, default| Ok(input.number(key, "must be a number", |_| true)?.unwrap_or(default));
+    let path = input.string("path")?.map(str::to_owned);
+    let distribution = match kind {
+        "uniform" => InputDistribution::Uniform { low: number("low", 0.0)?, high: number("high", 1.0)? },
+        "constant" => InputDistribution::Constant(number("value", 1.0)?),
+        "cifar10" => InputDistribution::Cifar10 { path, resize: input.expression("resize")? },
+        "npy" => InputDistribution::Npy { path },
+        _ => InputDistribution::Gaussian,
+    };
+    match distribution {
+        InputDistribution::Uniform { low, high } if low >= high => {
+            return Err(input.complain("high", &high.to_string(), format!("must be above low = {low}")));
+        }
+        InputDistribution::Constant(0.0) => {
+            return Err(input.refuse("value", "must not be 0: a bias-free network has no gradient at the origin"));
+        }
+        _ => {}
+    }
+    let label = read_label(&input, distribution.path().is_some())?;
+    Ok(InputSpec { distribution, label })
+}
+
+fn read_label(input: &Reader<'_>, has_data: bool) -> Result<LabelSpec, SpecError> {
+    let allowed = "must be random, an index of a logit from 0, or, for real images, true";
+    match input.value("label") {
+        None => Ok(LabelSpec::Random),
+        Some(Value::String(word)) if word == "random" => Ok(LabelSpec::Random),
+        Some(Value::String(word)) if word == "true" && has_data => Ok(LabelSpec::True),
+        Some(Value::Boolean(true)) if has_data => Ok(LabelSpec::True),
+        Some(Value::Integer(index)) => {
+            usize::try_from(*index).map(LabelSpec::Fixed).map_err(|_| input.refuse("label", allowed))
+        }
+        Some(_) => Err(input.refuse("label", allowed)),
+    }
+}

@@ -1,0 +1,264 @@
+//! The one place that parses specs: from TOML to checked types.
+//!
+//! What can be checked without the sweep variables is checked here; [`super::point`] checks the rest at every sweep
+//! point, before anything is sampled or written.
+
+mod input;
+mod network;
+
+use toml::{Table, Value};
+
+pub use input::{InputDistribution, InputSpec, LabelSpec};
+pub use network::{InitSpec, LayerSpec, NetworkSpec, VarianceSpec};
+
+use super::claim::ClaimSpec;
+use super::expression::Variables;
+use super::reader::{Origin, Reader, SpecError};
+use crate::sampling::{Observable, StoppingRule};
+
+const KEYS: &[&str] = &[
+    "name",
+    "title",
+    "source",
+    "explanation",
+    "seconds",
+    "version",
+    "seed",
+    "draws",
+    "precision",
+    "max_draws",
+    "sampler",
+    "family_error",
+    "observables",
+    "sweep",
+    "input",
+    "network",
+    "claim",
+];
+
+const DEFAULT_DRAWS: i64 = 4000;
+const DEFAULT_MAX_DRAWS: i64 = 1_000_000;
+const MOST_DRAWS: i64 = 1_000_000_000_000;
+const MOST_POINTS: usize = 100_000;
+
+/// An experiment: networks, what is swept and measured, and the claims to judge.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Also the name of the results' folder.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Theorem, section or paper.
+    pub source: String,
+    /// The claim in words and formulas, with its assumptions.
+    pub explanation: String,
+    /// How long the experiment takes on two cores, in seconds, where its author says so.
+    pub seconds: Option<f64>,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// When to stop drawing.
+    pub rule: StoppingRule,
+    /// Family-wise error rate of the run that judges it.
+    pub family_error: f64,
+    /// What is measured, with the names as written.
+    pub observables: Vec<(String, Observable)>,
+    /// The grid.
+    pub sweep: Sweep,
+    /// Where inputs come from.
+    pub input: InputSpec,
+    /// The networks.
+    pub networks: Vec<NetworkSpec>,
+    /// The claims.
+    pub claims: Vec<ClaimSpec>,
+    /// File and options, for error messages.
+    pub origin: Origin,
+    /// The spec as TOML with defaults filled in: enough to repeat the run.
+    pub resolved: Table,
+}
+
+/// The swept variables and their values; the grid is their product.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sweep(pub Vec<(String, Vec<f64>)>);
+
+/// Which sampler draws the networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamplerChoice {
+    /// Collapsed where it is exact, explicit elsewhere.
+    Auto,
+    /// Always networks with all their weights.
+    Explicit,
+    /// Always the collapsed sampler; refused where it is not exact.
+    Collapsed,
+}
+
+impl Sweep {
+    /// Values of the variables at every point of the grid; the last variable runs fastest.
+    pub fn points(&self) -> Vec<Vec<(String, f64)>> {
+        let mut points = vec![Vec::new()];
+        for (name, values) in &self.0 {
+            let extend = |point: &Vec<(String, f64)>| {
+                let point = point.clone();
+                values.iter().map(move |&value| [point.clone(), vec![(name.clone(), value)]].concat())
+            };
+            points = points.iter().flat_map(extend).collect();
+        }
+        points
+    }
+
+    /// Names of the variables.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+impl Spec {
+    /// Checks a spec that was read as TOML.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its key.
+    pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
+        let reader = Reader::new(table, &origin, "", KEYS)?;
+        let name = reader.required_string("name")?;
+        if name.is_empty()
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            || name.starts_with('.')
+        {
+            return Err(
+                reader.refuse("name", "must be letters, digits, hyphens, underscores and dots: it names a folder")
+            );
+        }
+        let sweep = read_sweep(&reader, &origin)?;
+        let sampler = read_sampler(&reader)?.unwrap_or(SamplerChoice::Auto);
+        let networks = network::read_networks(&reader, &origin, sampler)?;
+        let observables = read_observables(&reader)?;
+        let input = input::read_input(&reader, &origin)?;
+        let claims = reader.tables("claim", "must be tables, [[claim]]")?;
+        let claims = claims.iter().enumerate().map(|(index, table)| {
+            ClaimSpec::read(table, &origin, &format!("claim.{index}"), &networks, &observables, &sweep)
+        });
+        let mut spec = Self {
+            name: name.into(),
+            title: reader.string("title")?.unwrap_or(name).into(),
+            source: reader.string("source")?.unwrap_or_default().into(),
+            explanation: reader.string("explanation")?.unwrap_or_default().trim().into(),
+            seconds: reader.number("seconds", "must be a number above 0", |seconds| seconds > 0.0)?,
+            // Within the limits of `whole`, so not negative.
+            seed: reader.whole("seed", 0, i64::MAX)?.unwrap_or(1).cast_unsigned(),
+            rule: read_rule(&reader)?,
+            family_error: reader
+                .number("family_error", "must be a number between 0 and 0.5", |rate| rate > 0.0 && rate < 0.5)?
+                .unwrap_or(1e-3),
+            claims: claims.collect::<Result<_, _>>()?,
+            observables,
+            sweep,
+            input,
+            networks,
+            resolved: table.clone(),
+            origin: origin.clone(),
+        };
+        reader.string("version")?;
+        spec.resolve();
+        Ok(spec)
+    }
+
+    /// Fills the defaults into the table that is saved with the results.
+    fn resolve(&mut self) {
+        let version = Value::String(env!("CARGO_PKG_VERSION").into());
+        self.resolved.insert("version".into(), version);
+        self.resolved.insert("seed".into(), Value::Integer(self.seed.cast_signed()));
+        self.resolved.entry("sampler").or_insert(Value::String("auto".into()));
+        self.resolved.entry("family_error").or_insert(Value::Float(self.family_error));
+        match self.rule {
+            StoppingRule::Draws(draws) => self.resolved.insert("draws".into(), Value::Integer(draws.cast_signed())),
+            StoppingRule::Precision { maximum, .. } => {
+                self.resolved.insert("max_draws".into(), Value::Integer(maximum.cast_signed()))
+            }
+        };
+    }
+}
+
+fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
+    let precision = reader.number("precision", "must be a number between 0 and 1", |p| p > 0.0 && p < 1.0)?;
+    let draws = reader.whole("draws", 2, MOST_DRAWS)?;
+    let maximum = reader.whole("max_draws", 2, MOST_DRAWS)?;
+    match (precision, draws) {
+        (Some(_), Some(_)) => Err(reader.refuse("precision", "must stand without `draws`: give one or the other")),
+        (Some(relative), None) => {
+            let maximum = maximum.unwrap_or(DEFAULT_MAX_DRAWS).cast_unsigned();
+            Ok(StoppingRule::Precision { relative, maximum })
+        }
+        (None, _) if maximum.is_some() => Err(reader.refuse("max_draws", "must stand beside `precision`")),
+        (None, draws) => Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned())),
+    }
+}
+
+fn read_sampler(reader: &Reader<'_>) -> Result<Option<SamplerChoice>, SpecError> {
+    match reader.string("sampler")? {
+        None => Ok(None),
+        Some("auto") => Ok(Some(SamplerChoice::Auto)),
+        Some("explicit") => Ok(Some(SamplerChoice::Explicit)),
+        Some("collapsed") => Ok(Some(SamplerChoice::Collapsed)),
+        Some(_) => Err(reader.refuse("sampler", "must be auto, explicit or collapsed")),
+    }
+}
+
+fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Observable)>, SpecError> {
+    let allowed = "must be a list of names such as \"loss.l1\"";
+    let names = reader.strings("observables", allowed)?.ok_or_else(|| reader.missing("observables", &allowed[8..]))?;
+    if names.is_empty() {
+        return Err(reader.refuse("observables", allowed));
+    }
+    let mut observables: Vec<(String, Observable)> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let key = format!("observables.{index}");
+        let observable = name
+            .parse()
+            .map_err(|_| reader.complain(&key, name, format!("unknown observable; must be {}", Observable::ALLOWED)))?;
+        if observables.iter().any(|(known, _)| known == name) {
+            return Err(reader.complain(&key, name, "must stand only once"));
+        }
+        observables.push(((*name).into(), observable));
+    }
+    Ok(observables)
+}
+
+fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, SpecError> {
+    let Some(table) = reader.table("sweep")? else { return Ok(Sweep::default()) };
+    let names: Vec<&str> = table.keys().map(String::as_str).collect();
+    let sweep = Reader::new(table, origin, "sweep", &names)?;
+    let mut grid = Vec::new();
+    for name in names {
+        let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !plain || ["dimension", "fan_in", "fan_out", "e", "E", "PI", "TAU"].contains(&name) {
+            return Err(sweep.refuse(
+                name,
+                "is not a name for a variable: must be letters, digits and underscores, and not dimension, fan_in, \
+                 fan_out or a constant (e, E, PI, TAU)",
+            ));
+        }
+        let allowed = "must be a list of different numbers, at least one";
+        let values = sweep.array(name, allowed)?.unwrap_or_default();
+        let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+        let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
+        let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
+        let numbers = numbers.ok_or_else(|| sweep.refuse(name, allowed))?;
+        let repeated = numbers.iter().enumerate().any(|(index, number)| numbers[..index].contains(number));
+        if numbers.is_empty() || repeated {
+            return Err(sweep.refuse(name, allowed));
+        }
+        grid.push((name.to_owned(), numbers));
+    }
+    let size = grid.iter().try_fold(1usize, |size, (_, values)| size.checked_mul(values.len()));
+    match size {
+        Some(size) if size <= MOST_POINTS => Ok(Sweep(grid)),
+        _ => Err(reader.complain("sweep", "", format!("must have at most {MOST_POINTS} points in all"))),
+    }
+}
+
+/// The variables of a point with its dimension, as claims see them.
+pub fn with_dimension(variables: &Variables, dimension: usize) -> Vec<(String, f64)> {
+    let mut all = variables.to_vec();
+    all.push(("dimension".into(), dimension as f64));
+    all
+}

@@ -1,0 +1,179 @@
+//! The `[[network]]` tables: input shape, layers and initialisation, before the sweep variables are known.
+
+use toml::{Table, Value};
+
+use super::{SamplerChoice, read_sampler};
+use crate::experiment::expression::Expression;
+use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
+use crate::network::WeightDistribution;
+
+/// A `[[network]]` table.
+#[derive(Debug, Clone)]
+pub struct NetworkSpec {
+    /// Its name in results and claims.
+    pub label: String,
+    /// Sizes of one input.
+    pub input: Vec<Expression>,
+    /// The law of the weights.
+    pub init: InitSpec,
+    /// Variance × fan-in of the last layer.
+    pub output_gain: Option<Expression>,
+    /// The layers.
+    pub layers: Vec<LayerSpec>,
+    /// Which sampler draws it.
+    pub sampler: SamplerChoice,
+    /// Its dotted key, for error messages.
+    pub path: String,
+}
+
+/// The law of the weights.
+#[derive(Debug, Clone)]
+pub struct InitSpec {
+    /// Shape of the law.
+    pub distribution: WeightDistribution,
+    /// Variance of the weights.
+    pub variance: VarianceSpec,
+    /// Variance of the biases, an expression of `fan_in`, `fan_out` and the sweep variables.
+    pub bias_variance: Option<Expression>,
+}
+
+/// Variance of the weights of a layer.
+#[derive(Debug, Clone)]
+pub enum VarianceSpec {
+    /// 2/fan-in, and the output gain (1 unless given)/fan-in in the last layer.
+    He,
+    /// 2/(fan-in + fan-out).
+    Xavier,
+    /// An expression of `fan_in`, `fan_out` and the sweep variables.
+    Formula(Expression),
+}
+
+/// One entry of `layers`.
+#[derive(Debug, Clone)]
+pub enum LayerSpec {
+    /// `{ type = "dense", units, bias }`
+    Dense {
+        /// Output units.
+        units: Expression,
+        /// Whether there are biases.
+        bias: bool,
+    },
+    /// `{ type = "relu" }`
+    Relu,
+    /// `{ type = "flatten" }`
+    Flatten,
+    /// `{ type = "repeat", times, layers }`: the layers, so many times over.
+    Repeat {
+        /// How often.
+        times: Expression,
+        /// What.
+        layers: Vec<LayerSpec>,
+    },
+}
+
+pub(super) fn read_networks(
+    reader: &Reader<'_>,
+    origin: &Origin,
+    default: SamplerChoice,
+) -> Result<Vec<NetworkSpec>, SpecError> {
+    let tables = reader.tables("network", "must be tables, [[network]]")?;
+    if tables.is_empty() {
+        return Err(reader.missing("network", "at least one table, [[network]]"));
+    }
+    let mut networks: Vec<NetworkSpec> = Vec::new();
+    for (index, table) in tables.into_iter().enumerate() {
+        let network = read_network(table, origin, &format!("network.{index}"), default)?;
+        if networks.iter().any(|other| other.label == network.label) {
+            let key = format!("network.{index}.label");
+            return Err(origin.error(&key, &network.label, "must differ from the other networks' labels"));
+        }
+        networks.push(network);
+    }
+    Ok(networks)
+}
+
+fn read_network(table: &Table, origin: &Origin, path: &str, default: SamplerChoice) -> Result<NetworkSpec, SpecError> {
+    let known = &["label", "input", "init", "output_gain", "layers", "sampler"];
+    let reader = Reader::new(table, origin, path, known)?;
+    let allowed = "must be a list of sizes, such as [\"d\"] or [3, \"side\", \"side\"]";
+    let input = reader.array("input", allowed)?.ok_or_else(|| reader.missing("input", &allowed[8..]))?;
+    let size = |(index, value)| reader.expression_of(&format!("input.{index}"), value);
+    let input = input.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?;
+    if input.is_empty() {
+        return Err(reader.refuse("input", allowed));
+    }
+    Ok(NetworkSpec {
+        label: reader.string("label")?.unwrap_or("network").into(),
+        input,
+        init: read_init(&reader, origin)?,
+        output_gain: reader.expression("output_gain")?,
+        layers: read_layers(&reader, origin, path)?,
+        sampler: read_sampler(&reader)?.unwrap_or(default),
+        path: path.into(),
+    })
+}
+
+fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError> {
+    use WeightDistribution::{Normal, Rademacher, Uniform};
+    let named = |distribution, variance| Ok(InitSpec { distribution, variance, bias_variance: None });
+    let schemes = "he-normal, he-uniform, he-rademacher, xavier-normal";
+    match reader.value("init") {
+        None => named(Normal, VarianceSpec::He),
+        Some(Value::String(name)) => match name.as_str() {
+            "he-normal" => named(Normal, VarianceSpec::He),
+            "he-uniform" => named(Uniform, VarianceSpec::He),
+            "he-rademacher" => named(Rademacher, VarianceSpec::He),
+            "xavier-normal" => named(Normal, VarianceSpec::Xavier),
+            _ => Err(reader.refuse("init", format!("must be {schemes}, or a table {{ scheme, variance }}"))),
+        },
+        Some(Value::Table(table)) => {
+            let path = reader.path_of("init");
+            let init = Reader::new(table, origin, &path, &["scheme", "variance", "bias_variance"])?;
+            let distribution = match init.required_string("scheme")? {
+                "normal" => Normal,
+                "uniform" => Uniform,
+                "rademacher" => Rademacher,
+                _ => return Err(init.refuse("scheme", "must be normal, uniform or rademacher")),
+            };
+            let formula = "an expression of fan_in, fan_out and the sweep variables, such as \"2 / fan_in^1.5\"";
+            let variance = init.expression("variance")?.ok_or_else(|| init.missing("variance", formula))?;
+            let bias_variance = init.expression("bias_variance")?;
+            Ok(InitSpec { distribution, variance: VarianceSpec::Formula(variance), bias_variance })
+        }
+        Some(_) => Err(reader.refuse("init", format!("must be {schemes}, or a table {{ scheme, variance }}"))),
+    }
+}
+
+fn read_layers(reader: &Reader<'_>, origin: &Origin, path: &str) -> Result<Vec<LayerSpec>, SpecError> {
+    let allowed = "must be a list of tables, such as [{ type = \"dense\", units = 10 }]";
+    let tables = reader.tables("layers", allowed)?;
+    if tables.is_empty() {
+        return Err(reader.missing("layers", &allowed[8..]));
+    }
+    let read = |(index, table)| read_layer(table, origin, &format!("{path}.layers.{index}"));
+    tables.into_iter().enumerate().map(read).collect()
+}
+
+fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, SpecError> {
+    let types = &["dense", "relu", "flatten", "repeat"];
+    let Some(kind) = table.get("type") else {
+        return Err(origin.error(&format!("{path}.type"), "", format!("is missing; must be {}", types.join(", "))));
+    };
+    let keys: &[&str] = match kind.as_str() {
+        Some("dense") => &["type", "units", "bias"],
+        Some("relu" | "flatten") => &["type"],
+        Some("repeat") => &["type", "times", "layers"],
+        other => {
+            let message = unknown("layer type", other.unwrap_or_default(), types);
+            return Err(origin.error(&format!("{path}.type"), &kind.to_string(), message));
+        }
+    };
+    let reader = Reader::new(table, origin, path, keys)?;
+    let size = |key| reader.expression(key)?.ok_or_else(|| reader.missing(key, "a whole number or an expression"));
+    match kind.as_str() {
+        Some("dense") => Ok(LayerSpec::Dense { units: size("units")?, bias: reader.boolean("bias")?.unwrap_or(false) }),
+        Some("repeat") => Ok(LayerSpec::Repeat { times: size("times")?, layers: read_layers(&reader, origin, path)? }),
+        Some("flatten") => Ok(LayerSpec::Flatten),
+        _ => Ok(LayerSpec::Relu),
+    }
+}
