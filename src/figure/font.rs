@@ -119,7 +119,7 @@ pub fn wrapped(text: &str, size: f64, bold: bool, room: f64, lines: usize) -> Ve
     let mut broken: Vec<String> = Vec::new();
     for paragraph in text.lines().map(str::trim).filter(|p| !p.is_empty()) {
         let mut line = String::new();
-        for word in paragraph.split_whitespace() {
+        for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
             let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
             if !line.is_empty() && width(&longer, size, bold) > room {
                 broken.push(std::mem::replace(&mut line, word.to_owned()));

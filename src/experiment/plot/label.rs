@@ -1,0 +1,137 @@
+//! What is written beside curves and axes: the paper's notation, the fitted numbers.
+
+use super::Strand;
+use crate::experiment::claim::{ClaimKind, ClaimSpec, ValueSource};
+use crate::experiment::format::{rounded, with_error};
+use crate::experiment::results::Verdict;
+use crate::sampling::Observable;
+use crate::sampling::observable::{Gradient, Statistic};
+use crate::statistics::{Fit, WeightedPoint};
+
+/// "slope 0.4998 ± 0.0004, predicted 0.5"; `predictions` are the values that the strand's means are compared with.
+pub(super) fn annotation(
+    claim: &ClaimSpec,
+    strand: &Strand<'_>,
+    predictions: &[(f64, f64)],
+    verdicts: &[Verdict],
+) -> String {
+    if let ClaimKind::Value(source) = &claim.kind {
+        let of = if matches!(source, ValueSource::Theory) { "exact" } else { "predicted" };
+        return ratio_to(strand, predictions).map(|ratio| format!("measured/{of} {ratio}")).unwrap_or_default();
+    }
+    let Some(verdict) = verdicts.iter().find(|verdict| speaks_of(verdict, claim, strand)) else { return String::new() };
+    let Some(measured) = verdict.measured else { return String::new() };
+    let numbers = unbroken(&with_error(measured, verdict.std_error.unwrap_or(0.0)));
+    let predicted = verdict.predicted.map(|predicted| unbroken(&format!("predicted {}", rounded(predicted, 4))));
+    let predicted = predicted.map(|predicted| format!(", {predicted}")).unwrap_or_default();
+    match &claim.kind {
+        ClaimKind::Exponent { relative_to: Some(_), .. } => format!("residual slope {numbers}{predicted}"),
+        ClaimKind::Exponent { .. } => format!("slope {numbers}{predicted}"),
+        ClaimKind::SameLaw { .. } => format!("distance of the laws {}", rounded(measured, 4)),
+        _ => format!("ratio {numbers}{predicted}"),
+    }
+}
+
+fn speaks_of(verdict: &Verdict, claim: &ClaimSpec, strand: &Strand<'_>) -> bool {
+    let pair = match &claim.kind {
+        ClaimKind::Ratio { networks, .. } | ClaimKind::SameLaw { networks } => {
+            networks.iter().any(|label| label == strand.network)
+        }
+        _ => verdict.network == strand.network,
+    };
+    pair && verdict.observable == strand.observable
+        && verdict.statement.starts_with(&claim.statement)
+        && (verdict.variables.is_empty() || verdict.variables == strand.others)
+}
+
+/// Weighted mean of measured over predicted, along one strand.
+fn ratio_to(strand: &Strand<'_>, predictions: &[(f64, f64)]) -> Option<String> {
+    let ratios = strand.rows.iter().zip(predictions).map(|((_, _, sampled), (_, predicted))| WeightedPoint {
+        x: 1.0,
+        y: sampled.mean / predicted,
+        std_error: (sampled.std_error / predicted).abs(),
+    });
+    let fit = Fit::constant(&ratios.collect::<Vec<_>>())?;
+    Some(unbroken(&with_error(fit.estimate, fit.std_error)))
+}
+
+/// A text that is not broken across lines, with minus signs for hyphens.
+fn unbroken(text: &str) -> String {
+    text.replace(' ', "\u{a0}").replace('-', "−")
+}
+
+/// A digit as a subscript; a point stays.
+fn subscript(digit: char) -> char {
+    digit.to_digit(10).and_then(|value| char::from_u32('₀' as u32 + value)).unwrap_or(digit)
+}
+
+/// What tells a strand from the others of its figure.
+pub(super) fn strand_label(strand: &Strand<'_>, all: &[Strand<'_>]) -> String {
+    let several = |key: fn(&Strand<'_>) -> String| all.iter().any(|other| key(other) != key(&all[0]));
+    let mut parts = Vec::new();
+    if several(|strand| strand.observable.to_owned()) {
+        parts.push(symbol(strand.observable));
+    }
+    if several(|strand| strand.network.to_owned()) {
+        parts.push(strand.network.to_owned());
+    }
+    parts.extend(strand.others.iter().map(|(name, value)| format!("{name} = {value}")));
+    if parts.is_empty() { symbol(strand.observable) } else { parts.join(", ") }
+}
+
+/// The observable in the paper's notation.
+pub fn symbol(name: &str) -> String {
+    let Ok(observable) = name.parse::<Observable>() else { return name.into() };
+    let function = match observable.gradient {
+        Gradient::Loss => "∂ₓL",
+        Gradient::Logit => "∂ₓf",
+    };
+    let base = match observable.statistic {
+        Statistic::Coordinate => match observable.gradient {
+            Gradient::Loss => "|∂ᵢL|".into(),
+            Gradient::Logit => "|∂ᵢf|".into(),
+        },
+        Statistic::RaoBlackwell => format!("E‖{function}‖₁ given scalars"),
+        Statistic::Norm(norm) => {
+            let order = match norm.order() {
+                f64::INFINITY => "∞".into(),
+                order => order.to_string().chars().map(subscript).collect::<String>(),
+            };
+            let scale = if observable.scaled { "εₚ " } else { "" };
+            format!("{scale}‖{function}‖{order}")
+        }
+    };
+    match observable.power {
+        2 => format!("{base}²"),
+        4 => format!("{base}⁴"),
+        _ => base,
+    }
+}
+
+/// The name of the upper panel's axis.
+pub(super) fn ordinate_label(strands: &[Strand<'_>]) -> String {
+    match strands {
+        [first, rest @ ..] if rest.iter().all(|strand| strand.observable == first.observable) => {
+            format!("mean of {}", symbol(first.observable))
+        }
+        _ => "mean".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observables_are_written_as_in_the_paper() {
+        for (name, expected) in [
+            ("loss.l1", "‖∂ₓL‖₁"),
+            ("logit.l2sq", "‖∂ₓf‖₂²"),
+            ("loss.linf.scaled", "εₚ ‖∂ₓL‖∞"),
+            ("loss.l1.5", "‖∂ₓL‖₁.₅"),
+            ("loss.coordinate", "|∂ᵢL|"),
+        ] {
+            assert_eq!(symbol(name), expected);
+        }
+    }
+}

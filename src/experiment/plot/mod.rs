@@ -1,0 +1,165 @@
+//! Turns results into the description of a figure: which curves, against what, compared with which prediction.
+
+mod label;
+mod prediction;
+
+use super::claim::{ClaimKind, ClaimSpec};
+use super::results::{Row, Sampled, Verdict};
+use super::spec::Spec;
+use crate::figure::{Axis, Curve, Figure, Point, Scale};
+use label::{annotation, ordinate_label, strand_label};
+use prediction::{predicted_law, ratio_panel};
+
+pub use label::symbol;
+
+/// Most curves that one figure can label.
+const MOST_CURVES: usize = 8;
+
+/// The rows of one curve: a network, an observable, and the sweep variables that are not on the abscissa.
+struct Strand<'a> {
+    network: &'a str,
+    observable: &'a str,
+    others: Vec<(String, f64)>,
+    rows: Vec<(f64, &'a Row, Sampled)>,
+}
+
+/// The figure of an experiment.
+pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
+    let abscissa = abscissa(spec, rows);
+    let all = strands(spec, rows, &abscissa);
+    let hidden = all.len().saturating_sub(MOST_CURVES);
+    let shown = &all[..all.len() - hidden];
+    let predictions: Vec<Vec<(f64, f64)>> =
+        shown.iter().map(|strand| predicted_law(spec, rows, strand, &abscissa)).collect();
+    let curves =
+        shown.iter().zip(&predictions).map(|(strand, law)| curve(spec, strand, law, shown, verdicts)).collect();
+    let mut footnote = format!("gradlaw {} · seed {} · {}", env!("CARGO_PKG_VERSION"), spec.seed, draws_of(rows));
+    if !spec.source.is_empty() {
+        footnote = format!("{} · {footnote}", spec.source);
+    }
+    if hidden > 0 {
+        footnote.push_str(&format!(" · {hidden} more curves in points.csv"));
+    }
+    Figure {
+        title: spec.title.clone(),
+        subtitle: String::new(),
+        x: Axis { label: abscissa_label(&abscissa), scale: x_scale(&all) },
+        y: Axis { label: ordinate_label(&all), scale: Scale::Log10 },
+        curves,
+        ratio: ratio_panel(spec, &all[..all.len() - hidden], &predictions),
+        footnote,
+    }
+}
+
+/// What is on the abscissa: that of the first claim of an exponent, else the first sweep variable, else the dimension.
+fn abscissa(spec: &Spec, rows: &[Row]) -> String {
+    let claimed = spec.claims.iter().find_map(|claim| match &claim.kind {
+        ClaimKind::Exponent { against, .. } => Some(against.clone()),
+        _ => None,
+    });
+    let dimension = rows.iter().any(|row| row.dimension != rows[0].dimension);
+    claimed.unwrap_or_else(|| match spec.sweep.names().next() {
+        Some(name) if !dimension => name.into(),
+        _ => "dimension".into(),
+    })
+}
+
+fn abscissa_label(abscissa: &str) -> String {
+    if abscissa == "dimension" { "input dimension d".into() } else { abscissa.into() }
+}
+
+fn x_of(row: &Row, abscissa: &str) -> f64 {
+    row.variables.iter().find(|(name, _)| name == abscissa).map_or(row.dimension as f64, |&(_, value)| value)
+}
+
+/// The curves that claims speak of, in the order of networks and observables; all where there are no claims.
+fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> {
+    let spoken = |row: &Row| {
+        spec.claims.is_empty()
+            || spec.claims.iter().any(|claim| concerns(claim, &row.network) && claim.observable == row.observable)
+    };
+    let mut strands: Vec<Strand<'a>> = Vec::new();
+    for row in rows.iter().filter(|row| spoken(row)) {
+        let Some(sampled) = row.sampled else { continue };
+        let moving = |name: &str| name == abscissa || (abscissa == "dimension" && moves_dimension(rows, name));
+        let others: Vec<(String, f64)> = row.variables.iter().filter(|(name, _)| !moving(name)).cloned().collect();
+        let place = (x_of(row, abscissa), row, sampled);
+        let same = |strand: &&mut Strand<'a>| {
+            strand.network == row.network && strand.observable == row.observable && strand.others == others
+        };
+        match strands.iter_mut().find(same) {
+            Some(strand) => strand.rows.push(place),
+            None => {
+                strands.push(Strand { network: &row.network, observable: &row.observable, others, rows: vec![place] })
+            }
+        }
+    }
+    strands
+}
+
+/// Whether rows of one network that differ in this variable differ in dimension.
+fn moves_dimension(rows: &[Row], name: &str) -> bool {
+    let without = |row: &Row| row.variables.iter().filter(|(other, _)| other != name).cloned().collect::<Vec<_>>();
+    let Some(first) = rows.first() else { return false };
+    let others = without(first);
+    rows.iter().any(|row| row.network == first.network && without(row) == others && row.dimension != first.dimension)
+}
+
+fn concerns(claim: &ClaimSpec, network: &str) -> bool {
+    match &claim.kind {
+        ClaimKind::Ratio { networks, .. } | ClaimKind::SameLaw { networks } => {
+            networks.iter().any(|label| label == network)
+        }
+        _ => claim.network.as_deref().is_none_or(|label| label == network),
+    }
+}
+
+/// The claim whose prediction is drawn with a strand.
+fn claim_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Option<&'s ClaimSpec> {
+    let mut about =
+        spec.claims.iter().filter(|claim| claim.observable == strand.observable && concerns(claim, strand.network));
+    about.clone().find(|claim| matches!(claim.kind, ClaimKind::Exponent { .. })).or_else(|| about.next())
+}
+
+fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'_>], verdicts: &[Verdict]) -> Curve {
+    let points = strand.rows.iter().map(|&(x, _, sampled)| Point {
+        x,
+        mean: sampled.mean,
+        std_error: sampled.std_error,
+        q10: sampled.q10,
+        median: sampled.median,
+        q90: sampled.q90,
+    });
+    let theory: Option<Vec<(f64, f64)>> =
+        strand.rows.iter().map(|&(x, row, _)| Some((x, row.theory.as_ref()?.0))).collect();
+    let theory = theory.unwrap_or_default();
+    let predictions = if theory.is_empty() { law } else { &theory[..] };
+    let claim = claim_of(spec, strand);
+    Curve {
+        label: strand_label(strand, shown),
+        annotation: claim.map(|claim| annotation(claim, strand, predictions, verdicts)).unwrap_or_default(),
+        points: points.collect(),
+        theory,
+        guide: law.to_vec(),
+    }
+}
+
+/// Powers of two where the values are; else powers of ten, or a linear axis for values that are not positive.
+fn x_scale(strands: &[Strand<'_>]) -> Scale {
+    let xs = || strands.iter().flat_map(|strand| strand.rows.iter().map(|&(x, _, _)| x));
+    if xs().any(|x| x <= 0.0) {
+        return Scale::Linear;
+    }
+    let binary = xs().filter(|x| x.log2().fract() == 0.0).count();
+    if 2 * binary >= xs().count() { Scale::Log2 } else { Scale::Log10 }
+}
+
+/// Draws of every point, or their range.
+fn draws_of(rows: &[Row]) -> String {
+    let draws = || rows.iter().filter_map(|row| row.sampled.map(|sampled| sampled.draws));
+    match (draws().min(), draws().max()) {
+        (Some(least), Some(most)) if least == most => format!("{least} draws a point"),
+        (Some(least), Some(most)) => format!("{least} to {most} draws a point"),
+        _ => "nothing sampled".into(),
+    }
+}
