@@ -1,5 +1,26 @@
 //! Checks the scaling laws of neural networks' input gradients by theory and by simulation.
+//!
+//! Data flows one way: a spec ([`experiment`]) becomes architectures ([`network`]); architectures become draws
+//! ([`sampling`]) or exact values ([`theory`]); draws become moments ([`statistics`]); moments become verdicts, rows and
+//! figures ([`experiment`], [`figure`]). Nothing below [`experiment`] knows of TOML or writes files, and nothing in the
+//! library prints.
+//!
+//! To run a spec from a program:
+//!
+//! ```
+//! use gradlaw::experiment::{Experiment, Limits, Measured, RunOptions, Unwatched, judge, load};
+//!
+//! let changes = ["draws=500".parse()?, "sweep.d=[64, 256]".parse()?];
+//! let spec = load::load("dense-dimension", &changes)?;
+//! let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 })?;
+//! let folder = std::env::temp_dir().join("gradlaw-example");
+//! let measurements = experiment.run(&folder, RunOptions::default(), &Unwatched)?;
+//! let verdicts = judge(&[Measured { spec: &experiment.spec, points: &experiment.points, measurements: &measurements }]);
+//! assert_eq!(verdicts[0].len(), 4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![warn(missing_docs)]
+
 pub mod data;
 pub mod experiment;
 pub mod figure;
@@ -7,3 +28,8 @@ pub mod network;
 pub mod sampling;
 pub mod statistics;
 pub mod theory;
+
+/// The README's example runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

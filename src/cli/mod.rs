@@ -100,7 +100,7 @@ struct Common {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Change a spec's key, dotted; the value is TOML, a bare word a string (repeatable)
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = Override::parse)]
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = |text: &str| text.parse::<Override>())]
     overrides: Vec<Override>,
     /// GiB that explicitly sampled networks may take, all threads together
     #[arg(long, global = true, value_name = "GIB", default_value_t = 4.0, value_parser = parse_gib)]

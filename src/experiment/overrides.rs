@@ -1,5 +1,7 @@
 //! `--set key=value`: changes to a spec before it is checked.
 
+use std::str::FromStr;
+
 use toml::{Table, Value};
 
 use super::reader::{Origin, SpecError};
@@ -11,12 +13,11 @@ pub struct Override {
     value: Value,
 }
 
-impl Override {
+impl FromStr for Override {
+    type Err = String;
+
     /// Parses `key=value`; the value is TOML, a bare word is a string.
-    ///
-    /// # Errors
-    /// Says what is missing.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (key, value) = text.split_once('=').ok_or("must be key=value, such as draws=1000")?;
         let (key, value) = (key.trim(), value.trim());
         if key.is_empty() || key.split('.').any(str::is_empty) {
@@ -24,7 +25,9 @@ impl Override {
         }
         Ok(Self { key: key.into(), value: parse_value(value)? })
     }
+}
 
+impl Override {
     /// An override with a value at hand.
     pub fn new(key: &str, value: Value) -> Self {
         Self { key: key.into(), value }
@@ -98,22 +101,22 @@ mod tests {
     fn applied(spec: &str, set: &str) -> Result<Table, String> {
         let mut table: Table = spec.parse().unwrap();
         let mut origin = Origin { file: "spec.toml".into(), overridden: vec![] };
-        Override::parse(set)?.apply(&mut table, &mut origin).map_err(|error| error.to_string())?;
+        set.parse::<Override>()?.apply(&mut table, &mut origin).map_err(|error| error.to_string())?;
         Ok(table)
     }
 
     #[test]
     fn values_are_toml_and_bare_words_are_strings() {
-        let value = |text: &str| Override::parse(&format!("k={text}")).unwrap().value;
+        let value = |text: &str| format!("k={text}").parse::<Override>().unwrap().value;
         assert_eq!(value("1000"), Value::Integer(1000));
         assert_eq!(value("1e-3"), Value::Float(1e-3));
         assert_eq!(value("[1, 2]").as_array().unwrap().len(), 2);
         assert_eq!(value("explicit"), Value::String("explicit".into()));
         assert_eq!(value("data/cifar.tar.gz"), Value::String("data/cifar.tar.gz".into()));
         assert_eq!(value("\"1\""), Value::String("1".into()));
-        assert!(
-            Override::parse("k=[1,").is_err() && Override::parse("draws").is_err() && Override::parse(".a=1").is_err()
-        );
+        for wrong in ["k=[1,", "draws", ".a=1"] {
+            assert!(wrong.parse::<Override>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

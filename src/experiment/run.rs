@@ -26,12 +26,26 @@ pub struct Experiment {
 /// Watches an experiment and may stop it.
 pub trait Watcher: Sync {
     /// A point begins: its index, the number of points, and what it is.
-    fn point(&self, index: usize, count: usize, description: &str);
+    fn point(&self, index: usize, count: usize, description: &str) {
+        let _ = (index, count, description);
+    }
+
     /// Draws of the point so far, and the most there will be.
-    fn progress(&self, draws: u64, maximum: u64);
+    fn progress(&self, draws: u64, maximum: u64) {
+        let _ = (draws, maximum);
+    }
+
     /// Whether to stop.
-    fn interrupted(&self) -> bool;
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
+
+/// Watches nothing and never stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Watcher for Unwatched {}
 
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]

@@ -51,7 +51,7 @@ fn entries(figure: &Figure, has_ratio: bool, missing: usize) -> Vec<(Sample, Str
         mean,
         spread.then_some((Sample::Deciles, "pale: 10–90 % and median")),
         theory.then_some((Sample::Theory, "exact theory")),
-        guide.then_some((Sample::Guide, "predicted slope")),
+        guide.then_some((Sample::Guide, "predicted law")),
     ]
     .into_iter()
     .flatten()
