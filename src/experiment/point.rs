@@ -289,3 +289,62 @@ impl Binder<'_> {
         Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{inputs, load};
+
+    const SPEC: &str = r#"
+        name = "keys"
+        observables = ["loss.l1"]
+        sweep = { d = [11, 12, 13], a = [1, 2] }
+        [[network]]
+        label = "A"
+        input = ["d"]
+        init = { scheme = "normal", variance = "a / fan_in" }
+        layers = [{ type = "repeat", times = 2, layers = [{ type = "dense", units = "d" }, { type = "relu" }] }, { type = "dense", units = 3 }]
+        [[network]]
+        label = "B"
+        sampler = "explicit"
+        input = ["d"]
+        layers = [{ type = "dense", units = 3 }]
+        [[network]]
+        label = "C"
+        input = ["d"]
+        output_gain = 3
+        init = "xavier-normal"
+        layers = [{ type = "dense", units = 7, bias = true }, { type = "relu" }, { type = "dense", units = 3 }]
+    "#;
+
+    fn points(spec: &str) -> Vec<Point> {
+        let spec = load::parse("keys.toml", spec, &[]).unwrap();
+        bind(&spec, &inputs::open(&spec).unwrap(), &Limits { threads: 1, memory: 1 << 30 }).unwrap()
+    }
+
+    #[test]
+    fn no_two_points_networks_or_seeds_share_a_stream() {
+        let mut points = points(SPEC);
+        points.extend(self::points(&format!("seed = 2\n{SPEC}")));
+        assert_eq!(points.len(), 2 * 3 * 6);
+        for (index, point) in points.iter().enumerate() {
+            let twin =
+                points[..index].iter().find(|other| other.key == point.key || other.fingerprint == point.fingerprint);
+            assert!(twin.is_none(), "{} and {}", point.describe(), twin.unwrap().describe());
+        }
+    }
+
+    #[test]
+    fn variances_follow_the_scheme_layer_by_layer() {
+        let points = points(SPEC);
+        let weights = |point: &Point| -> Vec<f64> {
+            let weighted = point.architecture.nodes().iter().enumerate().filter(|(_, node)| node.parameters.is_some());
+            weighted.map(|(index, _)| point.initialisation.variances(index).weight).collect()
+        };
+        // d = 11, a = 2: the formula governs the last layer too, where no gain is given.
+        assert_eq!(weights(&points[1]), [2.0 / 11.0; 3]);
+        assert_eq!(weights(&points[6]), [1.0 / 11.0], "He: the only layer is the last, of gain 1");
+        assert_eq!(weights(&points[12]), [2.0 / 18.0, 3.0 / 7.0]);
+        assert_eq!(points[12].initialisation.variances(0).bias, 0.0);
+    }
+}

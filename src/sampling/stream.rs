@@ -48,11 +48,12 @@ mod tests {
             StreamKey::new(1, &["a", "bc"]),
             StreamKey::new(1, &["ab", "c"]),
             StreamKey::new(1, &["a", "bc", ""]),
+            StreamKey::new(1, &["a", "bd"]),
             StreamKey::new(2, &["a", "bc"]),
         ];
         let first: HashSet<u64> =
             keys.iter().flat_map(|key| (0..1000).map(|draw| key.draw(draw).random::<u64>())).collect();
-        assert_eq!(first.len(), 4000);
+        assert_eq!(first.len(), 5000);
     }
 
     #[test]
