@@ -136,29 +136,54 @@ fn threads_resumption_and_the_order_of_the_sweep_do_not_change_a_bit() {
     assert!(rows(points("turned")).iter().all(|row| whole.contains(row)));
 }
 
+/// A network slow enough that its states are saved.
+const SLOW: [&str; 6] = [
+    "--set",
+    "sweep.d=[256]",
+    "--set",
+    r#"network.1.layers=[{ type = "dense", units = 400 }, { type = "relu" }, { type = "dense", units = 5 }]"#,
+    "--threads",
+    "1",
+];
+
+#[test]
+fn a_longer_run_continues_the_saved_states_of_a_shorter_one() {
+    let place = Place::new(SPEC);
+    let run =
+        |out: &str, draws: &str| place.ok(&[&["run", "spec.toml", "--out", out, "--set", draws][..], &SLOW].concat());
+    run("grown", "draws=10001");
+    let states = || fs::read_dir(place.path("grown/small/state")).unwrap().collect::<Vec<_>>();
+    assert_eq!(states().len(), 1, "the explicit network takes more than half a second");
+    run("grown", "draws=20001");
+    run("whole", "draws=20001");
+    assert_eq!(place.read("grown/small/points.csv"), place.read("whole/small/points.csv"));
+
+    let state = states().remove(0).unwrap().path();
+    fs::write(&state, "damaged").unwrap();
+    let arguments = [&["run", "spec.toml", "--out", "grown", "--set", "draws=20001"][..], &SLOW].concat();
+    let broken = place.run(&arguments);
+    assert_eq!(broken.status.code(), Some(3));
+    assert!(text(&broken.stderr).contains("broken checkpoint") && text(&broken.stderr).contains("--fresh"));
+    place.ok(&[&arguments[..], &["--fresh"]].concat());
+}
+
+#[cfg(unix)]
 #[test]
 fn an_interrupted_run_resumes_to_the_same_bits() {
     let place = Place::new(SPEC);
-    let long = ["--set", "draws=400000", "--threads", "1", "--set", "sweep.d=[256]"];
-    let arguments = |out| [&["run", "spec.toml", "--out", out][..], &long[..]].concat();
-    let mut command = place.command(&arguments("stopped"));
+    let arguments = |out, draws| [&["run", "spec.toml", "--out", out, "--set", draws][..], &SLOW].concat();
+    // Hours of work; the first network takes a moment, so that two seconds later the second is being drawn.
+    let mut command = place.command(&arguments("stopped", "draws=100000000"));
+    command.args(["--set", "observables=[\"loss.l1\"]"]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    // Long enough to be drawing the explicit network, which takes several seconds on one thread.
-    std::thread::sleep(Duration::from_millis(2500));
-    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    std::thread::sleep(Duration::from_millis(2000));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let began = Instant::now();
     let output = child.wait_with_output().unwrap();
-    if signal.is_err() || output.status.success() {
-        return; // No way to send the signal here, or a machine so fast that the run was over.
-    }
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(text(&output.stderr).contains("go on with: "), "{}", text(&output.stderr));
     assert!(fs::read_dir(place.path("stopped/small/state")).unwrap().next().is_some());
-
-    place.ok(&arguments("stopped"));
-    place.ok(&arguments("whole"));
-    assert_eq!(place.read("stopped/small/points.csv"), place.read("whole/small/points.csv"));
 }
 
 #[test]
@@ -230,9 +255,11 @@ fn kept_draws_are_those_of_the_table() {
 
 #[test]
 fn gradients_that_overflow_are_counted_and_void_the_verdict() {
-    let init = "network.1.init={ scheme = \"normal\", variance = \"1e40\" }";
+    let init = r#"network.1.init={ scheme = "normal", variance = "1e200" }"#;
+    let hidden = r#"{ type = "dense", units = 20 }, { type = "relu" }"#;
+    let layers = format!(r#"network.1.layers=[{hidden}, {hidden}, {hidden}, {{ type = "dense", units = 5 }}]"#);
     let place = Place::new(SPEC);
-    let output = place.run(&["verify", "spec.toml", "--set", init]);
+    let output = place.run(&["verify", "spec.toml", "--set", init, "--set", &layers]);
     assert_eq!(output.status.code(), Some(1));
     let table = text(&output.stdout);
     assert!(table.contains("inconclusive") && table.contains("NaN or infinite"), "{table}");
@@ -240,6 +267,12 @@ fn gradients_that_overflow_are_counted_and_void_the_verdict() {
     let counted: Vec<u64> = column(&csv, "non_finite").iter().map(|count| count.parse().unwrap()).collect();
     assert!(counted[9] > 0 && counted[0] == 0);
     assert!(!column(&csv, "mean")[9].parse::<f64>().unwrap().is_finite());
+
+    // Where no claim speaks of the network, the gradients that are not finite still void the run.
+    let other = "claim.0.network=collapsed net";
+    let output = place.run(&["verify", "spec.toml", "--set", init, "--set", &layers, "--set", other]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("every gradient is finite"));
 }
 
 #[test]
@@ -312,6 +345,15 @@ fn bad_input_gets_one_clear_error_and_writes_nothing() {
         (replaced("exponent = 0.5", ""), "claim.0"),
         (replaced("exponent = 0.5", "exponent = 0.5\nfactor = 2"), "factor"),
         (replaced("tolerance = 0.05", "tolerance = 0"), "tolerance = 0"),
+        (replaced("exponent = 0.5", "exponent = \"1 - a/2\""), "`a`"),
+        (replaced("exponent = 0.5", "exponent = 0.5\nrelative_to = \"loss.l2\""), "relative_to"),
+        (replaced("against = \"dimension\"\nexponent = 0.5", "value = \"theory\""), "no exact value"),
+        (replaced("against = \"dimension\"\nexponent = 0.5", "value = \"sqrt(dimesion)\""), "`dimesion`"),
+        (replaced("input = [\"d\"]", "input = [\"d^2^2\"]"), "power of a power"),
+        (replaced("d = [16, 64, 256]", "d = [16, 64, 256]\ndraws = [1, 2]"), "sweep.draws"),
+        (replaced("[sweep]", "[input]\ndistribution = \"constant\"\nvalue = 1e-60\n[sweep]"), "input.value"),
+        (replaced("name = \"small\"", &format!("name = \"{}\"", "x".repeat(300))), "at most 100"),
+        (replaced("units = 5 }", "units = 10000000000000 }"), "GiB"),
         (replaced("against = \"dimension\"", "against = \"width\""), "against"),
         (replaced("observable = \"loss.l1\"", "observable = \"loss.l2\""), "claim.0.observable"),
         (
@@ -345,6 +387,7 @@ fn bad_usage_exits_with_two() {
         &["run", "spec.toml", "--set", "draw=7"],
         &["run", "spec.toml", "spec.toml"],
         &["run", "spec.toml", "--set", "input.path=x", "--set", "input.distribution=npy"],
+        &["run", "spec.toml", "--set", "input.path=x"],
         &["explain", "nothing"],
         &["fly"],
     ] {
@@ -361,6 +404,95 @@ fn a_folder_that_cannot_be_written_exits_with_three() {
     let output = place.run(&["run", "spec.toml", "--out", "taken"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("taken"));
+}
+
+#[cfg(unix)]
+#[test]
+fn results_that_cannot_be_printed_exit_with_three() {
+    let place = Place::new(SPEC);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    let Ok(full) = full else { return }; // Only some systems have this device.
+    let status = place.command(&["theory", "spec.toml"]).stdout(full).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(3));
+}
+
+/// Images of random pixels in the binary layout of CIFAR-10, up- and down-sampled; and the same draws from an array.
+#[test]
+fn real_samples_obey_the_law_and_changed_data_is_not_continued() {
+    let spec = r#"
+name = "images"
+draws = 6000
+observables = ["loss.l1", "logit.l1"]
+sweep = { side = [16, 32, 64] }
+input = { distribution = "cifar10", path = "data", resize = "side", label = "true" }
+[[network]]
+input = [3, "side", "side"]
+layers = [{ type = "flatten" }, { type = "dense", units = 30 }, { type = "relu" }, { type = "dense", units = 10 }]
+[[claim]]
+statement = "grows as the root of d"
+observable = "loss.l1"
+exponent = 0.5
+tolerance = 0.05
+[[claim]]
+statement = "exact"
+observable = "logit.l1"
+value = "theory"
+tolerance = 0.05
+"#;
+    let place = Place::new(spec);
+    fs::create_dir(place.path("data")).unwrap();
+    let mut state = 1u32;
+    let mut byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let mut records = Vec::new();
+    for _ in 0..50 {
+        records.push(byte() % 10);
+        records.extend((0..3072).map(|_| byte()));
+    }
+    fs::write(place.path("data/data_batch_1.bin"), &records).unwrap();
+    let table = place.ok(&["verify", "spec.toml"]);
+    assert_eq!(table.matches("holds").count(), 2, "{table}");
+    let refused = place.run(&["run", "spec.toml", "--set", "input.resize=16"]);
+    assert!(text(&refused.stderr).contains("network.0.input"), "{}", text(&refused.stderr));
+    fs::write(place.path("data/data_batch_1.bin"), &records[..3000]).unwrap();
+    let damaged = place.run(&["run", "spec.toml", "--out", "damaged"]);
+    assert_eq!(damaged.status.code(), Some(2));
+    assert!(text(&damaged.stderr).contains("data_batch_1.bin") && !place.path("damaged").exists());
+}
+
+#[test]
+fn arrays_are_inputs_and_a_zero_sample_is_refused() {
+    let place = Place::new(&SPEC.replacen(
+        "[sweep]\nd = [16, 64, 256]",
+        "[input]\ndistribution = \"npy\"\npath = \"x.npy\"\n[sweep]\nd = [16]",
+        1,
+    ));
+    let mut array = ndarray::Array2::from_shape_fn((5, 16), |(row, column)| (row * column) as f32 - 7.5);
+    ndarray_npy::write_npy(place.path("x.npy"), &array).unwrap();
+    place.ok(&["run", "spec.toml"]);
+    let z = column(&place.read("runs/small/points.csv"), "z");
+    assert!(z.iter().filter(|z| !z.is_empty()).all(|z| z.parse::<f64>().unwrap().abs() < 4.5), "{z:?}");
+    array.row_mut(3).fill(0.0);
+    ndarray_npy::write_npy(place.path("x.npy"), &array).unwrap();
+    let zero = place.run(&["run", "spec.toml", "--out", "zero"]);
+    assert_eq!(zero.status.code(), Some(2));
+    assert!(text(&zero.stderr).contains("sample 3 is zero"), "{}", text(&zero.stderr));
+}
+
+#[test]
+fn precision_draws_as_many_as_it_needs_and_says_when_it_may_not() {
+    let place = Place::new(&SPEC.replace("draws = 1000", "precision = 0.01\nmax_draws = 100000"));
+    place.ok(&["run", "spec.toml"]);
+    let csv = place.read("runs/small/points.csv");
+    let number =
+        |name: &str| column(&csv, name).into_iter().map(|cell| cell.parse::<f64>().unwrap()).collect::<Vec<_>>();
+    let (means, errors, draws) = (number("mean"), number("std_error"), number("draws"));
+    assert!(means.iter().zip(&errors).all(|(mean, error)| error / mean <= 0.01));
+    assert!(draws.iter().all(|&draws| draws > 1000.0 && draws < 60_000.0), "{draws:?}");
+    let missed = place.run(&["run", "spec.toml", "--set", "max_draws=500"]);
+    assert!(text(&missed.stderr).contains("max_draws = 500 was reached"), "{}", text(&missed.stderr));
 }
 
 /// Real images, where their folder or archive is named by GRADLAW_CIFAR10; passes over it elsewhere.

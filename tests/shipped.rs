@@ -18,29 +18,88 @@ fn judged(spec: Spec) -> Vec<Verdict> {
     judge(&[measured]).remove(0)
 }
 
-/// A fresh seed, fewer draws, no claim refuted: false alarms below 10⁻³ an experiment, the family-wise error rate.
+/// A fresh seed, fewer draws: no claim refuted (false alarms below 10⁻³ an experiment, the family-wise error rate), and
+/// enough of them shown to hold that the absence of a refutation is not for lack of draws.
 #[test]
-fn no_claim_of_a_shipped_experiment_is_refuted_under_another_seed() {
+fn shipped_experiments_hold_under_another_seed() {
+    let mut all = Vec::new();
     for shipped in catalogue::SHIPPED.iter().filter(|shipped| shipped.name != "real-images") {
-        let verdicts = verdicts(shipped.name, &["seed=2024", "draws=1500"]);
-        assert!(!verdicts.is_empty());
-        for verdict in verdicts {
+        let verdicts = verdicts(shipped.name, &["seed=2024", "draws=5000"]);
+        for verdict in &verdicts {
             assert_ne!(verdict.verdict, Outcome::Refuted, "{verdict:#?}");
         }
+        all.extend(verdicts);
     }
+    let hold = all.iter().filter(|verdict| verdict.verdict == Outcome::Holds).count();
+    assert!(10 * hold > 7 * all.len(), "{hold} of {} hold", all.len());
+}
+
+/// Exact laws, too few draws or heavy tails: narrow and deep networks at a handful of draws. The comparison with theory
+/// must not refute what is true: 60 runs at a family-wise error rate of 10⁻³ each (more than 1 false alarm in 60 has
+/// probability below 2·10⁻³).
+#[test]
+fn true_laws_survive_few_draws_and_heavy_tails() {
+    let mut alarms = 0;
+    for seed in 0..20 {
+        for (width, depth, draws) in [(8, 10, 1000), (16, 20, 1000), (4, 1, 3)] {
+            let spec = format!(
+                r#"
+                name = "tails"
+                seed = {seed}
+                draws = {draws}
+                observables = ["logit.l2sq", "logit.l1"]
+                sweep = {{ d = [10, 20, 40, 80] }}
+                [[network]]
+                input = ["d"]
+                layers = [
+                  {{ type = "repeat", times = {depth}, layers = [{{ type = "dense", units = {width} }}, {{ type = "relu" }}] }},
+                  {{ type = "dense", units = 3 }},
+                ]
+                [[claim]]
+                statement = "exact"
+                observable = "logit.l2sq"
+                value = "theory"
+                tolerance = 0.5
+                "#
+            );
+            let verdicts = judged(load::parse("tails.toml", &spec, &[]).unwrap());
+            alarms += usize::from(verdicts.iter().any(|verdict| verdict.verdict == Outcome::Refuted));
+        }
+    }
+    assert!(alarms <= 1, "{alarms} true laws of 60 refuted");
+}
+
+/// A curve is not a power law: the maximum of Gaussians has local exponents from −0.36 to −0.44, so that a claim holds
+/// only where its tolerance covers them all.
+#[test]
+fn a_curve_does_not_hold_as_a_power_law_unless_every_piece_does() {
+    let claim = |tolerance: &str| {
+        let changes = [
+            "claim.1.exponent=-0.42",
+            "claim.1.relative_to=\"1\"",
+            tolerance,
+            "draws=60000",
+            "sweep.d=[16, 64, 256, 1024]",
+        ];
+        verdicts("dense-maximum", &changes).remove(1)
+    };
+    let narrow = claim("claim.1.tolerance=0.06");
+    assert_ne!(narrow.verdict, Outcome::Holds, "{narrow:#?}");
+    assert!(narrow.reason.is_some_and(|reason| reason.contains("scatter")));
+    assert_eq!(claim("claim.1.tolerance=0.2").verdict, Outcome::Holds);
 }
 
 #[test]
 fn false_claims_are_refuted() {
-    for (name, change) in [
-        ("dense-dimension", "claim.0.exponent=0.53"),
-        ("dense-norms", "claim.2.exponent=0.05"),
-        ("broken-variance", "claim.0.exponent=1 - a/3"),
-        ("weight-laws", "claim.3.factor=1.1"),
-        ("dense-fluctuations", "claim.0.value=(1 + 2/dimension) * (1 + 7/n)^depth"),
-        ("collapsed-explicit", "network.1.output_gain=1.3"),
+    for (name, change, draws) in [
+        ("dense-dimension", "claim.0.exponent=0.53", "draws=4000"),
+        ("dense-norms", "claim.2.exponent=0.05", "draws=4000"),
+        ("broken-variance", "claim.0.exponent=1 - a/3", "draws=4000"),
+        ("weight-laws", "claim.3.factor=1.1", "draws=4000"),
+        ("dense-fluctuations", "claim.0.value=(1 + 2/dimension) * (1 + 7/n)^depth", "draws=200000"),
+        ("collapsed-explicit", "network.1.output_gain=1.3", "draws=4000"),
     ] {
-        let verdicts = verdicts(name, &[change, "draws=4000"]);
+        let verdicts = verdicts(name, &[change, draws]);
         assert!(verdicts.iter().any(|verdict| verdict.verdict == Outcome::Refuted), "{name}: {verdicts:#?}");
     }
 }

@@ -20,8 +20,10 @@ pub enum Failure {
     #[error("{0}")]
     Machine(#[from] ResultsError),
     /// Ctrl-C: exit status 130.
-    #[error("interrupted; what was sampled is kept, go on with: {command}")]
+    #[error("interrupted; {kept}: {command}")]
     Interrupted {
+        /// What is kept.
+        kept: &'static str,
         /// The command that goes on.
         command: String,
     },

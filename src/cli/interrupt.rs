@@ -19,7 +19,7 @@ pub fn listen() {
 
 /// Whether Ctrl-C was pressed.
 pub fn asked() -> bool {
-    ASKED.load(Ordering::SeqCst)
+    ASKED.load(Ordering::Relaxed)
 }
 
 /// The command line that started this program, quoted for a shell.

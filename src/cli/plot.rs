@@ -19,9 +19,9 @@ pub fn plot(folders: &[PathBuf], to: Option<&Path>, terminal: &Terminal) -> Resu
         save::make_folder(to)?;
     }
     for (folder, saved) in folders.iter().zip(&all) {
-        let stem = to.map_or_else(|| folder.join("figure"), |to| to.join(&saved.spec.name));
-        save::draw(&stem, &saved.spec, &saved.rows, &saved.verdicts)?;
-        terminal.note(&format!("{}.svg, {0}.png", stem.display()));
+        let (place, name) = to.map_or((folder.as_path(), "figure"), |to| (to, saved.spec.name.as_str()));
+        save::draw(place, name, &saved.spec, &saved.rows, &saved.verdicts)?;
+        terminal.note(&format!("{}/{name}.svg, {name}.png", place.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use gradlaw::experiment::results::Measurement;
+use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
 use gradlaw::experiment::{
-    Experiment, Measured, Outcome, Row, RunError, RunOptions, Verdict, catalogue, judge, load, save,
+    Experiment, Measured, Outcome, Override, Row, RunError, RunOptions, Verdict, catalogue, judge, load, save,
 };
+
+use gradlaw::sampling::StoppingRule;
 
 use super::failure::Failure;
 use super::progress::Progress;
@@ -80,11 +82,32 @@ fn perform(
     if let Some(failure) = stopped {
         return Err(failure);
     }
-    print(&entries, &judged, common, terminal);
-    let count = judged.iter().flatten().collect::<Vec<_>>();
+    print(&entries, &judged, common, terminal)?;
+    ready(&entries)
+        .zip(&done)
+        .for_each(|(experiment, measurements)| warn_of_precision(experiment, measurements, terminal));
+    let count: Vec<&Verdict> = judged.iter().flatten().collect();
+    if count.is_empty() {
+        terminal.note("no claim was judged");
+    }
     let seconds = began.elapsed().as_secs_f64();
     terminal.note(&format!("{} · {seconds:.1} s · results in {}", table::summary(&count), common.out.display()));
     Ok(judged.into_iter().flatten().collect())
+}
+
+/// Says where `max_draws` ended the draws before the precision was reached.
+fn warn_of_precision(experiment: &Experiment, measurements: &[Measurement], terminal: &Terminal) {
+    let StoppingRule::Precision { relative, maximum } = experiment.spec.rule else { return };
+    let missed = measurements.iter().filter_map(|measurement| measurement.row.sampled);
+    let reached = |sampled: &Sampled| sampled.std_error <= relative * sampled.mean.abs();
+    let missed = missed.filter(|sampled| !reached(sampled)).count();
+    if missed > 0 {
+        terminal.note(&format!(
+            "{}: {missed} of {} means are less precise than {relative}: max_draws = {maximum} was reached",
+            experiment.spec.name,
+            measurements.len()
+        ));
+    }
 }
 
 /// Checks all specs before anything is sampled or written.
@@ -96,6 +119,7 @@ fn prepare(
 ) -> Result<Vec<Entry>, Failure> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut names: Vec<String> = Vec::new();
+    let mut reads_data = false;
     for name in specs {
         let spec = load::load(name, &common.overrides())?;
         if names.contains(&spec.name) {
@@ -103,6 +127,7 @@ fn prepare(
             return Err(spec.origin.error("name", &spec.name, message).into());
         }
         names.push(spec.name.clone());
+        reads_data |= spec.input.distribution.path().is_some();
         if skip_without_data && spec.input.distribution.path() == Some(None) {
             let reason = "needs data: --set input.path=PATH".into();
             entries.push(Entry::Skipped { name: spec.name, reason });
@@ -115,6 +140,11 @@ fn prepare(
             return Err(experiment.spec.origin.error("draws", "", message).into());
         }
         entries.push(Entry::Ready(Box::new(experiment)));
+    }
+    if !reads_data && common.overrides().iter().any(Override::is_data_path) {
+        return Err(Failure::Usage(
+            "--set input.path: none of these specs reads data (distribution cifar10 or npy)".into(),
+        ));
     }
     Ok(entries)
 }
@@ -152,7 +182,7 @@ fn sample(
             .and_then(|()| experiment.run(&folder, options, &progress));
         match result {
             Ok(measurements) => done.push(measurements),
-            Err(RunError::Interrupted) => stopped = Some(Failure::Interrupted { command: interrupt::command_line() }),
+            Err(RunError::Interrupted) => stopped = Some(interrupted(sampling)),
             Err(RunError::Results(error)) => stopped = Some(error.into()),
         }
         if stopped.is_some() {
@@ -165,6 +195,15 @@ fn sample(
     (done, stopped)
 }
 
+fn interrupted(sampling: &Sampling) -> Failure {
+    let kept = if sampling.keep_draws {
+        "--keep-draws starts this experiment over, finished ones are saved; go on with"
+    } else {
+        "what was sampled is kept; go on with"
+    };
+    Failure::Interrupted { kept, command: interrupt::command_line() }
+}
+
 fn measured<'a>(entries: &'a [Entry], done: &'a [Vec<Measurement>]) -> Vec<Measured<'a>> {
     ready(entries)
         .zip(done)
@@ -172,15 +211,14 @@ fn measured<'a>(entries: &'a [Entry], done: &'a [Vec<Measurement>]) -> Vec<Measu
         .collect()
 }
 
-fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: &Terminal) {
+fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: &Terminal) -> Result<(), ResultsError> {
     if common.json {
         let all: Vec<&Verdict> = judged.iter().flatten().collect();
         // Verdicts are strings and numbers, which JSON can hold.
-        terminal.print(&serde_json::to_string_pretty(&all).unwrap_or_default());
-        return;
+        return terminal.print(&serde_json::to_string_pretty(&all).unwrap_or_default());
     }
     if common.quiet {
-        return;
+        return Ok(());
     }
     let mut verdicts = judged.iter();
     let sections: Vec<Section<'_>> = entries
@@ -193,5 +231,5 @@ fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: 
             Entry::Skipped { name, reason } => Section::Skipped { name, reason },
         })
         .collect();
-    terminal.print(&table::render(&sections, terminal));
+    terminal.print(&table::render(&sections, terminal))
 }

@@ -64,8 +64,8 @@ fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
         Outcome::Inconclusive => ("inconclusive", Color::Yellow),
     };
     let statement = match &verdict.reason {
-        Some(reason) if verdict.verdict != Outcome::Holds => format!("{}\n({reason})", verdict.statement),
-        _ => verdict.statement.clone(),
+        Some(reason) => format!("{}\n({reason})", verdict.statement),
+        None => verdict.statement.clone(),
     };
     vec![
         Cell::new(experiment),

@@ -1,6 +1,9 @@
 //! What is printed where: results to standard output, messages to standard error, colours only where wanted.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use gradlaw::experiment::results::ResultsError;
 
 use super::ColorChoice;
 
@@ -34,9 +37,17 @@ impl Terminal {
     }
 
     /// Prints a result. A reader that went away, as `head` does, is no error.
-    pub fn print(&self, text: &str) {
+    ///
+    /// # Errors
+    /// The results could not be written, as on a full disk.
+    pub fn print(&self, text: &str) -> Result<(), ResultsError> {
         let mut output = io::stdout().lock();
-        let _ = writeln!(output, "{text}").and_then(|()| output.flush());
+        match writeln!(output, "{text}").and_then(|()| output.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(ResultsError::new(Path::new("standard output"), error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Prints a message for people, unless quiet.

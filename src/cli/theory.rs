@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use gradlaw::experiment::results::to_csv;
-use gradlaw::experiment::{Experiment, load};
+use gradlaw::experiment::{load, theory_rows};
 
 use super::Common;
 use super::failure::Failure;
@@ -11,12 +11,12 @@ use super::terminal::Terminal;
 
 /// Prints one table for each spec.
 pub fn theory(specs: &[String], common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let load = |name: &String| Experiment::prepare(load::load(name, &common.overrides())?, &common.limits());
-    let experiments = specs.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    let tables = experiments.iter().map(|experiment| {
-        let variables: Vec<&str> = experiment.spec.sweep.names().collect();
-        to_csv(&experiment.theory_rows(), &variables)
-    });
-    terminal.print(tables.collect::<Vec<_>>().join("\n").trim_end());
+    let mut tables = Vec::new();
+    for name in specs {
+        let spec = load::load(name, &common.overrides())?;
+        let variables: Vec<&str> = spec.sweep.names().collect();
+        tables.push(to_csv(&theory_rows(&spec)?, &variables));
+    }
+    terminal.print(tables.join("\n").trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

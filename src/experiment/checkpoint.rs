@@ -68,7 +68,7 @@ impl Checkpoint {
         let mut saved = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let due = if last { self.began.elapsed() > WORTH_SAVING } else { saved.elapsed() > INTERVAL };
         // JSON has no NaN; a point that has one is drawn again.
-        let finite = tally.summaries.iter().all(|summary| summary.non_finite == 0);
+        let finite = tally.summaries.iter().all(|summary| summary.moments.are_finite());
         if !due || !finite || tally.draws == 0 {
             return Ok(());
         }

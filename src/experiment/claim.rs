@@ -20,6 +20,8 @@ pub struct ClaimSpec {
     pub tolerance: f64,
     /// What it says.
     pub kind: ClaimKind,
+    /// Its dotted key, for error messages.
+    pub path: String,
 }
 
 /// What a claim says.
@@ -92,6 +94,16 @@ const KINDS: &[(&str, &[&str])] = &[
 ];
 
 impl ClaimSpec {
+    /// Whether the claim speaks of the network of this label.
+    pub fn concerns(&self, network: &str) -> bool {
+        match &self.kind {
+            ClaimKind::Ratio { networks, .. } | ClaimKind::SameLaw { networks } => {
+                networks.iter().any(|label| label == network)
+            }
+            _ => self.network.as_deref().is_none_or(|label| label == network),
+        }
+    }
+
     /// Checks a `[[claim]]` against what the spec measures.
     pub(super) fn read(
         table: &Table,
@@ -138,6 +150,7 @@ impl ClaimSpec {
             statement: reader.required_string("statement")?.into(),
             network: network.map(str::to_owned),
             observable: observable.into(),
+            path: path.into(),
             tolerance: tolerance.ok_or_else(|| reader.missing("tolerance", "a number above 0"))?,
             kind,
         })
@@ -149,7 +162,7 @@ fn kind_of(reader: &Reader<'_>) -> Result<&'static str, SpecError> {
     let [(kind, keys)] = present[..] else {
         let found = if present.is_empty() { "has none" } else { "has several" };
         let message = format!("must have one of the keys exponent, ratio, value, same_law, and {found}");
-        return Err(reader.complain("", "", message));
+        return Err(reader.complain_of_all(message));
     };
     let all = KINDS.iter().flat_map(|(_, keys)| keys.iter());
     match all.copied().find(|key| reader.has(key) && !keys.contains(key)) {

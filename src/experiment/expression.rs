@@ -30,8 +30,14 @@ impl Expression {
     /// # Errors
     /// Says in words what cannot be read.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > LONGEST {
+            return Err(format!("must be an expression of at most {LONGEST} characters"));
+        }
+        if has_tower(text) {
+            return Err("has a power of a power: write (a^b)^c or a^(b^c)".into());
+        }
         let compiled = exmex::parse::<f64>(&conventional(text))
-            .map_err(|error| format!("must be an expression such as \"3 * side^2\" ({})", first_line(error.msg())))?;
+            .map_err(|error| format!("must be an expression such as \"3 * side^2\"{}", hint(error.msg())))?;
         Ok(Self { text: text.into(), compiled: Arc::new(compiled) })
     }
 
@@ -63,7 +69,7 @@ impl Expression {
             })
         };
         let values = self.names().iter().map(look_up).collect::<Result<Vec<_>, _>>()?;
-        let value = self.compiled.eval(&values).map_err(|error| first_line(error.msg()).to_owned())?;
+        let value = self.compiled.eval(&values).map_err(|error| format!("cannot be evaluated{}", hint(error.msg())))?;
         if value.is_finite() { Ok(value) } else { Err(format!("evaluates to {value} {}", at(variables))) }
     }
 
@@ -81,6 +87,9 @@ impl Expression {
         Ok(nearest as usize)
     }
 }
+
+/// Longest formula that is read.
+const LONGEST: usize = 1000;
 
 /// Largest size that a double holds exactly.
 const LARGEST_SIZE: f64 = 9_007_199_254_740_992.0;
@@ -139,8 +148,29 @@ fn number_length(text: &str) -> usize {
     length
 }
 
-fn first_line(message: &str) -> &str {
-    message.lines().next().unwrap_or_default()
+/// The parser's complaint in parentheses, unless it shows its own insides.
+fn hint(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    if line.contains('{') || line.contains("node") { String::new() } else { format!(" ({line})") }
+}
+
+/// Whether a power stands directly on another, as in a^b^c or a^-b^c, which `exmex` reads from the left.
+fn has_tower(text: &str) -> bool {
+    let (mut last, mut before) = (vec![' '], ' ');
+    for next in text.chars().filter(|next| !next.is_whitespace()) {
+        // There is always the level outside of all parentheses.
+        let depth = last.len() - 1;
+        match next {
+            '^' if last[depth] == '^' => return true,
+            '(' => last.push(' '),
+            ')' if depth > 0 => drop(last.pop()),
+            '-' if before == '^' => {}
+            '^' | '*' | '/' | '+' | '-' | ',' | '%' => last[depth] = next,
+            _ => {}
+        }
+        before = next;
+    }
+    false
 }
 
 /// "at d = 64, a = 0.5".
@@ -197,6 +227,10 @@ mod tests {
         ] {
             assert!((evaluate(text).unwrap() - value).abs() <= 1e-12 * value.abs(), "{text}: {:?}", evaluate(text));
         }
+        for tower in ["2^3^2", "2^-3^2", "2^(1+1)^2", "sqrt(2^3^2)"] {
+            assert!(evaluate(tower).unwrap_err().contains("power of a power"), "{tower}");
+        }
+        assert_eq!(evaluate("2^(3^2) - 2^3 * 2^2"), Ok(480.0));
         let named = Expression::parse("2 * a1e3").unwrap();
         assert_eq!(named.evaluate(&[("a1e3".into(), 7.0)]), Ok(14.0));
     }

@@ -1,24 +1,33 @@
 //! Opens the data that a spec's inputs come from, and fits it to a network's input shape.
 
+use std::cell::RefCell;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::expression::Variables;
 use super::reader::SpecError;
 use super::spec::{InputDistribution, LabelSpec, NetworkSpec, Spec};
-use crate::data::{Cifar10, Npy, Resized, SampleSet};
-use crate::network::Shape;
+use crate::data::{Cifar10, DataError, Npy, Resized, SampleSet};
+use crate::network::{Architecture, Shape};
 use crate::sampling::{InputLaw, Samples};
 
-/// Data of a spec, opened once.
-#[derive(Debug, Clone)]
-pub enum Source {
+/// What a spec's inputs come from, opened once.
+#[derive(Debug)]
+pub struct Source {
+    kind: Kind,
+    /// What changes when the data does.
+    stamp: String,
+}
+
+#[derive(Debug)]
+enum Kind {
     /// A law without data.
     Law(InputLaw),
     /// CIFAR-10 images.
     Images(Arc<Cifar10>),
-    /// An array, whose samples are read when the shape is known.
-    Array(PathBuf),
+    /// An array, read when the shape of its samples is known and then kept.
+    Array { path: PathBuf, read: RefCell<Option<(Shape, Arc<Npy>)>> },
 }
 
 /// A set of samples as the sampler sees it.
@@ -53,18 +62,29 @@ pub fn open(spec: &Spec) -> Result<Source, SpecError> {
         Some(Some(path)) => locate(path, &spec.origin.file),
         None => PathBuf::new(),
     };
-    let source = match spec.input.distribution {
-        InputDistribution::Gaussian => Source::Law(InputLaw::Gaussian),
-        InputDistribution::Uniform { low, high } => {
-            Source::Law(InputLaw::Uniform { low: low as f32, high: high as f32 })
-        }
-        InputDistribution::Constant(value) => Source::Law(InputLaw::Constant(value as f32)),
+    let kind = match spec.input.distribution {
+        InputDistribution::Gaussian => Kind::Law(InputLaw::Gaussian),
+        InputDistribution::Uniform { low, high } => Kind::Law(InputLaw::Uniform { low: low as f32, high: high as f32 }),
+        InputDistribution::Constant(value) => Kind::Law(InputLaw::Constant(value as f32)),
         InputDistribution::Cifar10 { .. } => {
-            Source::Images(Arc::new(Cifar10::open(&path).map_err(|e| refuse(spec, &e))?))
+            Kind::Images(Arc::new(Cifar10::open(&path).map_err(|error| refuse(spec, &error))?))
         }
-        InputDistribution::Npy { .. } => Source::Array(path),
+        InputDistribution::Npy { .. } => Kind::Array { path: path.clone(), read: RefCell::new(None) },
     };
-    Ok(source)
+    Ok(Source { kind, stamp: stamp_of(&path) })
+}
+
+/// Names, sizes and times of change of a file, or of the files in a folder.
+fn stamp_of(path: &Path) -> String {
+    let one = |path: &Path| {
+        let metadata = path.metadata().ok();
+        (path.to_owned(), metadata.as_ref().map(Metadata::len), metadata.and_then(|metadata| metadata.modified().ok()))
+    };
+    let inside = std::fs::read_dir(path).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> = inside.collect();
+    files.sort();
+    let files: Vec<_> = files.iter().map(|file| one(file)).collect();
+    format!("{:?} {files:?}", one(path))
 }
 
 /// The data set's complaint, which begins with its path, under the spec's key.
@@ -78,32 +98,69 @@ fn locate(path: &str, spec_file: &str) -> PathBuf {
 }
 
 impl Source {
+    /// A text that changes when the data does.
+    pub fn stamp(&self) -> &str {
+        &self.stamp
+    }
+
     /// The law of the inputs of one network at one point.
     ///
     /// # Errors
-    /// The data does not fit the input's shape, or has no labels where they are asked for.
+    /// The data does not fit the input's shape, lacks labels that are asked for, or holds a sample that is zero
+    /// everywhere, where a network without biases has no gradient.
     pub fn fit(
         &self,
         spec: &Spec,
         network: &NetworkSpec,
-        shape: &Shape,
+        architecture: &Architecture,
         variables: &Variables,
     ) -> Result<InputLaw, SpecError> {
-        let law = match self {
-            Source::Law(law) => law.clone(),
-            Source::Images(images) => fit_images(images, spec, network, shape, variables)?,
-            Source::Array(path) => {
-                let array = Npy::open(path, shape.sizes()).map_err(|error| refuse(spec, &error))?;
-                InputLaw::Samples(Arc::new(Held(array)))
+        let shape = architecture.input();
+        let (law, zero) = match &self.kind {
+            Kind::Law(law) => return Ok(law.clone()),
+            Kind::Images(images) => (fit_images(images, spec, network, shape, variables)?, first_zero(images.as_ref())),
+            Kind::Array { path, read } => {
+                let array = read_array(path, read, shape).map_err(|error| refuse(spec, &error))?;
+                let zero = first_zero(array.as_ref());
+                (InputLaw::Samples(Arc::new(Held(array))), zero)
             }
         };
-        match &law {
-            InputLaw::Samples(samples) if spec.input.label == LabelSpec::True && samples.label(0).is_none() => {
-                Err(spec.origin.error("input.label", "true", "needs data with labels, and an array has none"))
+        if let InputLaw::Samples(samples) = &law
+            && spec.input.label == LabelSpec::True
+            && samples.label(0).is_none()
+        {
+            return Err(spec.origin.error("input.label", "true", "needs data with labels, and an array has none"));
+        }
+        let biases = architecture.nodes().iter().any(|node| node.parameters.is_some_and(|count| count.biases > 0));
+        match zero {
+            Some(index) if !biases => {
+                let message =
+                    format!("sample {index} is zero everywhere, where a network without biases has no gradient");
+                Err(refuse(spec, &message))
             }
             _ => Ok(law),
         }
     }
+}
+
+fn read_array(path: &Path, read: &RefCell<Option<(Shape, Arc<Npy>)>>, shape: &Shape) -> Result<Arc<Npy>, DataError> {
+    if let Some((known, array)) = &*read.borrow()
+        && known == shape
+    {
+        return Ok(array.clone());
+    }
+    let array = Arc::new(Npy::open(path, shape.sizes())?);
+    *read.borrow_mut() = Some((shape.clone(), array.clone()));
+    Ok(array)
+}
+
+/// The first sample that is zero everywhere.
+fn first_zero(samples: &dyn SampleSet) -> Option<usize> {
+    let mut sample = vec![0.0; samples.shape().iter().product()];
+    (0..samples.len()).find(|&index| {
+        samples.copy_into(index, &mut sample);
+        sample.iter().all(|&value| value == 0.0)
+    })
 }
 
 fn fit_images(

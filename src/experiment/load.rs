@@ -41,7 +41,9 @@ pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<Spec, Spe
         let what = error.message().lines().next().unwrap_or("not TOML").to_owned();
         origin.error("", "", format!("line {line}, column {}: is not TOML: {what}", column + 1))
     })?;
-    for change in overrides {
+    // The path of the data last: whether a spec reads data may itself be overridden.
+    let (paths, others): (Vec<_>, Vec<_>) = overrides.iter().partition(|change| change.is_data_path());
+    for change in others.into_iter().chain(paths) {
         change.apply(&mut table, &mut origin)?;
     }
     Spec::from_table(&table, origin)

@@ -23,5 +23,5 @@ pub use overrides::Override;
 pub use point::{Limits, Point};
 pub use reader::SpecError;
 pub use results::{Outcome, Row, Verdict};
-pub use run::{Experiment, RunError, RunOptions, Unwatched, Watcher};
+pub use run::{Experiment, RunError, RunOptions, Unwatched, Watcher, theory_rows};
 pub use spec::Spec;

@@ -33,11 +33,16 @@ impl Override {
         Self { key: key.into(), value }
     }
 
+    /// Whether the override gives the path of the data.
+    pub fn is_data_path(&self) -> bool {
+        self.key == "input.path"
+    }
+
     /// Whether the override has a place in this spec. The path of the data does not in a spec that reads none, so that
     /// one path can be given for a whole run.
     fn applies_to(&self, table: &Table) -> bool {
         let distribution = table.get("input").and_then(|input| input.get("distribution")).and_then(Value::as_str);
-        self.key != "input.path" || matches!(distribution, Some("cifar10" | "npy"))
+        !self.is_data_path() || matches!(distribution, Some("cifar10" | "npy"))
     }
 
     /// Puts the value in its place; tables on the way are made, entries of arrays must be there.

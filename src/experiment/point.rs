@@ -2,12 +2,18 @@
 //!
 //! Binding allocates nothing of a network's size, so that a spec is refused before anything is sampled or written.
 
+use std::ops::Deref;
+
 use sha2::{Digest, Sha256};
 
 use super::expression::{Expression, Variables, describe};
+use super::format::rounded;
 use super::inputs::Source;
 use super::reader::SpecError;
-use super::spec::{InitSpec, LabelSpec, LayerSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec};
+use super::results::place;
+use super::spec::{
+    InitSpec, InputDistribution, LabelSpec, LayerSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec, with_dimension,
+};
 use crate::network::initialisation::last_weighted;
 use crate::network::layer::LayerRule;
 use crate::network::{Architecture, Dense, Flatten, Initialisation, Layer, Relu, Shape, Variances};
@@ -16,6 +22,9 @@ use crate::sampling::{
     CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
 };
 use crate::theory::{self, TheoryValue};
+
+/// Raised whenever a sampler's draws change, so that old states are not continued by new code.
+const SAMPLING_FORMAT: u32 = 1;
 
 /// Most layers that a network may have, after repetition.
 const MOST_LAYERS: usize = 100_000;
@@ -29,8 +38,9 @@ pub struct Limits {
     pub memory: u64,
 }
 
-/// One network at one point of the grid.
-pub struct Point {
+/// One network at one point of the grid, as far as theory needs it.
+#[derive(Debug, Clone)]
+pub struct Law {
     /// Label of the network.
     pub network: String,
     /// Values of the sweep variables.
@@ -39,6 +49,13 @@ pub struct Point {
     pub architecture: Architecture,
     /// The law of its parameters.
     pub initialisation: Initialisation,
+    /// Whether no pre-activation is zero with positive probability.
+    continuous_input: bool,
+}
+
+/// One network at one point of the grid, ready to be sampled.
+pub struct Point {
+    law: Law,
     /// What draws it.
     pub sampler: Box<dyn Sampler + Send>,
     /// Key of its random streams.
@@ -47,19 +64,35 @@ pub struct Point {
     pub theory: Vec<Option<TheoryValue>>,
     /// A text that is the same for two runs exactly when one can go on where the other stopped.
     pub fingerprint: String,
-    continuous_input: bool,
 }
 
-impl Point {
+impl Law {
     /// The exact mean of an observable of this network, where there is one.
     pub fn expected(&self, observable: &Observable) -> Option<TheoryValue> {
         theory::expected(&self.architecture, &self.initialisation, self.continuous_input, observable)
     }
 
+    /// The exact means of a spec's observables.
+    pub fn theory(&self, spec: &Spec) -> Vec<Option<TheoryValue>> {
+        spec.observables.iter().map(|(_, observable)| self.expected(observable)).collect()
+    }
+
     /// The network and the variables, for people.
     pub fn describe(&self) -> String {
-        let variables = describe(&self.variables);
-        if variables.is_empty() { self.network.clone() } else { format!("{}, {variables}", self.network) }
+        place(&self.network, &self.variables)
+    }
+
+    /// The variables of claims' formulas: those of the sweep, and `dimension`.
+    pub fn variables_with_dimension(&self) -> Vec<(String, f64)> {
+        with_dimension(&self.variables, self.architecture.dimension())
+    }
+}
+
+impl Deref for Point {
+    type Target = Law;
+
+    fn deref(&self) -> &Law {
+        &self.law
     }
 }
 
@@ -68,9 +101,21 @@ impl Point {
 /// # Errors
 /// The first size, shape, variance, sampler or memory need that is not allowed, with its key.
 pub fn bind(spec: &Spec, source: &Source, limits: &Limits) -> Result<Vec<Point>, SpecError> {
+    each(spec, |binder| binder.point(source, limits))
+}
+
+/// Binds shapes and variances only: what theory needs, without data and at any size.
+///
+/// # Errors
+/// The first size, shape or variance that is not allowed, with its key.
+pub fn laws(spec: &Spec) -> Result<Vec<Law>, SpecError> {
+    each(spec, |binder| binder.law())
+}
+
+fn each<T>(spec: &Spec, bind: impl Fn(Binder<'_>) -> Result<T, SpecError>) -> Result<Vec<T>, SpecError> {
     let grid = spec.sweep.points();
     let places = spec.networks.iter().flat_map(|network| grid.iter().map(move |variables| (network, variables)));
-    places.map(|(network, variables)| Binder { spec, network, variables }.point(source, limits)).collect()
+    places.map(|(network, variables)| bind(Binder { spec, network, variables })).collect()
 }
 
 struct Binder<'a> {
@@ -80,31 +125,32 @@ struct Binder<'a> {
 }
 
 impl Binder<'_> {
+    fn law(&self) -> Result<Law, SpecError> {
+        let architecture = self.architecture()?;
+        let distribution = &self.spec.input.distribution;
+        Ok(Law {
+            network: self.network.label.clone(),
+            variables: self.variables.to_vec(),
+            initialisation: self.initialisation(&architecture)?,
+            architecture,
+            continuous_input: matches!(distribution, InputDistribution::Gaussian | InputDistribution::Uniform { .. }),
+        })
+    }
+
     fn point(&self, source: &Source, limits: &Limits) -> Result<Point, SpecError> {
         let Self { spec, network, variables } = self;
-        let architecture = self.architecture()?;
-        let initialisation = self.initialisation(&architecture)?;
-        let input = source.fit(spec, network, architecture.input(), variables)?;
-        let continuous_input = matches!(input, InputLaw::Gaussian | InputLaw::Uniform { .. });
-        let label = self.label(&architecture, &input)?;
-        let (sampler, name) = self.sampler(&architecture, &initialisation, input, label, limits)?;
+        let law = self.law()?;
+        let Law { architecture, initialisation, .. } = &law;
+        let input = source.fit(spec, network, architecture, variables)?;
+        let label = self.label(architecture, &input)?;
+        let (sampler, name) = self.sampler(architecture, initialisation, input, label, limits)?;
         let values = variables.iter().map(|(name, value)| format!("{name}={value:e}"));
         let parts: Vec<String> = [name.to_owned(), network.label.clone()].into_iter().chain(values).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let key = StreamKey::new(spec.seed, &parts);
-        let mut point = Point {
-            network: network.label.clone(),
-            variables: variables.to_vec(),
-            fingerprint: self.fingerprint(&key, &architecture, &initialisation),
-            architecture,
-            initialisation,
-            sampler,
-            key,
-            theory: Vec::new(),
-            continuous_input,
-        };
-        point.theory = spec.observables.iter().map(|(_, observable)| point.expected(observable)).collect();
-        Ok(point)
+        let theory = law.theory(spec);
+        let fingerprint = self.fingerprint(&key, &law, source);
+        Ok(Point { law, sampler, key, theory, fingerprint })
     }
 
     /// An error about a key of the network, at this point.
@@ -234,7 +280,10 @@ impl Binder<'_> {
             let sampler =
                 CollapsedSampler::new(architecture, initialisation, input.clone(), label, observables.clone());
             match sampler {
-                Ok(sampler) => return Ok((Box::new(sampler), "collapsed")),
+                Ok(sampler) => {
+                    self.check_memory(&sampler, architecture, limits)?;
+                    return Ok((Box::new(sampler), "collapsed"));
+                }
                 Err(reason) if choice == SamplerChoice::Collapsed => {
                     let message = format!(
                         "is exact only for dense layers without biases, alternating with relu, and Gaussian weights: {reason}"
@@ -256,35 +305,47 @@ impl Binder<'_> {
             label,
             observables,
         };
-        let bytes = sampler.bytes_per_worker().saturating_mul(limits.threads as u64);
-        if bytes > limits.memory {
-            let gib = |bytes: u64| bytes as f64 / f64::from(1u32 << 30);
-            let message = format!(
-                "needs {:.1} GiB for {} networks of {} parameters, more than the {:.1} GiB allowed: make it smaller, use \
-                 fewer --threads, or raise --memory",
-                gib(bytes),
-                limits.threads,
-                architecture.parameter_count(),
-                gib(limits.memory),
-            );
-            return Err(self.refuse("layers", "", self.at(message)));
-        }
+        self.check_memory(&sampler, architecture, limits)?;
         Ok((Box::new(sampler), "explicit"))
     }
 
-    fn fingerprint(&self, key: &StreamKey, architecture: &Architecture, initialisation: &Initialisation) -> String {
+    fn check_memory(
+        &self,
+        sampler: &dyn Sampler,
+        architecture: &Architecture,
+        limits: &Limits,
+    ) -> Result<(), SpecError> {
+        let bytes = sampler.bytes_per_worker().saturating_mul(limits.threads as u64);
+        if bytes <= limits.memory {
+            return Ok(());
+        }
+        let gib = |bytes: u64| rounded(bytes as f64 / f64::from(1u32 << 30), 3);
+        let message = format!(
+            "needs {} GiB for {} threads and {} parameters, more than the {} GiB allowed: make it smaller, use fewer \
+             --threads, or raise --memory",
+            gib(bytes),
+            limits.threads,
+            architecture.parameter_count(),
+            gib(limits.memory),
+        );
+        Err(self.refuse("layers", "", self.at(message)))
+    }
+
+    fn fingerprint(&self, key: &StreamKey, law: &Law, source: &Source) -> String {
         let precision = match self.spec.rule {
             StoppingRule::Draws(_) => None,
             rule => Some(rule),
         };
         let names: Vec<&str> = self.spec.observables.iter().map(|(name, _)| name.as_str()).collect();
+        let Law { architecture, initialisation, .. } = law;
         let layers: Vec<_> =
             architecture.nodes().iter().map(|node| (&node.layer, node.layer.parameters(&node.input))).collect();
         let text = format!(
-            "{} {key:?} {:?} {layers:?} {initialisation:?} {:?} {names:?} {precision:?}",
+            "{SAMPLING_FORMAT} {} {key:?} {:?} {layers:?} {initialisation:?} {:?} {} {names:?} {precision:?}",
             env!("CARGO_PKG_VERSION"),
             architecture.input(),
             self.spec.input,
+            source.stamp(),
         );
         Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
     }

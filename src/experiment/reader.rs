@@ -85,6 +85,11 @@ impl<'a> Reader<'a> {
         self.origin.error(&self.path_of(key), value, message)
     }
 
+    /// An error about the table as a whole.
+    pub fn complain_of_all(&self, message: impl Into<String>) -> SpecError {
+        self.origin.error(self.path, "", message)
+    }
+
     /// An error about the value that a key has.
     pub fn refuse(&self, key: &str, message: impl Into<String>) -> SpecError {
         let value = self.table.get(key).map(Value::to_string).unwrap_or_default();

@@ -11,6 +11,7 @@ use ndarray_npy::NpzWriter;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::expression::{Variables, describe};
 use crate::sampling::monte_carlo::Summary;
 use crate::statistics::QuantileSketch;
 use crate::theory::TheoryValue;
@@ -53,7 +54,13 @@ pub struct Sampled {
     pub zeros: u64,
     /// Draws that were NaN or infinite.
     pub non_finite: u64,
+    /// Skewness of the draws.
+    pub skewness: f64,
 }
+
+/// Skewness over √n above which the mean of n draws is not normal enough to be tested: tail probabilities at 4.5 standard
+/// errors are then off by more than a factor of two (first Edgeworth term).
+const LARGEST_SKEWNESS: f64 = 0.1;
 
 /// A row with the empirical distribution of its draws, where a claim needs it.
 #[derive(Debug, Clone)]
@@ -78,7 +85,21 @@ impl Sampled {
             q90: quantile(0.9),
             zeros: summary.zeros,
             non_finite: summary.non_finite,
+            skewness: summary.moments.skewness(),
         }
+    }
+
+    /// Why tests must not rest on this mean, if there is a reason: draws that are not finite, or too few draws for the
+    /// skewness of their law.
+    pub fn unsound(&self) -> Option<String> {
+        if self.non_finite > 0 {
+            return Some(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
+        }
+        let relative = self.skewness.abs() / (self.draws as f64).sqrt();
+        (relative > LARGEST_SKEWNESS).then(|| {
+            let needed = self.draws as f64 * (relative / LARGEST_SKEWNESS).powi(2);
+            format!("too few draws for so skewed a law (about {needed:.0} are needed)")
+        })
     }
 }
 
@@ -87,6 +108,11 @@ impl Row {
     pub fn with_theory(mut self, theory: Option<TheoryValue>) -> Self {
         self.theory = theory.map(|value| (value.mean, value.kind.name().into()));
         self
+    }
+
+    /// The network and the variables, for people.
+    pub fn place(&self) -> String {
+        place(&self.network, &self.variables)
     }
 
     /// z = (mean − theory)/standard error, where both are there; 0 for a difference of rounding size.
@@ -98,6 +124,11 @@ impl Row {
         }
         Some(difference / sampled.std_error)
     }
+}
+
+/// A network at a point of the sweep, for people.
+pub fn place(network: &str, variables: &Variables) -> String {
+    if variables.is_empty() { network.to_owned() } else { format!("{network}, {}", describe(variables)) }
 }
 
 /// What became of a claim.
@@ -135,14 +166,17 @@ pub struct Verdict {
     pub interval: Option<[f64; 2]>,
     /// The claim's tolerance.
     pub tolerance: f64,
-    /// p-value of the equivalence test: small when the claim is shown to hold.
+    /// p-value of the equivalence test: small when the claim is shown to hold; null for laws, which are judged by the
+    /// interval.
     pub p_value: Option<f64>,
     /// p-value against the claim after Holm's correction over the run: small when it is refuted.
     pub p_refuted: Option<f64>,
     /// Probability of a scatter around the fit at least as large, where there is a fit.
     pub goodness_of_fit: Option<f64>,
-    /// Kind of the claim: exponent, ratio, value or same-law.
+    /// Kind of the claim: exponent, ratio, value or same-law; finite for the verdict on gradients that are not.
     pub kind: String,
+    /// Position of the claim in its spec, from 0; null for a verdict that no claim asked for.
+    pub claim: Option<usize>,
     /// The other sweep variables' values, where the claim was judged separately for each.
     pub variables: Vec<(String, f64)>,
     /// Why, where the numbers do not say it.
@@ -166,9 +200,16 @@ impl ResultsError {
     }
 }
 
+/// The name under which a file is written before it is renamed.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
 /// Writes a file beside its place and renames it.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), ResultsError> {
-    let temporary = path.with_extension("part");
+    let temporary = beside(path);
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&temporary)?;
         file.write_all(contents)?;
@@ -179,7 +220,7 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), ResultsError
 }
 
 /// Columns after the sweep variables.
-const COLUMNS: &[&str] = &[
+pub const COLUMNS: &[&str] = &[
     "dimension",
     "draws",
     "mean",
@@ -193,6 +234,7 @@ const COLUMNS: &[&str] = &[
     "z",
     "zeros",
     "non_finite",
+    "skewness",
 ];
 
 /// The rows as CSV. Numbers are the shortest that read back to the same bits.
@@ -222,7 +264,7 @@ fn row_fields(row: &Row) -> Vec<String> {
     }
     let (theory, kind) = row.theory.clone().map_or_else(Default::default, |(mean, kind)| (number(mean), kind));
     fields.extend([theory, kind, row.z().map(number).unwrap_or_default()]);
-    let counts = row.sampled.map(|s| [s.zeros.to_string(), s.non_finite.to_string()]);
+    let counts = row.sampled.map(|s| [s.zeros.to_string(), s.non_finite.to_string(), number(s.skewness)]);
     fields.extend(counts.unwrap_or_default());
     fields
 }
@@ -262,6 +304,7 @@ pub fn read_points(path: &Path, variables: &[&str]) -> Result<Vec<Row>, ResultsE
                 q90: parse("q90")?,
                 zeros: parse("zeros")? as u64,
                 non_finite: parse("non_finite")? as u64,
+                skewness: parse("skewness")?,
             }),
         };
         let theory = match text("theory")?.as_str() {
@@ -282,7 +325,7 @@ pub fn read_points(path: &Path, variables: &[&str]) -> Result<Vec<Row>, ResultsE
 
 /// Writes every draw of every point: one array [draws, observables] a point, named by the network and the variables.
 pub fn write_draws(path: &Path, points: &[(String, Array2<f64>)]) -> Result<(), ResultsError> {
-    let temporary = path.with_extension("part");
+    let temporary = beside(path);
     let failed = |error: &dyn std::fmt::Display| ResultsError::new(path, format!("cannot be written: {error}"));
     let file = fs::File::create(&temporary).map_err(|error| failed(&error))?;
     let mut archive = NpzWriter::new_compressed(file);
@@ -309,6 +352,7 @@ mod tests {
             q90: 1e300,
             zeros: 1,
             non_finite: 2,
+            skewness: -0.5,
         };
         Row {
             network: "two, \"wide\" layers".into(),

@@ -1,6 +1,7 @@
 //! From a spec to measurements: binds the points, drives the sampler through them, keeps states and draws.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::Array2;
@@ -8,12 +9,15 @@ use thiserror::Error;
 
 use super::checkpoint::Checkpoint;
 use super::claim::ClaimKind;
+use super::expression::Variables;
 use super::inputs;
-use super::point::{Limits, Point, bind};
+use super::judge::check;
+use super::point::{Limits, Point, bind, laws};
 use super::reader::SpecError;
 use super::results::{Measurement, ResultsError, Row, Sampled, write_draws};
 use super::spec::Spec;
 use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
+use crate::theory::TheoryValue;
 
 /// A spec with its points, checked and ready to run.
 pub struct Experiment {
@@ -75,27 +79,13 @@ impl Experiment {
     pub fn prepare(spec: Spec, limits: &Limits) -> Result<Self, SpecError> {
         let source = inputs::open(&spec)?;
         let points = bind(&spec, &source, limits)?;
+        check(&spec, &points)?;
         Ok(Self { spec, points })
-    }
-
-    /// The rows that theory alone gives.
-    pub fn theory_rows(&self) -> Vec<Row> {
-        self.points.iter().flat_map(|point| self.rows(point)).collect()
     }
 
     /// Rows of a point without measurements, one for each observable.
     fn rows<'a>(&'a self, point: &'a Point) -> impl Iterator<Item = Row> + 'a {
-        self.spec.observables.iter().zip(&point.theory).map(|((name, _), theory)| {
-            let row = Row {
-                network: point.network.clone(),
-                observable: name.clone(),
-                variables: point.variables.clone(),
-                dimension: point.architecture.dimension(),
-                sampled: None,
-                theory: None,
-            };
-            row.with_theory(*theory)
-        })
+        blank_rows(&self.spec, &point.network, &point.variables, point.architecture.dimension(), &point.theory)
     }
 
     /// Bytes that `--keep-draws` would hold, at most.
@@ -120,6 +110,7 @@ impl Experiment {
                 watcher,
                 checkpoint: Checkpoint::new(folder, &point.fingerprint),
                 failure: Mutex::new(None),
+                failed: AtomicBool::new(false),
                 draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
             };
             let tally = self.sample(point, options, &observer)?;
@@ -156,12 +147,48 @@ impl Experiment {
     }
 }
 
+/// The rows that theory alone gives, at every point; neither data nor memory is needed.
+///
+/// # Errors
+/// The first size, shape or variance that is not allowed.
+pub fn theory_rows(spec: &Spec) -> Result<Vec<Row>, SpecError> {
+    let laws = laws(spec)?;
+    let rows = laws.iter().flat_map(|law| {
+        blank_rows(spec, &law.network, &law.variables, law.architecture.dimension(), &law.theory(spec))
+            .collect::<Vec<_>>()
+    });
+    Ok(rows.collect())
+}
+
+fn blank_rows<'a>(
+    spec: &'a Spec,
+    network: &'a str,
+    variables: &'a Variables,
+    dimension: usize,
+    theory: &[Option<TheoryValue>],
+) -> impl Iterator<Item = Row> + use<'a> {
+    let theory = theory.to_vec();
+    spec.observables.iter().zip(theory).map(move |((name, _), theory)| {
+        let row = Row {
+            network: network.into(),
+            observable: name.clone(),
+            variables: variables.to_vec(),
+            dimension,
+            sampled: None,
+            theory: None,
+        };
+        row.with_theory(theory)
+    })
+}
+
 /// Passes the driver's news to the watcher and keeps states and draws.
 struct PointObserver<'a> {
     watcher: &'a dyn Watcher,
     checkpoint: Checkpoint,
     /// The first state that could not be saved; it stops the run.
     failure: Mutex<Option<ResultsError>>,
+    /// Whether there is a failure: looked at before every draw.
+    failed: AtomicBool,
     draws: Option<Mutex<Vec<f64>>>,
 }
 
@@ -179,10 +206,11 @@ impl Observer for PointObserver<'_> {
     fn state(&self, tally: &Tally, last: bool) {
         if let Err(error) = self.checkpoint.offer(tally, last) {
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.failed.store(true, Ordering::Relaxed);
         }
     }
 
     fn interrupted(&self) -> bool {
-        self.watcher.interrupted() || self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.watcher.interrupted() || self.failed.load(Ordering::Relaxed)
     }
 }

@@ -7,7 +7,9 @@ use super::load;
 use super::plot::figure_of;
 use super::results::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
 use super::spec::Spec;
-use crate::figure;
+use crate::figure::{self, Figure, FigureError};
+
+type WriteFigure = fn(&Figure, &Path) -> Result<(), FigureError>;
 
 /// Results that were read from a folder.
 #[derive(Debug, Clone)]
@@ -44,20 +46,26 @@ pub fn save(folder: &Path, spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> R
     write_atomically(&folder.join("points.csv"), to_csv(rows, &variables).as_bytes())?;
     let json = serde_json::to_string_pretty(verdicts).map_err(|error| ResultsError::new(folder, error))?;
     write_atomically(&folder.join("verdicts.json"), (json + "\n").as_bytes())?;
-    draw(&folder.join("figure"), spec, rows, verdicts)
+    draw(folder, "figure", spec, rows, verdicts)
 }
 
-/// Draws the figure to `stem.svg` and `stem.png`; results in which nothing can be drawn have none.
+/// Draws the figure to `FOLDER/NAME.svg` and `FOLDER/NAME.png`; results in which nothing can be drawn have none.
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn draw(stem: &Path, spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Result<(), ResultsError> {
+pub fn draw(folder: &Path, name: &str, spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Result<(), ResultsError> {
     let description = figure_of(spec, rows, verdicts);
-    let (svg, png) = (stem.with_extension("svg"), stem.with_extension("png"));
-    match figure::write_svg(&description, &svg).and_then(|()| figure::write_png(&description, &png)) {
-        Err(figure::FigureError::DrawingFailed { path, reason }) => Err(ResultsError::new(&path, reason)),
-        Ok(()) | Err(figure::FigureError::NothingToDraw { .. }) => Ok(()),
+    for (suffix, write) in [("svg", figure::write_svg as WriteFigure), ("png", figure::write_png)] {
+        let path = folder.join(format!("{name}.{suffix}"));
+        // Drawn beside its place and then renamed; the drawing library knows the format by the suffix.
+        let temporary = folder.join(format!(".{name}.part.{suffix}"));
+        match write(&description, &temporary) {
+            Ok(()) => fs::rename(&temporary, &path).map_err(|error| ResultsError::new(&path, error))?,
+            Err(FigureError::NothingToDraw { .. }) => return Ok(()),
+            Err(FigureError::DrawingFailed { reason, .. }) => return Err(ResultsError::new(&path, reason)),
+        }
     }
+    Ok(())
 }
 
 /// Reads a results folder.

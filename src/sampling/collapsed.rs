@@ -64,6 +64,14 @@ impl CollapsedSampler {
         Ok(Self { chain, input, label, observables, masks, direction_l1 })
     }
 
+    /// Coordinates that a worker holds at a time: a sample is held whole.
+    fn held(&self) -> usize {
+        match self.input {
+            InputLaw::Samples(_) => self.chain.dimension,
+            _ => BLOCK_OF_COORDINATES.min(self.chain.dimension),
+        }
+    }
+
     fn wants(&self, gradient: Gradient) -> Wanted {
         let of = || self.observables.iter().filter(move |observable| observable.gradient == gradient);
         Wanted {
@@ -87,12 +95,15 @@ impl Sampler for CollapsedSampler {
         self.observables.len()
     }
 
+    fn bytes_per_worker(&self) -> u64 {
+        let held = (self.held() as u64).saturating_mul(2 * size_of::<f32>() as u64);
+        let scalars = (self.chain.outputs as u64).saturating_mul(2).saturating_add(2 * self.chain.widths.len() as u64);
+        held.saturating_add(scalars.saturating_mul(size_of::<f64>() as u64))
+    }
+
     fn worker(&self) -> Box<dyn Worker + '_> {
         let norms: Vec<Norm> = self.observables.iter().filter_map(Observable::norm).collect();
-        let held = match self.input {
-            InputLaw::Samples(_) => self.chain.dimension,
-            _ => BLOCK_OF_COORDINATES.min(self.chain.dimension),
-        };
+        let held = self.held();
         Box::new(CollapsedWorker {
             sampler: self,
             loss: self.wants(Gradient::Loss),
@@ -170,13 +181,14 @@ impl CollapsedWorker<'_> {
     /// The recursions forward and back; `None` where the gradient is zero.
     fn draw_scalars(&mut self, input_square: f64, label: usize, stream: &mut Stream) -> Option<LossGradient> {
         let DenseChain { std_devs, widths, .. } = &self.sampler.chain;
-        let mut square = input_square;
+        let (mut square, mut closed) = (input_square, false);
         for (layer, std_dev) in std_devs.iter().take(widths.len()).enumerate() {
             self.active[layer] = self.sampler.masks[layer].heads(stream);
+            closed |= self.active[layer] == 0;
             square *= std_dev * std_dev * chi_squared(self.active[layer], stream);
             self.lengths[layer] = square;
         }
-        if !widths.is_empty() && (square == 0.0 || input_square == 0.0) {
+        if closed || (!widths.is_empty() && square == 0.0) {
             return None;
         }
         // The chain has one more standard deviation than hidden layers.
@@ -304,7 +316,7 @@ impl CollapsedWorker<'_> {
 
     fn squared_length(&mut self, input: ChosenInput<'_>) -> f64 {
         let mut square = 0.0;
-        self.for_each_input_block(input, |_, block| {
+        self.for_each_input_block(input, |block| {
             square += block.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
         });
         square
@@ -313,8 +325,8 @@ impl CollapsedWorker<'_> {
     /// E(‖∂ₓL‖₁ | x, s, A₁) = Σᵢ E|N(mᵢ, vᵢ)| with mᵢ = s xᵢ/‖x‖² and vᵢ = σ₁²A₁(1 − xᵢ²/‖x‖²).
     fn conditional_mean(&mut self, input: ChosenInput<'_>, input_square: f64, along: f64, across: f64) -> f64 {
         let mut total = 0.0;
-        self.for_each_input_block(input, |_, block| {
-            for &x in &*block {
+        self.for_each_input_block(input, |block| {
+            for &x in block {
                 let x = f64::from(x);
                 let share = if input_square == 0.0 { 0.0 } else { x * x / input_square };
                 total += folded_normal_mean(along * x, across * (1.0 - share).max(0.0).sqrt());
@@ -323,13 +335,13 @@ impl CollapsedWorker<'_> {
         total
     }
 
-    /// Visits the input's coordinates in order, with the index of each block's first.
-    fn for_each_input_block(&mut self, mut input: ChosenInput<'_>, mut visit: impl FnMut(usize, &mut [f32])) {
+    /// Visits the input's coordinates in order.
+    fn for_each_input_block(&mut self, mut input: ChosenInput<'_>, mut visit: impl FnMut(&[f32])) {
         let held = self.input.len();
         for first in (0..self.sampler.chain.dimension).step_by(held) {
             let block = &mut self.input[..held.min(self.sampler.chain.dimension - first)];
             input.next_block(block);
-            visit(first, block);
+            visit(block);
         }
     }
 

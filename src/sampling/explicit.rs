@@ -8,10 +8,10 @@ use super::monte_carlo::{Sampler, Worker};
 use super::normal::BulkGenerator;
 use super::observable::{Gradient, Observable};
 use crate::network::norm::NormSums;
-use crate::network::{Architecture, Initialisation, Norm, Parameters, Tape, WeightDistribution};
+use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, WeightDistribution};
 
-/// Draws networks of one architecture and initialisation and measures their gradients, in single precision with sums
-/// in double.
+/// Draws networks of one architecture and initialisation and measures their gradients, in single precision (double where
+/// that would over- or underflow) with sums in double.
 #[derive(Debug, Clone)]
 pub struct ExplicitSampler {
     /// The network.
@@ -26,12 +26,27 @@ pub struct ExplicitSampler {
     pub observables: Vec<Observable>,
 }
 
+/// Beyond this factor between the typical sizes of a network's values, single precision may over- or underflow.
+const SINGLE_RANGE: f64 = 1e15;
+
 impl ExplicitSampler {
-    /// Bytes that one worker holds: parameters, activations and gradients in single precision.
-    pub fn bytes_per_worker(&self) -> u64 {
-        let values =
-            (self.architecture.parameter_count() as u64).saturating_add(self.architecture.activation_count() as u64);
-        values.saturating_mul(size_of::<f32>() as u64)
+    /// Whether networks are computed in double precision: where the typical size of an activation, by the weights'
+    /// variances alone, spans more than fifteen powers of ten from layer to layer.
+    fn needs_double(&self) -> bool {
+        let weighted = self
+            .architecture
+            .nodes()
+            .iter()
+            .enumerate()
+            .filter_map(|(index, node)| Some((node.parameters?, self.initialisation.variances(index).weight)));
+        let (mut size, mut least, mut most) = (1.0f64, 1.0f64, 1.0f64);
+        for (count, variance) in weighted {
+            // Half of a hidden layer's inputs are closed; the order of magnitude is all that is asked for.
+            size *= (variance * count.fan_in as f64 / 2.0).sqrt();
+            (least, most) = (least.min(size), most.max(size));
+        }
+        let range = most / least;
+        range.is_nan() || range > SINGLE_RANGE
     }
 }
 
@@ -40,30 +55,57 @@ impl Sampler for ExplicitSampler {
         self.observables.len()
     }
 
+    fn bytes_per_worker(&self) -> u64 {
+        let counts = [self.architecture.parameter_count(), self.architecture.activation_count()];
+        let values =
+            counts.iter().fold(self.architecture.dimension() as u64, |sum, &count| sum.saturating_add(count as u64));
+        values.saturating_mul(if self.needs_double() { size_of::<f64>() } else { size_of::<f32>() } as u64)
+    }
+
     fn worker(&self) -> Box<dyn Worker + '_> {
-        let norms: Vec<Norm> = self.observables.iter().filter_map(Observable::norm).collect();
-        Box::new(ExplicitWorker {
-            sampler: self,
-            parameters: Parameters::zeros(&self.architecture),
-            tape: Tape::new(&self.architecture),
-            sums: NormSums::new(&norms),
-        })
+        if self.needs_double() {
+            Box::new(ExplicitWorker::new(self, draw_one_by_one))
+        } else {
+            Box::new(ExplicitWorker::new(self, draw_in_bulk))
+        }
     }
 }
 
-struct ExplicitWorker<'a> {
+/// How the parameters of a network are drawn.
+type DrawParameters<T> = fn(&Architecture, &Initialisation, &mut Stream, &mut Parameters<T>);
+
+struct ExplicitWorker<'a, T> {
     sampler: &'a ExplicitSampler,
-    parameters: Parameters<f32>,
-    tape: Tape<f32>,
+    draw_parameters: DrawParameters<T>,
+    input: Vec<f32>,
+    parameters: Parameters<T>,
+    tape: Tape<T>,
     sums: NormSums,
 }
 
-impl Worker for ExplicitWorker<'_> {
+impl<'a, T: Real> ExplicitWorker<'a, T> {
+    fn new(sampler: &'a ExplicitSampler, draw_parameters: DrawParameters<T>) -> Self {
+        let norms: Vec<Norm> = sampler.observables.iter().filter_map(Observable::norm).collect();
+        Self {
+            sampler,
+            draw_parameters,
+            input: vec![0.0; sampler.architecture.dimension()],
+            parameters: Parameters::zeros(&sampler.architecture),
+            tape: Tape::new(&sampler.architecture),
+            sums: NormSums::new(&norms),
+        }
+    }
+}
+
+impl<T: Real> Worker for ExplicitWorker<'_, T> {
     fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
         let ExplicitSampler { architecture, initialisation, input, label, observables } = self.sampler;
         let (chosen, label) = input.choose(*label, architecture.outputs(), &mut stream);
-        chosen.write(self.tape.input_mut());
-        draw_parameters(architecture, initialisation, &mut stream, &mut self.parameters);
+        chosen.write(&mut self.input);
+        for (value, &x) in self.tape.input_mut().iter_mut().zip(&self.input) {
+            *value = T::from_f64(x.into());
+        }
+        (self.draw_parameters)(architecture, initialisation, &mut stream, &mut self.parameters);
         self.tape.propagate(architecture, &self.parameters);
         for gradient in [Gradient::Loss, Gradient::Logit] {
             if !observables.iter().any(|observable| observable.gradient == gradient) {
@@ -82,8 +124,18 @@ impl Worker for ExplicitWorker<'_> {
     }
 }
 
-/// Draws all parameters in bulk: the fast twin of [`Initialisation::draw`].
-fn draw_parameters(
+/// Draws all parameters by the scalar sampler, in double precision.
+fn draw_one_by_one(
+    architecture: &Architecture,
+    initialisation: &Initialisation,
+    stream: &mut Stream,
+    parameters: &mut Parameters<f64>,
+) {
+    *parameters = initialisation.draw(architecture, stream);
+}
+
+/// Draws all parameters in bulk, in single precision: the fast twin of [`Initialisation::draw`].
+fn draw_in_bulk(
     architecture: &Architecture,
     initialisation: &Initialisation,
     stream: &mut Stream,
@@ -112,7 +164,7 @@ fn draw_parameters(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Dense, Relu, Shape};
+    use crate::network::{Dense, Relu, Shape, Variances};
     use crate::sampling::StreamKey;
     use crate::statistics::{KolmogorovSmirnov, Moments};
     use ndarray_rand::rand::SeedableRng;
@@ -132,7 +184,7 @@ mod tests {
             let mut parameters = Parameters::zeros(&network());
             for draw in 0..3000 {
                 let mut stream = StreamKey::new(1, &["parameters"]).draw(draw);
-                draw_parameters(&network(), &initialisation, &mut stream, &mut parameters);
+                draw_in_bulk(&network(), &initialisation, &mut stream, &mut parameters);
                 let (weights, biases) = parameters.of_mut(&network().nodes()[2]);
                 mean.extend(weights.iter().map(|&weight| weight.into()));
                 square.extend(weights.iter().map(|&weight| f64::from(weight).powi(2)));
@@ -176,5 +228,34 @@ mod tests {
             .collect();
         let test = KolmogorovSmirnov::of_samples(&mut bulk, &mut scalar);
         assert!(test.p_value > 1e-4, "{test:?}");
+    }
+
+    /// Fifty layers that each shrink the gradient by a thousand leave it near 10⁻¹⁵³, and not at zero.
+    #[test]
+    fn gradients_that_single_precision_cannot_hold_are_drawn_in_double() {
+        let mut layers = Vec::new();
+        for _ in 0..50 {
+            layers.extend([Dense::new(40).into(), Relu.into()]);
+        }
+        layers.push(Dense::new(2).into());
+        let architecture = Architecture::new(Shape::new([40]).unwrap(), layers).unwrap();
+        let rule = |_, fan_in: usize, _| Ok::<_, ()>(Variances { weight: 2e-6 / fan_in as f64, bias: 0.0 });
+        let sampler = ExplicitSampler {
+            initialisation: Initialisation::by_layer(&architecture, WeightDistribution::Normal, rule).unwrap(),
+            architecture,
+            input: InputLaw::Gaussian,
+            label: LabelRule::Random,
+            observables: vec!["logit.l2".parse().unwrap()],
+        };
+        let mut worker = sampler.worker();
+        let logarithms: Moments = (0..400)
+            .map(|draw| {
+                let mut values = [0.0];
+                worker.draw(StreamKey::new(3, &["deep"]).draw(draw), &mut values);
+                values[0].log10()
+            })
+            .collect();
+        // The squared length is 10^(−6·51) in the mean; a typical one is some powers of ten below.
+        assert!((-158.0..-150.0).contains(&logarithms.mean()), "{}", logarithms.mean());
     }
 }

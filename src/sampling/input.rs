@@ -94,11 +94,6 @@ impl ChosenInput<'_> {
         self.next_block(input);
     }
 
-    /// Whether the input is a held sample, which is read whole.
-    pub fn is_sample(&self) -> bool {
-        matches!(self.law, InputLaw::Samples(_))
-    }
-
     /// Reads the next coordinates, as many as `block` holds; a held sample is always read from its beginning.
     pub fn next_block(&mut self, block: &mut [f32]) {
         match self.law {

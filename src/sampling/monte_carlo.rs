@@ -26,6 +26,8 @@ const WAVE_VALUES: usize = 1 << 21;
 pub trait Sampler: Sync {
     /// Number of values that a draw gives.
     fn observables(&self) -> usize;
+    /// Bytes that one worker will hold, at most; nothing is allocated to know it.
+    fn bytes_per_worker(&self) -> u64;
     /// The memory to make draws with, one for each thread.
     fn worker(&self) -> Box<dyn Worker + '_>;
 }
@@ -91,18 +93,11 @@ impl Tally {
         }
     }
 
-    /// Largest relative standard error of the means; infinite before two draws or where a mean is zero.
+    /// Largest relative standard error of the means; infinite before two draws, and where a mean is zero or not finite.
     fn relative_error(&self) -> f64 {
         let relative = |summary: &Summary| {
             let error = summary.moments.std_error() / summary.moments.mean().abs();
-            // Draws that are all zero are known as well as they ever will be; too few are not known.
-            if self.draws < 2 {
-                f64::INFINITY
-            } else if summary.zeros == self.draws {
-                0.0
-            } else {
-                error
-            }
+            if self.draws < 2 || error.is_nan() { f64::INFINITY } else { error }
         };
         self.summaries.iter().map(relative).fold(0.0, f64::max)
     }
@@ -209,14 +204,20 @@ impl Driver<'_> {
             }
             let blocks = ((draws - tally.draws) / BLOCK).min(self.wave);
             let began = Instant::now();
-            self.draw(tally.draws, blocks * BLOCK).iter().for_each(|block| self.merge(tally, block));
+            // A wave that was interrupted is thrown away whole: the next turn of the loop ends the run.
+            let wave = self.draw(tally.draws, blocks * BLOCK).unwrap_or_default();
+            wave.iter().for_each(|block| self.merge(tally, block));
             self.resize_wave(began.elapsed());
             self.observer.state(tally, false);
             self.observer.progress(tally.draws, maximum);
         }
         let mut whole = tally.clone();
         if whole.draws < draws {
-            self.draw(whole.draws, draws - whole.draws).iter().for_each(|block| self.merge(&mut whole, block));
+            let Some(rest) = self.draw(whole.draws, draws - whole.draws) else {
+                self.observer.state(tally, true);
+                return None;
+            };
+            rest.iter().for_each(|block| self.merge(&mut whole, block));
             self.observer.progress(whole.draws, maximum);
         }
         Some(whole)
@@ -234,15 +235,15 @@ impl Driver<'_> {
         self.wave = ((self.wave as f64 * factor) as u64).clamp(threads, most.max(threads));
     }
 
-    /// Makes draws `first`, `first + 1`, …, in blocks, on all threads.
-    fn draw(&self, first: u64, count: u64) -> Vec<BlockOfDraws> {
+    /// Makes draws `first`, `first + 1`, …, in blocks, on all threads; `None` when interrupted.
+    fn draw(&self, first: u64, count: u64) -> Option<Vec<BlockOfDraws>> {
         (0..count.div_ceil(BLOCK))
             .into_par_iter()
             .map(|block| self.draw_block(first + block * BLOCK, (count - block * BLOCK).min(BLOCK)))
             .collect()
     }
 
-    fn draw_block(&self, first: u64, draws: u64) -> BlockOfDraws {
+    fn draw_block(&self, first: u64, draws: u64) -> Option<BlockOfDraws> {
         let thread = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
         // A worker holds no result between draws, so one whose thread panicked is as good as new.
         let mut slot = self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,13 +255,16 @@ impl Driver<'_> {
             moments: vec![Moments::default(); observables],
         };
         if observables == 0 {
-            return block;
+            return Some(block);
         }
         for (draw, values) in (first..).zip(block.values.chunks_exact_mut(observables)) {
+            if self.observer.interrupted() {
+                return None;
+            }
             worker.draw(self.key.draw(draw), values);
             block.moments.iter_mut().zip(values).for_each(|(moments, value)| moments.push(*value));
         }
-        block
+        Some(block)
     }
 }
 
@@ -275,6 +279,9 @@ mod tests {
     impl Sampler for Uniforms {
         fn observables(&self) -> usize {
             2
+        }
+        fn bytes_per_worker(&self) -> u64 {
+            0
         }
         fn worker(&self) -> Box<dyn Worker + '_> {
             Box::new(Uniforms)
@@ -364,6 +371,9 @@ mod tests {
         impl Sampler for One {
             fn observables(&self) -> usize {
                 1
+            }
+            fn bytes_per_worker(&self) -> u64 {
+                0
             }
             fn worker(&self) -> Box<dyn Worker + '_> {
                 Box::new(One)

@@ -5,24 +5,29 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Count, mean and sum of squared deviations of the values pushed so far.
+/// Count, mean and sums of squared and cubed deviations of the values pushed so far.
 ///
-/// Updates follow Welford (1962), merges Chan, Golub and LeVeque (1979); both avoid the cancellation of the textbook
-/// formula Σx² − (Σx)²/n. A NaN or infinite value makes the mean NaN or infinite: it is never dropped.
+/// Updates follow Welford (1962), merges Chan, Golub and LeVeque (1979) and Pébay (2008); all avoid the cancellation of
+/// the textbook formula Σx² − (Σx)²/n. A NaN or infinite value makes the mean NaN or infinite: it is never dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     count: u64,
     mean: f64,
     squared_deviations: f64,
+    cubed_deviations: f64,
 }
 
 impl Moments {
     /// Adds one value.
     pub fn push(&mut self, value: f64) {
         self.count += 1;
+        let count = self.count as f64;
         let deviation = value - self.mean;
-        self.mean += deviation / self.count as f64;
-        self.squared_deviations += deviation * (value - self.mean);
+        let step = deviation / count;
+        let square = deviation * step * (count - 1.0);
+        self.mean += step;
+        self.cubed_deviations += step * (square * (count - 2.0) - 3.0 * self.squared_deviations);
+        self.squared_deviations += square;
     }
 
     /// Adds all values of `other`. The order of merges fixes the bits of the result.
@@ -36,10 +41,19 @@ impl Moments {
         }
         let count = self.count + other.count;
         let deviation = other.mean - self.mean;
-        let share = other.count as f64 / count as f64;
+        let (mine, theirs) = (self.count as f64, other.count as f64);
+        let share = theirs / count as f64;
+        let mixed = mine * other.squared_deviations - theirs * self.squared_deviations;
+        self.cubed_deviations += other.cubed_deviations
+            + deviation / count as f64 * (deviation * deviation * mine * share * (mine - theirs) + 3.0 * mixed);
         self.mean += deviation * share;
         self.squared_deviations += other.squared_deviations + deviation * deviation * self.count as f64 * share;
         self.count = count;
+    }
+
+    /// Whether no value, and no sum of them, left the range of finite numbers.
+    pub fn are_finite(&self) -> bool {
+        self.mean.is_finite() && self.squared_deviations.is_finite() && self.cubed_deviations.is_finite()
     }
 
     /// Number of values n.
@@ -55,6 +69,14 @@ impl Moments {
     /// Sample standard deviation, √(Σ(x − x̄)²/(n − 1)); 0 for fewer than two values.
     pub fn std_dev(&self) -> f64 {
         if self.count < 2 { 0.0 } else { (self.squared_deviations / (self.count - 1) as f64).sqrt() }
+    }
+
+    /// Sample skewness, √n Σ(x − x̄)³/(Σ(x − x̄)²)^(3/2); 0 where all values are equal.
+    pub fn skewness(&self) -> f64 {
+        if self.squared_deviations == 0.0 {
+            return 0.0;
+        }
+        (self.count as f64).sqrt() * self.cubed_deviations / self.squared_deviations.powf(1.5)
     }
 
     /// Standard error of the mean, s/√n; 0 for fewer than two values.
@@ -91,6 +113,14 @@ mod tests {
     }
 
     #[test]
+    fn skewness_has_its_textbook_value() {
+        // Of 0, 0, 0, 4: mean 1, Σ(x − 1)² = 12, Σ(x − 1)³ = 24, so √4·24/12^(3/2) = 2/√3.
+        let moments: Moments = [0.0, 0.0, 0.0, 4.0].into_iter().collect();
+        assert!((moments.skewness() - 2.0 / 3f64.sqrt()).abs() < 1e-14);
+        assert_eq!([5.0; 3].into_iter().collect::<Moments>().skewness(), 0.0);
+    }
+
+    #[test]
     fn a_value_that_is_not_finite_is_not_dropped() {
         let moments: Moments = [1.0, f64::INFINITY, 2.0].into_iter().collect();
         assert!(!moments.mean().is_finite());
@@ -109,6 +139,7 @@ mod tests {
             prop_assert_eq!(parts.count(), whole.count());
             prop_assert!((parts.mean() - whole.mean()).abs() < 1e-9);
             prop_assert!((parts.std_dev() - whole.std_dev()).abs() < 1e-9);
+            prop_assert!((parts.skewness() - whole.skewness()).abs() < 1e-7);
         }
     }
 }

@@ -93,7 +93,11 @@ fn bin_of(value: f64) -> u64 {
     (value + 0.0).to_bits() >> SHIFT
 }
 
+/// Bin 0 holds the zeros, and with them only numbers below 10⁻³¹⁹.
 fn edges(bin: u64) -> (f64, f64) {
+    if bin == 0 {
+        return (0.0, 0.0);
+    }
     (f64::from_bits(bin << SHIFT), f64::from_bits((bin + 1) << SHIFT))
 }
 
@@ -134,6 +138,7 @@ mod tests {
     #[test]
     fn zeros_and_one_repeated_value_are_exact() {
         assert_eq!(sketch(&[0.0; 9]).quantile(0.5), 0.0);
+        assert_eq!(sketch(&[0.0, 0.0, 3.0]).quantile(0.5), 0.0);
         assert_eq!(sketch(&[1.2345; 9]).quantile(0.9), 1.2345);
         assert!(sketch(&[f64::NAN]).quantile(0.5).is_nan());
     }

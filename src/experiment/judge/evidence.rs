@@ -1,17 +1,18 @@
 //! What the measurements say for and against one claim: fits and tests for each kind of claim.
 
-use super::places::{Group, Place, abscissa, baseline, groups, invalid, pairs};
-use super::{COVERAGE, EQUIVALENCE_LEVEL, Evidence, Measured, blank, two_sided};
+use super::places::{Group, Place, abscissa, baseline, groups, pairs, unsound};
+use super::{COVERAGE, EQUIVALENCE_LEVEL, Evidence, Measured, blank, exact_p_value, reference_of};
 use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::expression::{Expression, describe};
 use crate::experiment::results::{Measurement, Sampled, Verdict};
-use crate::experiment::spec::with_dimension;
-use crate::statistics::{Equivalence, Fit, KolmogorovSmirnov, Reference, WeightedPoint};
+use crate::statistics::{Equivalence, Fit, KolmogorovSmirnov, Reference, WeightedPoint, regression};
 
 /// One claim of one experiment, before its judge.
 pub(super) struct Judge<'a> {
     pub experiment: &'a Measured<'a>,
     pub claim: &'a ClaimSpec,
+    /// The claim's place in the spec.
+    pub index: usize,
 }
 
 impl<'a> Judge<'a> {
@@ -19,11 +20,14 @@ impl<'a> Judge<'a> {
     pub fn evidence(&self) -> Vec<Evidence> {
         let labels = || {
             let all = self.experiment.spec.networks.iter().map(|network| network.label.as_str());
-            all.filter(|label| self.claim.network.as_deref().is_none_or(|wanted| wanted == *label))
+            all.filter(|label| self.claim.concerns(label))
         };
         match &self.claim.kind {
             ClaimKind::Exponent { against, exponent, relative_to } => labels()
-                .flat_map(|label| groups(self.places(label), against).into_iter().map(move |group| (label, group)))
+                .flat_map(|label| {
+                    let groups = groups(self.places(label), against, |place| place.point);
+                    groups.into_iter().map(move |group| (label, group))
+                })
                 .map(|(label, group)| self.exponent(label, group, against, exponent, relative_to.as_ref()))
                 .collect(),
             ClaimKind::Value(source) => labels().map(|label| self.value(label, source)).collect(),
@@ -49,7 +53,7 @@ impl<'a> Judge<'a> {
     fn start(&self, network: &str, kind: &str) -> Verdict {
         let spec = self.experiment.spec;
         let blank = blank(&spec.name, network, &self.claim.observable, kind, self.claim.tolerance);
-        Verdict { statement: self.claim.statement.clone(), ..blank }
+        Verdict { statement: self.claim.statement.clone(), claim: Some(self.index), ..blank }
     }
 
     /// Evidence that decides nothing, and why.
@@ -57,79 +61,79 @@ impl<'a> Judge<'a> {
         Evidence { verdict: Verdict { reason: Some(reason.into()), ..verdict }, equivalent: false, against: Vec::new() }
     }
 
+    /// The value of a formula that was checked before the run; NaN, which decides nothing, if it has none after all.
+    fn value_of(formula: &Expression, place: &Place<'_>) -> f64 {
+        formula.evaluate(&place.point.variables_with_dimension()).unwrap_or(f64::NAN)
+    }
+
     fn exponent(
         &self,
         label: &str,
-        Group { variables, places }: Group<'_>,
+        Group { variables, members: places }: Group<Place<'_>>,
         against: &str,
         exponent: &Expression,
         relative_to: Option<&Baseline>,
     ) -> Evidence {
         let mut verdict = self.start(label, "exponent");
-        if let Some(reason) = invalid(&places) {
-            return Self::undecided(verdict, reason);
-        }
-        let predicted = match exponent.evaluate(&variables) {
-            Ok(predicted) => predicted,
-            Err(reason) => return Self::undecided(verdict, format!("exponent {reason}")),
-        };
+        let predicted = exponent.evaluate(&variables).unwrap_or(f64::NAN);
         verdict.predicted = Some(predicted);
         if !variables.is_empty() {
             verdict.statement = format!("{} [{}]", verdict.statement, describe(&variables));
             verdict.variables = variables;
         }
-        let mut points = Vec::new();
-        for place in &places {
-            let baseline = match baseline(relative_to, place) {
-                Ok(baseline) => baseline,
-                Err(reason) => return Self::undecided(verdict, reason),
-            };
-            points.push(logarithm(
-                abscissa(place, against),
-                place.sampled.mean / baseline,
-                relative_error(&place.sampled),
-            ));
+        if let Some(reason) = unsound(&places) {
+            return Self::undecided(verdict, reason);
         }
-        match Fit::line(&points) {
-            Some(fit) => self.decide(
-                verdict,
-                &fit,
-                predicted,
-                (predicted - self.claim.tolerance, predicted + self.claim.tolerance),
-                |x| x,
-            ),
-            None => Self::undecided(verdict, "needs positive means at two points at least"),
+        let point = |place: &Place<'_>| {
+            let ordinate = place.sampled.mean / baseline(relative_to, place.point).unwrap_or(f64::NAN);
+            logarithm(abscissa(place.point, against), ordinate, relative_error(&place.sampled))
+        };
+        let points: Vec<WeightedPoint> = places.iter().map(point).collect();
+        let band = (predicted - self.claim.tolerance, predicted + self.claim.tolerance);
+        let Some(fit) = Fit::line(&points) else {
+            let positive = places.iter().all(|place| place.sampled.mean > 0.0);
+            let reason = if positive { "needs two different values on the abscissa" } else { "needs positive means" };
+            return Self::undecided(verdict, reason);
+        };
+        let mut evidence = self.decide(verdict, &fit, predicted, band, |x| x);
+        if fit.is_poor() {
+            // No power law, so the exponent must be inside the tolerance everywhere along the curve.
+            let inside =
+                |piece: Fit| Equivalence::test(piece.estimate, piece.std_error, band, piece.reference()).inside;
+            evidence.equivalent = regression::pieces(&points).all(|piece| inside(piece) <= EQUIVALENCE_LEVEL);
         }
+        evidence
     }
 
     fn ratio(&self, networks: &[String; 2], factor: &Expression) -> Evidence {
         let mut verdict = self.start(&networks.join(" / "), "ratio");
         let (first, second) = (self.places(&networks[0]), self.places(&networks[1]));
-        if let Some(reason) = invalid(&first).or_else(|| invalid(&second)) {
+        if let Some(reason) = unsound(&first).or_else(|| unsound(&second)) {
             return Self::undecided(verdict, reason);
         }
         let (mut points, mut factors) = (Vec::new(), Vec::new());
         for (a, b) in pairs(&first, &second) {
-            let factor = match factor.evaluate(&with_dimension(&a.row.variables, a.row.dimension)) {
-                Ok(factor) if factor > 0.0 => factor,
-                Ok(factor) => return Self::undecided(verdict, format!("factor = {factor} must be above 0")),
-                Err(reason) => return Self::undecided(verdict, format!("factor {reason}")),
-            };
+            let factor = Self::value_of(factor, a);
             let error = relative_error(&a.sampled).hypot(relative_error(&b.sampled));
             points.push(logarithm(1.0, a.sampled.mean / b.sampled.mean / factor, error));
             factors.push(factor);
         }
         // One number where the factor is the same everywhere; else the ratio to the factor, predicted 1.
-        let shown = if factors.windows(2).all(|pair| pair[0] == pair[1]) {
-            factors.first().copied().unwrap_or(1.0)
-        } else {
-            1.0
-        };
+        let same = factors.windows(2).all(|pair| pair[0] == pair[1]);
+        let shown = if same { factors.first().copied().unwrap_or(1.0) } else { 1.0 };
         verdict.predicted = Some(shown);
-        match Fit::constant(&points) {
-            Some(fit) => self.decide(verdict, &fit, 0.0, self.relative_band(), |log| shown * log.exp()),
-            None => Self::undecided(verdict, "needs positive means in both networks"),
+        let Some(fit) = Fit::constant(&points) else {
+            return Self::undecided(verdict, "needs positive means in both networks");
+        };
+        let mut evidence = self.decide(verdict, &fit, 0.0, self.relative_band(), |log| shown * log.exp());
+        if fit.is_poor() {
+            // No one ratio, so it must be inside the tolerance at every point.
+            let band = self.relative_band();
+            let inside =
+                |point: &WeightedPoint| Equivalence::test(point.y, point.std_error, band, Reference::Normal).inside;
+            evidence.equivalent = points.iter().all(|point| inside(point) <= EQUIVALENCE_LEVEL);
         }
+        evidence
     }
 
     /// The band 1 ± tolerance of a ratio, in logarithms.
@@ -171,38 +175,29 @@ impl<'a> Judge<'a> {
     fn value(&self, label: &str, source: &ValueSource) -> Evidence {
         let verdict = self.start(label, "value");
         let places = self.places(label);
-        if let Some(reason) = invalid(&places) {
+        if let Some(reason) = unsound(&places) {
             return Self::undecided(verdict, reason);
         }
-        let (mut points, mut inside, mut against) = (Vec::new(), 0.0f64, Vec::new());
+        let band = (1.0 - self.claim.tolerance, 1.0 + self.claim.tolerance);
+        let (mut points, mut inside, mut against, mut worst) =
+            (Vec::new(), 0.0f64, Vec::new(), (1.0f64, String::new()));
         for place in &places {
             let value = match source {
-                ValueSource::Formula(formula) => {
-                    match formula.evaluate(&with_dimension(&place.row.variables, place.row.dimension)) {
-                        Ok(value) => value,
-                        Err(reason) => return Self::undecided(verdict, format!("value {reason}")),
-                    }
-                }
-                ValueSource::Theory => match place.row.theory {
-                    Some((theory, _)) => theory,
-                    None => {
-                        return Self::undecided(
-                            verdict,
-                            "theory has no exact value for this observable of this network",
-                        );
-                    }
-                },
+                ValueSource::Formula(formula) => Self::value_of(formula, place),
+                ValueSource::Theory => place.row.theory.as_ref().map_or(f64::NAN, |(theory, _)| *theory),
             };
-            let (ratio, error) = (place.sampled.mean / value, (place.sampled.std_error / value).abs());
-            let error = error.max(ROUNDING);
-            let band = (1.0 - self.claim.tolerance, 1.0 + self.claim.tolerance);
-            let test = Equivalence::test(ratio, error, band, Reference::Normal);
+            let (ratio, error) = (place.sampled.mean / value, (place.sampled.std_error / value).abs().max(ROUNDING));
+            let test = Equivalence::test(ratio, error, band, reference_of(place.sampled.draws));
             inside = inside.max(test.inside);
             // An exact law is refuted by any difference that is not chance; a stated value by one beyond its tolerance.
-            against.push(match source {
-                ValueSource::Theory => place.row.z().map_or(1.0, two_sided),
+            let p_value = match source {
+                ValueSource::Theory => exact_p_value(place.row).unwrap_or(1.0),
                 ValueSource::Formula(_) => test.outside,
-            });
+            };
+            if p_value < worst.0 {
+                worst = (p_value, format!("most at {}: ratio {ratio:.4} ± {error:.1e}", place.point.describe()));
+            }
+            against.push(p_value);
             points.push(WeightedPoint { x: 1.0, y: ratio, std_error: error });
         }
         let Some(fit) = Fit::constant(&points) else {
@@ -216,6 +211,7 @@ impl<'a> Judge<'a> {
             interval: Some([fit.estimate - reach, fit.estimate + reach]),
             p_value: Some(inside),
             goodness_of_fit: Some(fit.goodness_of_fit),
+            reason: (inside > EQUIVALENCE_LEVEL || worst.0 < NOTEWORTHY).then_some(worst.1),
             ..verdict
         };
         Evidence { verdict, equivalent: inside <= EQUIVALENCE_LEVEL, against }
@@ -234,16 +230,14 @@ impl<'a> Judge<'a> {
             bound = bound.max(test.distance_bound(a.count(), b.count(), level));
             against.push(test.p_value);
         }
-        let places = [self.places(&networks[0]), self.places(&networks[1])].concat();
-        if let Some(reason) = invalid(&places) {
+        let mut places = [self.places(&networks[0]), self.places(&networks[1])].concat();
+        places.retain(|place| place.sampled.non_finite > 0);
+        if let Some(reason) = unsound(&places) {
             return Self::undecided(verdict, reason);
         }
         verdict.predicted = Some(0.0);
         verdict.measured = Some(distance);
         verdict.interval = Some([0.0, bound]);
-        verdict.p_value = against.iter().copied().reduce(f64::min);
-        verdict.reason =
-            Some("distance of distribution functions with its upper 95 % bound; p-value of one law".into());
         let equivalent = !against.is_empty() && bound <= self.claim.tolerance;
         Evidence { verdict, equivalent, against }
     }
@@ -257,7 +251,10 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Relative errors are not taken below the rounding of single precision in a sum.
+/// A point whose p-value is below this is named in the verdict.
+const NOTEWORTHY: f64 = 1e-3;
+
+/// Relative errors are not taken below this: draws that are all equal have none, and a fit needs one.
 const ROUNDING: f64 = 1e-12;
 
 fn relative_error(sampled: &Sampled) -> f64 {

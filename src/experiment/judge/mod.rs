@@ -4,15 +4,19 @@
 //! against it is significant after Holm's correction over every test of the run; else it is *inconclusive*. Absence of
 //! evidence never makes a claim hold. A measured NaN or infinity makes every claim that rests on it inconclusive.
 
+mod check;
 mod evidence;
 mod places;
 
-use super::expression::describe;
+use super::claim::{ClaimKind, ValueSource};
 use super::point::Point;
 use super::results::{Measurement, Outcome, Row, Verdict};
 use super::spec::Spec;
 use crate::statistics::{Reference, multiple_testing};
 use evidence::Judge;
+
+pub use check::check;
+pub use places::moves_dimension;
 
 /// Level of the equivalence tests.
 const EQUIVALENCE_LEVEL: f64 = 0.05;
@@ -41,55 +45,74 @@ struct Evidence {
 /// Judges all claims of a run together; one list of verdicts for each experiment, in order.
 ///
 /// Every comparison of a mean with its exact value belongs to the family of tests, whether a claim speaks of it or not;
-/// one that fails without a claim gives a verdict of its own.
+/// one that fails without a claim gives a verdict of its own, as do gradients that are not finite.
 pub fn judge(run: &[Measured<'_>]) -> Vec<Vec<Verdict>> {
-    let mut family: Vec<f64> = Vec::new();
-    let mut gathered = Vec::new();
-    for experiment in run {
-        let comparisons: Vec<(&Row, f64)> = exact_comparisons(experiment.measurements).collect();
-        let first_comparison = family.len();
-        family.extend(comparisons.iter().map(|(_, p_value)| p_value));
-        let evidence: Vec<Evidence> =
-            experiment.spec.claims.iter().flat_map(|claim| Judge { experiment, claim }.evidence()).collect();
-        let first_claim = family.len();
-        family.extend(evidence.iter().flat_map(|evidence| &evidence.against));
-        gathered.push((comparisons, first_comparison, evidence, first_claim));
-    }
+    let gathered: Vec<Gathered<'_>> = run.iter().map(Gathered::new).collect();
+    let family: Vec<f64> = gathered.iter().flat_map(Gathered::tests).collect();
     let adjusted = multiple_testing::holm(&family);
+    let mut rest = &adjusted[..];
     let mut verdicts = Vec::new();
-    for (experiment, (comparisons, first_comparison, evidence, first_claim)) in run.iter().zip(gathered) {
-        let rate = experiment.spec.family_error;
-        let mut next = first_claim;
-        let mut judged: Vec<Verdict> = evidence
-            .into_iter()
-            .map(|evidence| {
-                let against = &adjusted[next..next + evidence.against.len()];
-                next += against.len();
-                conclude(evidence, against, rate)
-            })
-            .collect();
-        let failed: Vec<&Row> = comparisons
-            .iter()
-            .zip(&adjusted[first_comparison..])
-            .filter(|(_, p_value)| **p_value <= rate)
-            .map(|((row, _), _)| *row)
-            .collect();
-        if !failed.is_empty()
-            && !judged.iter().any(|verdict| verdict.kind == "value" && verdict.verdict == Outcome::Refuted)
-        {
-            judged.push(disagreement(&experiment.spec.name, &failed));
-        }
-        verdicts.push(judged);
+    for experiment in gathered {
+        let (own, others) = rest.split_at(experiment.tests().count());
+        rest = others;
+        verdicts.push(experiment.conclude(own));
     }
     verdicts
 }
 
-fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
-    let Evidence { mut verdict, equivalent, .. } = evidence;
-    let strongest = adjusted.iter().copied().reduce(f64::min);
-    verdict.p_refuted = strongest;
-    verdict.verdict = match strongest {
-        _ if verdict.reason.as_deref().is_some_and(|reason| reason.starts_with("invalid")) => Outcome::Inconclusive,
+/// What one experiment brings before its judge.
+struct Gathered<'a> {
+    experiment: &'a Measured<'a>,
+    evidence: Vec<Evidence>,
+    /// Means with an exact value that no claim compares with it, and the p-values of the comparisons.
+    comparisons: Vec<(&'a Row, f64)>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(experiment: &'a Measured<'a>) -> Self {
+        let claims = || experiment.spec.claims.iter().enumerate();
+        let claimed = |row: &Row| {
+            claims().any(|(_, claim)| {
+                matches!(claim.kind, ClaimKind::Value(ValueSource::Theory))
+                    && claim.observable == row.observable
+                    && claim.concerns(&row.network)
+            })
+        };
+        let rows = experiment.measurements.iter().map(|measurement| &measurement.row);
+        Self {
+            experiment,
+            evidence: claims().flat_map(|(index, claim)| Judge { experiment, claim, index }.evidence()).collect(),
+            comparisons: rows.filter(|row| !claimed(row)).filter_map(|row| Some((row, exact_p_value(row)?))).collect(),
+        }
+    }
+
+    /// p-values of all tests against something, in a fixed order.
+    fn tests(&self) -> impl Iterator<Item = f64> + '_ {
+        let claims = self.evidence.iter().flat_map(|evidence| &evidence.against);
+        claims.copied().chain(self.comparisons.iter().map(|&(_, p_value)| p_value))
+    }
+
+    /// The verdicts, given the adjusted p-values of [`tests`](Self::tests).
+    fn conclude(self, mut adjusted: &[f64]) -> Vec<Verdict> {
+        let rate = self.experiment.spec.family_error;
+        let mut verdicts = Vec::new();
+        for evidence in self.evidence {
+            let (own, others) = adjusted.split_at(evidence.against.len());
+            adjusted = others;
+            verdicts.push(conclude(evidence, own, rate));
+        }
+        let failed = self.comparisons.iter().zip(adjusted).filter(|(_, p_value)| **p_value <= rate);
+        let failed: Vec<&Row> = failed.map(|((row, _), _)| *row).collect();
+        let name = &self.experiment.spec.name;
+        verdicts.extend(disagreement(name, &failed));
+        verdicts.extend(not_finite(name, self.experiment.measurements));
+        verdicts
+    }
+}
+
+fn conclude(Evidence { mut verdict, equivalent, .. }: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
+    verdict.p_refuted = adjusted.iter().copied().reduce(f64::min);
+    verdict.verdict = match verdict.p_refuted {
         Some(p_value) if p_value <= rate => Outcome::Refuted,
         _ if equivalent => Outcome::Holds,
         _ => Outcome::Inconclusive,
@@ -97,29 +120,47 @@ fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
     verdict
 }
 
-/// Two-sided p-values of all means that have an exact value.
-fn exact_comparisons(measurements: &[Measurement]) -> impl Iterator<Item = (&Row, f64)> {
-    measurements.iter().filter_map(|measurement| {
-        let z = measurement.row.z()?;
-        Some((&measurement.row, two_sided(z)))
+/// Two-sided p-value of a mean against its exact value, by Student's t with n − 1 degrees of freedom; `None` where there
+/// is no exact value, or where the draws do not support a test.
+fn exact_p_value(row: &Row) -> Option<f64> {
+    let (z, sampled) = (row.z()?, row.sampled?);
+    if sampled.unsound().is_some() || !z.is_finite() {
+        return None;
+    }
+    Some((2.0 * reference_of(sampled.draws).upper_tail(z.abs())).min(1.0))
+}
+
+/// The law of a standardised mean of so many draws.
+fn reference_of(draws: u64) -> Reference {
+    Reference::StudentT(draws.saturating_sub(1).max(1) as f64)
+}
+
+/// The verdict on means that differ from their exact values where no claim speaks of it.
+fn disagreement(experiment: &str, rows: &[&Row]) -> Option<Verdict> {
+    let size = |row: &Row| row.z().map_or(0.0, f64::abs);
+    let worst = rows.iter().copied().max_by(|a, b| size(a).total_cmp(&size(b)))?;
+    let z = worst.z().unwrap_or(f64::NAN);
+    Some(Verdict {
+        statement: "every mean that has an exact value agrees with it".into(),
+        reason: Some(format!("{} means differ, most at {} (z = {z:.1})", rows.len(), worst.place())),
+        verdict: Outcome::Refuted,
+        ..blank(experiment, &worst.network, &worst.observable, "value", 0.0)
     })
 }
 
-fn two_sided(z: f64) -> f64 {
-    (2.0 * Reference::Normal.upper_tail(z.abs())).min(1.0)
-}
-
-/// The verdict of means that differ from their exact values where no claim speaks of it.
-fn disagreement(experiment: &str, rows: &[&Row]) -> Verdict {
-    let worst = rows.iter().filter_map(|row| Some((row.z()?, *row))).max_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
-    let (z, row) = worst.map_or((f64::NAN, rows[0]), |worst| worst);
-    let place = describe(&row.variables);
-    Verdict {
-        statement: "every mean that has an exact value agrees with it".into(),
-        reason: Some(format!("{} means differ, most at {place} (z = {z:.1})", rows.len())),
-        verdict: Outcome::Refuted,
-        ..blank(experiment, &row.network, &row.observable, "value", 0.0)
-    }
+/// The verdict on gradients that were NaN or infinite: whatever the claims say, the run is not to be trusted.
+fn not_finite(experiment: &str, measurements: &[Measurement]) -> Option<Verdict> {
+    let bad = |measurement: &&Measurement| measurement.row.sampled.is_some_and(|sampled| sampled.non_finite > 0);
+    let first = measurements.iter().find(bad)?;
+    let rows = measurements.iter().filter(bad).count();
+    Some(Verdict {
+        statement: "every gradient is finite".into(),
+        reason: Some(format!(
+            "invalid: {rows} means rest on gradients that are NaN or infinite, first at {}",
+            first.row.place()
+        )),
+        ..blank(experiment, &first.row.network, &first.row.observable, "finite", 0.0)
+    })
 }
 
 fn blank(experiment: &str, network: &str, observable: &str, kind: &str, tolerance: f64) -> Verdict {
@@ -138,6 +179,7 @@ fn blank(experiment: &str, network: &str, observable: &str, kind: &str, toleranc
         p_refuted: None,
         goodness_of_fit: None,
         kind: kind.into(),
+        claim: None,
         variables: Vec::new(),
         reason: None,
     }

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use crate::experiment::claim::Baseline;
-use crate::experiment::expression::describe;
+use crate::experiment::expression::{Variables, describe};
 use crate::experiment::point::Point;
 use crate::experiment::results::{Row, Sampled};
-use crate::experiment::spec::with_dimension;
 
 /// A row that a claim rests on, with its place.
 #[derive(Clone, Copy)]
@@ -17,32 +16,27 @@ pub(super) struct Place<'a> {
 }
 
 /// What is on the abscissa of an exponent.
-pub(super) fn abscissa(place: &Place<'_>, against: &str) -> f64 {
-    let variable = place.row.variables.iter().find(|(name, _)| name == against);
-    variable.map_or(place.row.dimension as f64, |&(_, value)| value)
+pub(super) fn abscissa(point: &Point, against: &str) -> f64 {
+    let variable = point.variables.iter().find(|(name, _)| name == against);
+    variable.map_or(point.architecture.dimension() as f64, |&(_, value)| value)
 }
 
 /// What a mean is divided by before an exponent is fitted.
-pub(super) fn baseline(relative_to: Option<&Baseline>, place: &Place<'_>) -> Result<f64, String> {
-    match relative_to {
-        None => Ok(1.0),
-        Some(Baseline::Formula(formula)) => {
-            let value = formula.evaluate(&with_dimension(&place.row.variables, place.row.dimension));
-            value.map_err(|reason| format!("relative_to {reason}"))
-        }
-        Some(Baseline::Theory(observable)) => {
-            let theory = place.point.expected(observable);
-            theory.map(|value| value.mean).ok_or_else(|| "relative_to has no exact mean for this network".into())
-        }
-    }
+pub(super) fn baseline(relative_to: Option<&Baseline>, point: &Point) -> Result<f64, String> {
+    let value = match relative_to {
+        None => return Ok(1.0),
+        Some(Baseline::Formula(formula)) => formula.evaluate(&point.variables_with_dimension())?,
+        Some(Baseline::Theory(observable)) => match point.expected(observable) {
+            Some(theory) => theory.mean,
+            None => return Err(format!("has no exact mean for \"{}\"", point.network)),
+        },
+    };
+    if value > 0.0 { Ok(value) } else { Err(format!("must be above 0, but is {value} at {}", point.describe())) }
 }
 
-/// Why the rows cannot be judged: something was not finite.
-pub(super) fn invalid(places: &[Place<'_>]) -> Option<String> {
-    let bad = places.iter().find(|place| place.sampled.non_finite > 0)?;
-    let Sampled { non_finite, draws, .. } = bad.sampled;
-    let place = describe(&bad.row.variables);
-    Some(format!("invalid: {non_finite} of {draws} draws at {place} are NaN or infinite"))
+/// Why the rows cannot be judged: a gradient was not finite, or there are too few draws for the tail.
+pub(super) fn unsound(places: &[Place<'_>]) -> Option<String> {
+    places.iter().find_map(|place| Some(format!("{} at {}", place.sampled.unsound()?, place.point.describe())))
 }
 
 /// Rows of two networks at the same values of the sweep variables.
@@ -53,36 +47,37 @@ pub(super) fn pairs<'p>(
     first.iter().filter_map(|a| Some((a, second.iter().find(|b| b.row.variables == a.row.variables)?)))
 }
 
-/// The rows of one fit, and the values of the sweep variables that they share.
-pub(super) struct Group<'a> {
+/// Points of one fit, and the values of the sweep variables that they share.
+pub(super) struct Group<T> {
     pub variables: Vec<(String, f64)>,
-    pub places: Vec<Place<'a>>,
+    pub members: Vec<T>,
 }
 
-/// Splits rows by the sweep variables that do not move the abscissa.
-pub(super) fn groups<'p>(places: Vec<Place<'p>>, against: &str) -> Vec<Group<'p>> {
-    let moves = |index: usize, name: &str| {
-        if against != "dimension" {
-            return name == against;
-        }
-        // A variable moves the dimension if two points that differ in nothing else have different dimensions.
-        let mut dimensions: HashMap<String, usize> = HashMap::new();
-        places.iter().any(|place| {
-            let mut others = place.row.variables.clone();
-            others.remove(index);
-            let dimension = place.row.dimension;
-            *dimensions.entry(describe(&others)).or_insert(dimension) != dimension
-        })
-    };
-    let variables = places.first().map(|place| place.row.variables.clone()).unwrap_or_default();
-    let fixed: Vec<usize> = (0..variables.len()).filter(|&index| !moves(index, &variables[index].0)).collect();
-    let mut groups: Vec<Group<'p>> = Vec::new();
-    for place in &places {
-        let key: Vec<(String, f64)> = fixed.iter().map(|&index| place.row.variables[index].clone()).collect();
+/// Splits points by the sweep variables that do not move the abscissa.
+pub(super) fn groups<T>(members: Vec<T>, against: &str, point: impl Fn(&T) -> &Point) -> Vec<Group<T>> {
+    let places = || members.iter().map(|member| (&point(member).variables[..], point(member).architecture.dimension()));
+    let variables = members.first().map(|member| point(member).variables.clone()).unwrap_or_default();
+    let moving = |name: &str| if against == "dimension" { moves_dimension(places(), name) } else { name == against };
+    let fixed: Vec<usize> = (0..variables.len()).filter(|&index| !moving(&variables[index].0)).collect();
+    let mut groups: Vec<Group<T>> = Vec::new();
+    for member in members {
+        let key: Vec<(String, f64)> = fixed.iter().map(|&index| point(&member).variables[index].clone()).collect();
         match groups.iter_mut().find(|group| group.variables == key) {
-            Some(group) => group.places.push(*place),
-            None => groups.push(Group { variables: key, places: vec![*place] }),
+            Some(group) => group.members.push(member),
+            None => groups.push(Group { variables: key, members: vec![member] }),
         }
     }
     groups
+}
+
+/// Whether two points that differ in nothing but this variable differ in dimension.
+pub fn moves_dimension<'a>(points: impl Iterator<Item = (&'a Variables, usize)>, name: &str) -> bool {
+    let mut dimensions: HashMap<String, usize> = HashMap::new();
+    for (variables, dimension) in points {
+        let others: Vec<(String, f64)> = variables.iter().filter(|(other, _)| other != name).cloned().collect();
+        if *dimensions.entry(describe(&others)).or_insert(dimension) != dimension {
+            return true;
+        }
+    }
+    false
 }

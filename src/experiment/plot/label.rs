@@ -33,14 +33,9 @@ pub(super) fn annotation(
 }
 
 fn speaks_of(verdict: &Verdict, claim: &ClaimSpec, strand: &Strand<'_>) -> bool {
-    let pair = match &claim.kind {
-        ClaimKind::Ratio { networks, .. } | ClaimKind::SameLaw { networks } => {
-            networks.iter().any(|label| label == strand.network)
-        }
-        _ => verdict.network == strand.network,
-    };
-    pair && verdict.observable == strand.observable
-        && verdict.statement.starts_with(&claim.statement)
+    let paired = matches!(claim.kind, ClaimKind::Ratio { .. } | ClaimKind::SameLaw { .. });
+    verdict.claim.is_some_and(|index| claim.path == format!("claim.{index}"))
+        && (paired || verdict.network == strand.network)
         && (verdict.variables.is_empty() || verdict.variables == strand.others)
 }
 

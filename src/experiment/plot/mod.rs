@@ -4,6 +4,7 @@ mod label;
 mod prediction;
 
 use super::claim::{ClaimKind, ClaimSpec};
+use super::judge::moves_dimension;
 use super::results::{Row, Sampled, Verdict};
 use super::spec::Spec;
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
@@ -76,12 +77,15 @@ fn x_of(row: &Row, abscissa: &str) -> f64 {
 fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> {
     let spoken = |row: &Row| {
         spec.claims.is_empty()
-            || spec.claims.iter().any(|claim| concerns(claim, &row.network) && claim.observable == row.observable)
+            || spec.claims.iter().any(|claim| claim.concerns(&row.network) && claim.observable == row.observable)
     };
+    let network = rows.first().map(|row| row.network.as_str()).unwrap_or_default();
+    let places = || rows.iter().filter(|row| row.network == network).map(|row| (&row.variables[..], row.dimension));
+    let movers: Vec<&str> = spec.sweep.names().filter(|name| moves_dimension(places(), name)).collect();
     let mut strands: Vec<Strand<'a>> = Vec::new();
     for row in rows.iter().filter(|row| spoken(row)) {
         let Some(sampled) = row.sampled else { continue };
-        let moving = |name: &str| name == abscissa || (abscissa == "dimension" && moves_dimension(rows, name));
+        let moving = |name: &str| name == abscissa || (abscissa == "dimension" && movers.contains(&name));
         let others: Vec<(String, f64)> = row.variables.iter().filter(|(name, _)| !moving(name)).cloned().collect();
         let place = (x_of(row, abscissa), row, sampled);
         let same = |strand: &&mut Strand<'a>| {
@@ -97,27 +101,10 @@ fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> 
     strands
 }
 
-/// Whether rows of one network that differ in this variable differ in dimension.
-fn moves_dimension(rows: &[Row], name: &str) -> bool {
-    let without = |row: &Row| row.variables.iter().filter(|(other, _)| other != name).cloned().collect::<Vec<_>>();
-    let Some(first) = rows.first() else { return false };
-    let others = without(first);
-    rows.iter().any(|row| row.network == first.network && without(row) == others && row.dimension != first.dimension)
-}
-
-fn concerns(claim: &ClaimSpec, network: &str) -> bool {
-    match &claim.kind {
-        ClaimKind::Ratio { networks, .. } | ClaimKind::SameLaw { networks } => {
-            networks.iter().any(|label| label == network)
-        }
-        _ => claim.network.as_deref().is_none_or(|label| label == network),
-    }
-}
-
 /// The claim whose prediction is drawn with a strand.
 fn claim_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Option<&'s ClaimSpec> {
     let mut about =
-        spec.claims.iter().filter(|claim| claim.observable == strand.observable && concerns(claim, strand.network));
+        spec.claims.iter().filter(|claim| claim.observable == strand.observable && claim.concerns(strand.network));
     about.clone().find(|claim| matches!(claim.kind, ClaimKind::Exponent { .. })).or_else(|| about.next())
 }
 

@@ -81,7 +81,10 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
     if let Some(key) = known[2..].iter().find(stray) {
         return Err(input.refuse(key, format!("does not go with distribution = \"{kind}\"")));
     }
-    let number = |key, default| Ok(input.number(key, "must be a number", |_| true)?.unwrap_or(default));
+    // Inputs are in single precision.
+    let single = |number: f64| (number as f32).is_finite();
+    let number =
+        |key, default| Ok(input.number(key, "must be a number within single precision", single)?.unwrap_or(default));
     let path = input.string("path")?.map(str::to_owned);
     let distribution = match kind {
         "uniform" => InputDistribution::Uniform { low: number("low", 0.0)?, high: number("high", 1.0)? },
@@ -91,10 +94,10 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
         _ => InputDistribution::Gaussian,
     };
     match distribution {
-        InputDistribution::Uniform { low, high } if low >= high => {
+        InputDistribution::Uniform { low, high } if low as f32 >= high as f32 => {
             return Err(input.complain("high", &high.to_string(), format!("must be above low = {low}")));
         }
-        InputDistribution::Constant(0.0) => {
+        InputDistribution::Constant(value) if value as f32 == 0.0 => {
             return Err(input.refuse("value", "must not be 0: a bias-free network has no gradient at the origin"));
         }
         _ => {}

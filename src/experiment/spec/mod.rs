@@ -14,6 +14,7 @@ pub use network::{InitSpec, LayerSpec, NetworkSpec, VarianceSpec};
 use super::claim::ClaimSpec;
 use super::expression::Variables;
 use super::reader::{Origin, Reader, SpecError};
+use super::results::COLUMNS;
 use crate::sampling::{Observable, StoppingRule};
 
 const KEYS: &[&str] = &[
@@ -36,6 +37,10 @@ const KEYS: &[&str] = &[
     "claim",
 ];
 
+/// Names that formulas give a meaning of their own.
+const RESERVED: &[&str] = &["fan_in", "fan_out", "e", "E", "PI", "TAU", "network", "observable"];
+/// Longest name: it becomes a folder's.
+const LONGEST_NAME: usize = 100;
 const DEFAULT_DRAWS: i64 = 4000;
 const DEFAULT_MAX_DRAWS: i64 = 1_000_000;
 const MOST_DRAWS: i64 = 1_000_000_000_000;
@@ -119,13 +124,10 @@ impl Spec {
     pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
         let reader = Reader::new(table, &origin, "", KEYS)?;
         let name = reader.required_string("name")?;
-        if name.is_empty()
-            || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-            || name.starts_with('.')
-        {
-            return Err(
-                reader.refuse("name", "must be letters, digits, hyphens, underscores and dots: it names a folder")
-            );
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) || name.starts_with('.') {
+            let allowed = "must be at most 100 letters, digits, hyphens, underscores and dots: it names a folder";
+            return Err(reader.refuse("name", allowed));
         }
         let sweep = read_sweep(&reader, &origin)?;
         let sampler = read_sampler(&reader)?.unwrap_or(SamplerChoice::Auto);
@@ -230,11 +232,11 @@ fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, SpecError> 
     for name in names {
         let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !plain || ["dimension", "fan_in", "fan_out", "e", "E", "PI", "TAU"].contains(&name) {
+        if !plain || RESERVED.contains(&name) || COLUMNS.contains(&name) {
             return Err(sweep.refuse(
                 name,
-                "is not a name for a variable: must be letters, digits and underscores, and not dimension, fan_in, \
-                 fan_out or a constant (e, E, PI, TAU)",
+                "is not a name for a variable: must be letters, digits and underscores, and neither a column of points.csv \
+                 nor fan_in, fan_out or a constant (e, E, PI, TAU)",
             ));
         }
         let allowed = "must be a list of different numbers, at least one";

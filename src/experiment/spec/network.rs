@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::{SamplerChoice, read_sampler};
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
-use crate::network::WeightDistribution;
+use crate::network::{Layer, WeightDistribution};
 
 /// A `[[network]]` table.
 #[derive(Debug, Clone)]
@@ -155,7 +155,7 @@ fn read_layers(reader: &Reader<'_>, origin: &Origin, path: &str) -> Result<Vec<L
 }
 
 fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, SpecError> {
-    let types = &["dense", "relu", "flatten", "repeat"];
+    let types = &[Layer::NAMES, &["repeat"]].concat();
     let Some(kind) = table.get("type") else {
         return Err(origin.error(&format!("{path}.type"), "", format!("is missing; must be {}", types.join(", "))));
     };
