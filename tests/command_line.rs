@@ -305,6 +305,13 @@ fn bad_input_gets_one_clear_error_and_writes_nothing() {
         assert!(SPEC.contains(from), "{from}");
         SPEC.replacen(from, to, 1)
     };
+    let image = |layer: &str| {
+        let layers = format!(
+            r#"input = [3, 4, 4]
+layers = [{layer}, {{ type = "flatten" }}, "#
+        );
+        replaced("input = [\"d\"]\nlayers = [", &layers)
+    };
     let layers = r#"layers = [{ type = "dense", units = 20 }, { type = "relu" }, { type = "dense", units = 5 }]"#;
     for (spec, expected) in [
         ("name = ".to_owned(), "line 1"),
@@ -330,7 +337,17 @@ fn bad_input_gets_one_clear_error_and_writes_nothing() {
         (replaced("units = 20", "widths = 20"), "widths"),
         (replaced("units = 20", "units = 20, bias = 1"), "bias = 1"),
         (replaced("\"relu\"", "\"rleu\""), "did you mean `relu`?"),
-        (replaced("\"relu\"", "\"conv\""), "unknown layer type"),
+        (replaced("\"relu\"", "\"convolution\""), "did you mean `conv`?"),
+        (image(r#"{ type = "conv", channels = 2, kernel = 5, padding = 0 }"#), "layer 0 (conv) spans 5 pixels"),
+        (image(r#"{ type = "conv", channels = 2, kernel = 3, padding = 4, padding_mode = "reflect" }"#), "reflects 4"),
+        (image(r#"{ type = "conv", channels = 2, kernel = 3, stride = 0 }"#), "stride = 0"),
+        (image(r#"{ type = "conv", channels = 2, kernel = "4 * 10^15" }"#), "layer 0 (conv) spans"),
+        (image(r#"{ type = "conv", channels = 2, kernel = 3, padding = 1, padding_mode = "mirror" }"#), "circular"),
+        (image(r#"{ type = "avg-pool", size = 6 }"#), "layer 0 (avg-pool) spans 6 pixels"),
+        (
+            image(r#"{ type = "global-avg-pool" }, { type = "max-pool", size = 2 }"#),
+            "layer 1 (max-pool) takes an image",
+        ),
         (replaced(layers, "layers = []"), "network.0.layers"),
         (replaced("[sweep]", "[input]\ndistribution = \"gauss\"\n[sweep]"), "gauss"),
         (replaced("[sweep]", "[input]\nlabel = 5\n[sweep]"), "input.label = 5"),

@@ -30,6 +30,9 @@ shipped! {
     "broken-variance",
     "weight-laws",
     "collapsed-explicit",
+    "conv-dimension",
+    "conv-padding",
+    "pooling",
     "real-images",
 }
 

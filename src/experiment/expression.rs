@@ -78,11 +78,21 @@ impl Expression {
     /// # Errors
     /// As [`evaluate`](Self::evaluate), or says that the value is not a size.
     pub fn size(&self, variables: &Variables) -> Result<usize, String> {
+        self.whole(variables, 1)
+    }
+
+    /// The value as a whole number of at least `least`.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate), or says that the value is not such a number.
+    pub fn whole(&self, variables: &Variables, least: u32) -> Result<usize, String> {
         let value = self.evaluate(variables)?;
         let nearest = value.round();
         // Tolerates the rounding of powers and roots, nothing more.
-        if (value - nearest).abs() > 1e-9 * nearest.abs().max(1.0) || !(1.0..=LARGEST_SIZE).contains(&nearest) {
-            return Err(format!("must be a whole number from 1 to 2^53, but is {value} {}", at(variables)));
+        if (value - nearest).abs() > 1e-9 * nearest.abs().max(1.0)
+            || !(f64::from(least)..=LARGEST_SIZE).contains(&nearest)
+        {
+            return Err(format!("must be a whole number from {least} to 2^53, but is {value} {}", at(variables)));
         }
         Ok(nearest as usize)
     }

@@ -12,11 +12,14 @@ use super::inputs::Source;
 use super::reader::SpecError;
 use super::results::place;
 use super::spec::{
-    InitSpec, InputDistribution, LabelSpec, LayerSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec, with_dimension,
+    InitSpec, InputDistribution, LabelSpec, LayerSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec, WindowSpec,
+    with_dimension,
 };
 use crate::network::initialisation::last_weighted;
 use crate::network::layer::LayerRule;
-use crate::network::{Architecture, Dense, Flatten, Initialisation, Layer, Relu, Shape, Variances};
+use crate::network::{
+    Architecture, AveragePool, Conv, Dense, Initialisation, Layer, MaxPool, Shape, Variances, Window,
+};
 use crate::sampling::observable::Statistic;
 use crate::sampling::{
     CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
@@ -190,8 +193,13 @@ impl Binder<'_> {
                     let units = self.size(&format!("{key}.units"), units)?;
                     layers.push(Dense { units, bias: *bias }.into());
                 }
-                LayerSpec::Relu => layers.push(Relu.into()),
-                LayerSpec::Flatten => layers.push(Flatten.into()),
+                LayerSpec::Plain(layer) => layers.push(layer.clone()),
+                LayerSpec::Conv { channels, window, bias } => {
+                    let channels = self.size(&format!("{key}.channels"), channels)?;
+                    layers.push(Conv { channels, window: self.window(&key, window)?, bias: *bias }.into());
+                }
+                LayerSpec::AveragePool(window) => layers.push(AveragePool(self.window(&key, window)?).into()),
+                LayerSpec::MaxPool(window) => layers.push(MaxPool(self.window(&key, window)?).into()),
                 LayerSpec::Repeat { times, layers: repeated } => {
                     for _ in 0..self.size(&format!("{key}.times"), times)?.min(MOST_LAYERS + 1) {
                         self.layers(&format!("{key}.layers"), repeated, layers)?;
@@ -203,6 +211,18 @@ impl Binder<'_> {
             }
         }
         Ok(())
+    }
+
+    fn window(&self, key: &str, window: &WindowSpec) -> Result<Window, SpecError> {
+        let padding = window.padding.whole(self.variables, 0);
+        Ok(Window {
+            size: self.size(&format!("{key}.{}", window.size_key), &window.size)?,
+            stride: self.size(&format!("{key}.stride"), &window.stride)?,
+            dilation: self.size(&format!("{key}.dilation"), &window.dilation)?,
+            padding: padding
+                .map_err(|message| self.refuse(&format!("{key}.padding"), window.padding.text(), message))?,
+            mode: window.mode,
+        })
     }
 
     fn initialisation(&self, architecture: &Architecture) -> Result<Initialisation, SpecError> {

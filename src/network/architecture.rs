@@ -123,11 +123,13 @@ impl Architecture {
         self.parameter_count
     }
 
-    /// Values that one forward and backward pass keeps: every layer's output and the two gradients of the widest layer.
+    /// Values that one forward and backward pass keeps: every layer's output, the two gradients of the widest layer, and
+    /// the scratch memory of the layer that needs most.
     pub fn activation_count(&self) -> usize {
         let sizes = || self.nodes.iter().map(|node| node.output.len()).chain([self.input.len()]);
         let widest = sizes().max().unwrap_or(0);
-        sizes().fold(widest.saturating_mul(2), usize::saturating_add)
+        let scratch = self.nodes.iter().map(|node| node.layer.scratch_count(node.site())).max().unwrap_or(0);
+        sizes().fold(widest.saturating_mul(2).saturating_add(scratch), usize::saturating_add)
     }
 }
 

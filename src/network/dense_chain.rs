@@ -45,6 +45,7 @@ impl DenseChain {
                 }
                 Layer::Relu(_) if after_dense => after_dense = false,
                 Layer::Relu(_) => return refuse("does not follow a dense layer"),
+                _ => return refuse("is neither dense nor relu"),
             }
         }
         match widths.pop() {

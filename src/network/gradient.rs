@@ -29,6 +29,7 @@ pub struct Tape<T> {
     values: Vec<Vec<T>>,
     upstream: Vec<T>,
     downstream: Vec<T>,
+    scratch: Vec<T>,
 }
 
 impl<T: Real> Tape<T> {
@@ -42,6 +43,7 @@ impl<T: Real> Tape<T> {
             values: sizes.iter().map(|&size| vec![T::zero(); size]).collect(),
             upstream: vec![T::zero(); widest],
             downstream: vec![T::zero(); widest],
+            scratch: Vec::new(),
         }
     }
 
@@ -60,7 +62,7 @@ impl<T: Real> Tape<T> {
     pub fn propagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate() {
             let (before, after) = self.values.split_at_mut(index + 1);
-            node.layer.forward(node.site(), parameters.of(node), &before[index], &mut after[0]);
+            node.layer.forward(node.site(), parameters.of(node), &before[index], &mut after[0], &mut self.scratch);
         }
         self.logits()
     }
@@ -69,6 +71,11 @@ impl<T: Real> Tape<T> {
     pub fn logits(&self) -> &[T] {
         // `values` holds the input at least.
         &self.values[self.values.len() - 1]
+    }
+
+    /// The input of the layer at this position in the last forward pass; one position further, its output.
+    pub fn values(&self, index: usize) -> &[T] {
+        &self.values[index]
     }
 
     /// ∂ₓL of the last forward pass, L the softmax cross-entropy with this label.
@@ -95,6 +102,7 @@ impl<T: Real> Tape<T> {
                 &self.values[index + 1],
                 &self.upstream[..node.output.len()],
                 &mut self.downstream[..node.input.len()],
+                &mut self.scratch,
             );
             std::mem::swap(&mut self.upstream, &mut self.downstream);
         }

@@ -10,6 +10,7 @@ pub mod initialisation;
 pub mod layer;
 pub mod loss;
 pub mod norm;
+pub mod path;
 pub mod real;
 pub mod shape;
 
@@ -17,7 +18,9 @@ pub use architecture::{Architecture, ArchitectureError, Node, Parameters};
 pub use dense_chain::{DenseChain, NotADenseChain};
 pub use gradient::Tape;
 pub use initialisation::{Initialisation, Variances, WeightDistribution};
-pub use layer::{Dense, Flatten, Layer, Relu};
+pub use layer::{
+    AveragePool, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, PaddingMode, Relu, Window,
+};
 pub use norm::Norm;
 pub use real::Real;
 pub use shape::Shape;

@@ -1,13 +1,15 @@
-//! What theory says before anything is sampled: the exact law of the logit gradient of dense networks, and second moments
-//! by the backward pass over variances.
+//! What theory says before anything is sampled: the exact law of the logit gradient of dense networks, and path theory by
+//! the backward pass over variances for every layered network.
 
 mod dense;
 mod variance;
 
 pub use dense::DenseLaw;
-pub use variance::expected_squared_gradient;
+pub use variance::path_variances;
 
-use crate::network::{Architecture, Initialisation, WeightDistribution};
+use std::f64::consts::FRAC_2_PI;
+
+use crate::network::{Architecture, DenseChain, Initialisation, Norm, WeightDistribution};
 use crate::sampling::{Gradient, Observable};
 
 /// What kind of statement a theoretical value is.
@@ -15,6 +17,10 @@ use crate::sampling::{Gradient, Observable};
 pub enum TheoryKind {
     /// True at every width, depth and dimension.
     Exact,
+    /// Path theory: exact under the hypotheses (H), which hold better the wider the network.
+    Path,
+    /// Path theory with Gaussian coordinates of the path variances; an upper bound up to that factor, by Jensen.
+    Gaussian,
 }
 
 impl TheoryKind {
@@ -22,6 +28,8 @@ impl TheoryKind {
     pub fn name(self) -> &'static str {
         match self {
             TheoryKind::Exact => "exact",
+            TheoryKind::Path => "path",
+            TheoryKind::Gaussian => "gaussian",
         }
     }
 }
@@ -39,26 +47,52 @@ pub struct TheoryValue {
 /// pre-activations at zero have probability zero.
 ///
 /// Dense chains with Gaussian weights have the whole law of the logit gradient ([`DenseLaw`]). For other symmetric
-/// weights of continuous law the squared ℓ₂ norm keeps its exact mean ([`expected_squared_gradient`]). The loss gradient
-/// has no closed form.
+/// weights of continuous law the squared ℓ₂ norm keeps its exact mean. Elsewhere path theory gives E(∂f₀/∂xᵢ)² under (H)
+/// ([`path_variances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. The loss gradient has no
+/// closed form.
 pub fn expected(
     architecture: &Architecture,
     initialisation: &Initialisation,
     continuous_input: bool,
     observable: &Observable,
 ) -> Option<TheoryValue> {
-    let chain = crate::network::DenseChain::new(architecture, initialisation).ok()?;
     if observable.gradient != Gradient::Logit {
         return None;
     }
-    let mean = match initialisation.distribution {
-        WeightDistribution::Normal => DenseLaw::new(&chain).mean(observable),
-        WeightDistribution::Uniform if continuous_input && observable.needs_length_only() && observable.power == 2 => {
-            let factor = observable.value(1.0, chain.dimension);
-            Some(factor * expected_squared_gradient(architecture, initialisation))
+    if let Ok(chain) = DenseChain::new(architecture, initialisation) {
+        let squared = observable.needs_length_only() && observable.power == 2;
+        match initialisation.distribution {
+            WeightDistribution::Normal => {
+                return DenseLaw::new(&chain)
+                    .mean(observable)
+                    .map(|mean| TheoryValue { mean, kind: TheoryKind::Exact });
+            }
+            // The signs of few Rademacher weights cancel with positive probability, which closes units more often.
+            WeightDistribution::Uniform if squared && continuous_input => {
+                return by_paths(architecture, initialisation, observable)
+                    .map(|value| TheoryValue { kind: TheoryKind::Exact, ..value });
+            }
+            _ => {}
         }
-        // The signs of few inputs cancel with positive probability, which closes units more often than half of the time.
-        WeightDistribution::Uniform | WeightDistribution::Rademacher => None,
+    }
+    by_paths(architecture, initialisation, observable)
+}
+
+fn by_paths(
+    architecture: &Architecture,
+    initialisation: &Initialisation,
+    observable: &Observable,
+) -> Option<TheoryValue> {
+    let (length, sum) = (observable.needs_length_only(), observable.norm() == Some(Norm::ONE));
+    let kind = match observable.power {
+        2 if length => TheoryKind::Path,
+        1 if sum => TheoryKind::Gaussian,
+        _ => return None,
     };
-    mean.map(|mean| TheoryValue { mean, kind: TheoryKind::Exact })
+    let variances = path_variances(architecture, initialisation).ok()?;
+    let mean = match kind {
+        TheoryKind::Path => variances.iter().sum::<f64>(),
+        _ => FRAC_2_PI.sqrt() * variances.iter().map(|variance| variance.sqrt()).sum::<f64>(),
+    };
+    Some(TheoryValue { mean: observable.value(1.0, architecture.dimension()) * mean, kind })
 }

@@ -1,24 +1,35 @@
 //! The backward pass over variances: E(∂f_k/∂xᵢ)² as a sum over paths, at the cost of one backward pass.
 //!
-//! Each edge contributes its weight's variance and each ReLU a factor ½. Exact for a dense chain of independent weights
-//! with symmetric rows wherever no pre-activation is zero with positive probability: flipping the sign of a row flips its
-//! pre-activation and nothing else, so every mask is a fair coin independent of the row's squares, and the cross terms
-//! between two paths that part at a node vanish.
+//! Each edge contributes its weight's variance, each ReLU a factor ½, each of k averaged edges 1/k². Under the hypotheses (H)
+//! the cross term of two different paths vanishes wherever they part over two different weights, whose product has mean 0.
+//! It survives where two paths from one input take the same weights through different places and meet again before the
+//! next weight of their own: out of a pixel that two pools share, or that one tap of a kernel sees from two places (under
+//! reflect padding, or circular padding that wraps a pixel twice), into a global pool. The pass leaves these terms out.
+//!
+//! Exact without further hypotheses for a dense chain of independent weights with symmetric rows wherever no
+//! pre-activation is zero with positive probability: flipping the sign of a row flips its pre-activation and nothing else,
+//! so every mask is a fair coin independent of the row's squares.
 
-use crate::network::layer::LayerRule;
+use crate::network::layer::{LayerRule, NoVariancePass};
 use crate::network::{Architecture, Initialisation};
 
-/// E‖∂ₓf₀‖₂² = Σᵢ E(∂f₀/∂xᵢ)² by the backward pass over variances.
-pub fn expected_squared_gradient(architecture: &Architecture, initialisation: &Initialisation) -> f64 {
+/// E(∂f₀/∂xᵢ)² for every input i, by the backward pass over variances.
+///
+/// # Errors
+/// A layer to which path theory does not apply.
+pub fn path_variances(
+    architecture: &Architecture,
+    initialisation: &Initialisation,
+) -> Result<Vec<f64>, NoVariancePass> {
     let mut upstream = vec![0.0; architecture.outputs()];
     upstream[0] = 1.0;
     for (index, node) in architecture.nodes().iter().enumerate().rev() {
         let mut downstream = vec![0.0; node.input.len()];
         let variance = initialisation.variances(index).weight;
-        node.layer.variance_backward(node.site(), variance, &upstream, &mut downstream);
+        node.layer.variance_backward(node.site(), variance, &upstream, &mut downstream)?;
         upstream = downstream;
     }
-    upstream.iter().sum()
+    Ok(upstream)
 }
 
 #[cfg(test)]
@@ -42,7 +53,7 @@ mod tests {
             let initialisation = Initialisation::he(&network, WeightDistribution::Normal, gain);
             let chain = DenseChain::new(&network, &initialisation).unwrap();
             let closed = DenseLaw::new(&chain).mean(&"logit.l2sq".parse().unwrap()).unwrap();
-            prop_assert!((expected_squared_gradient(&network, &initialisation) / closed - 1.0).abs() < 1e-12);
+            prop_assert!((path_variances(&network, &initialisation).unwrap().iter().sum::<f64>() / closed - 1.0).abs() < 1e-12);
         }
     }
 }

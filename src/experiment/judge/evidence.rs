@@ -189,10 +189,11 @@ impl<'a> Judge<'a> {
             let (ratio, error) = (place.sampled.mean / value, (place.sampled.std_error / value).abs().max(ROUNDING));
             let test = Equivalence::test(ratio, error, band, reference_of(place.sampled.draws));
             inside = inside.max(test.inside);
-            // An exact law is refuted by any difference that is not chance; a stated value by one beyond its tolerance.
+            // An exact law is refuted by any difference that is not chance; path theory, which holds under hypotheses, and a
+            // stated value by one beyond the tolerance.
             let p_value = match source {
-                ValueSource::Theory => exact_p_value(place.row).unwrap_or(1.0),
-                ValueSource::Formula(_) => test.outside,
+                ValueSource::Theory if place.row.has_exact_theory() => exact_p_value(place.row).unwrap_or(1.0),
+                _ => test.outside,
             };
             if p_value < worst.0 {
                 worst = (p_value, format!("most at {}: ratio {ratio:.4} ± {error:.1e}", place.point.describe()));

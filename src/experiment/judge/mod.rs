@@ -124,6 +124,9 @@ fn conclude(Evidence { mut verdict, equivalent, .. }: Evidence, adjusted: &[f64]
 /// is no exact value, or where the draws do not support a test.
 fn exact_p_value(row: &Row) -> Option<f64> {
     let (z, sampled) = (row.z()?, row.sampled?);
+    if !row.has_exact_theory() {
+        return None;
+    }
     if sampled.unsound().is_some() || !z.is_finite() {
         return None;
     }

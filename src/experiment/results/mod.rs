@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::expression::{Variables, describe};
 use crate::sampling::monte_carlo::Summary;
 use crate::statistics::QuantileSketch;
-use crate::theory::TheoryValue;
+use crate::theory::{TheoryKind, TheoryValue};
 
 pub use files::{ResultsError, write_atomically, write_draws};
 pub use table::{COLUMNS, read_points, to_csv};
@@ -111,6 +111,11 @@ impl Row {
     /// The network and the variables, for people.
     pub fn place(&self) -> String {
         place(&self.network, &self.variables)
+    }
+
+    /// Whether the theoretical value is true without hypotheses.
+    pub fn has_exact_theory(&self) -> bool {
+        self.theory.as_ref().is_some_and(|(_, kind)| kind == TheoryKind::Exact.name())
     }
 
     /// z = (mean − theory)/standard error, where both are there; 0 for a difference of rounding size.

@@ -4,12 +4,14 @@
 //! point, before anything is sampled or written.
 
 mod input;
+mod layer;
 mod network;
 
 use toml::{Table, Value};
 
 pub use input::{InputDistribution, InputSpec, LabelSpec};
-pub use network::{InitSpec, LayerSpec, NetworkSpec, VarianceSpec};
+pub use layer::{LayerSpec, WindowSpec};
+pub use network::{InitSpec, NetworkSpec, VarianceSpec};
 
 use super::claim::ClaimSpec;
 use super::expression::Variables;

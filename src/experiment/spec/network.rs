@@ -2,10 +2,11 @@
 
 use toml::{Table, Value};
 
+use super::layer::{LayerSpec, read_layers};
 use super::{SamplerChoice, read_sampler};
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
-use crate::network::{Layer, WeightDistribution};
+use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::network::WeightDistribution;
 
 /// A `[[network]]` table.
 #[derive(Debug, Clone)]
@@ -46,29 +47,6 @@ pub enum VarianceSpec {
     Xavier,
     /// An expression of `fan_in`, `fan_out` and the sweep variables.
     Formula(Expression),
-}
-
-/// One entry of `layers`.
-#[derive(Debug, Clone)]
-pub enum LayerSpec {
-    /// `{ type = "dense", units, bias }`
-    Dense {
-        /// Output units.
-        units: Expression,
-        /// Whether there are biases.
-        bias: bool,
-    },
-    /// `{ type = "relu" }`
-    Relu,
-    /// `{ type = "flatten" }`
-    Flatten,
-    /// `{ type = "repeat", times, layers }`: the layers, so many times over.
-    Repeat {
-        /// How often.
-        times: Expression,
-        /// What.
-        layers: Vec<LayerSpec>,
-    },
 }
 
 pub(super) fn read_networks(
@@ -141,39 +119,5 @@ fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError
             Ok(InitSpec { distribution, variance: VarianceSpec::Formula(variance), bias_variance })
         }
         Some(_) => Err(reader.refuse("init", format!("must be {schemes}, or a table {{ scheme, variance }}"))),
-    }
-}
-
-fn read_layers(reader: &Reader<'_>, origin: &Origin, path: &str) -> Result<Vec<LayerSpec>, SpecError> {
-    let allowed = "must be a list of tables, such as [{ type = \"dense\", units = 10 }]";
-    let tables = reader.tables("layers", allowed)?;
-    if tables.is_empty() {
-        return Err(reader.missing("layers", &allowed[8..]));
-    }
-    let read = |(index, table)| read_layer(table, origin, &format!("{path}.layers.{index}"));
-    tables.into_iter().enumerate().map(read).collect()
-}
-
-fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, SpecError> {
-    let types = &[Layer::NAMES, &["repeat"]].concat();
-    let Some(kind) = table.get("type") else {
-        return Err(origin.error(&format!("{path}.type"), "", format!("is missing; must be {}", types.join(", "))));
-    };
-    let keys: &[&str] = match kind.as_str() {
-        Some("dense") => &["type", "units", "bias"],
-        Some("relu" | "flatten") => &["type"],
-        Some("repeat") => &["type", "times", "layers"],
-        other => {
-            let message = unknown("layer type", other.unwrap_or_default(), types);
-            return Err(origin.error(&format!("{path}.type"), &kind.to_string(), message));
-        }
-    };
-    let reader = Reader::new(table, origin, path, keys)?;
-    let size = |key| reader.expression(key)?.ok_or_else(|| reader.missing(key, "a whole number or an expression"));
-    match kind.as_str() {
-        Some("dense") => Ok(LayerSpec::Dense { units: size("units")?, bias: reader.boolean("bias")?.unwrap_or(false) }),
-        Some("repeat") => Ok(LayerSpec::Repeat { times: size("times")?, layers: read_layers(&reader, origin, path)? }),
-        Some("flatten") => Ok(LayerSpec::Flatten),
-        _ => Ok(LayerSpec::Relu),
     }
 }

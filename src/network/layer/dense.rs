@@ -1,6 +1,6 @@
 //! The dense (fully connected) layer, z = W h + b.
 
-use super::{LayerRule, ParameterCount, Real, Shape, Site};
+use super::{LayerRule, NoVariancePass, ParameterCount, Real, Shape, Site};
 
 /// z = W h + b with W of shape [units, inputs], row-major, followed in memory by b where there is one.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ impl LayerRule for Dense {
         })
     }
 
-    fn forward<T: Real>(&self, _: Site<'_>, parameters: &[T], input: &[T], output: &mut [T]) {
+    fn forward<T: Real>(&self, _: Site<'_>, parameters: &[T], input: &[T], output: &mut [T], _: &mut Vec<T>) {
         let (weights, biases) = parameters.split_at(self.units * input.len());
         for (row, unit) in weights.chunks_exact(input.len()).zip(output.iter_mut()) {
             *unit = dot(row, input);
@@ -48,7 +48,16 @@ impl LayerRule for Dense {
         }
     }
 
-    fn backward<T: Real>(&self, _: Site<'_>, parameters: &[T], _: &[T], _: &[T], upstream: &[T], downstream: &mut [T]) {
+    fn backward<T: Real>(
+        &self,
+        _: Site<'_>,
+        parameters: &[T],
+        _: &[T],
+        _: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        _: &mut Vec<T>,
+    ) {
         downstream.fill(T::zero());
         // Half of the upstream is zero after a ReLU: skipping its rows halves the work.
         for (row, &scale) in parameters.chunks_exact(downstream.len()).zip(upstream).filter(|(_, s)| !s.is_zero()) {
@@ -58,8 +67,29 @@ impl LayerRule for Dense {
         }
     }
 
-    fn variance_backward(&self, _: Site<'_>, weight_variance: f64, upstream: &[f64], downstream: &mut [f64]) {
+    fn edges<T: Real>(
+        &self,
+        site: Site<'_>,
+        parameters: &[T],
+        _: &[T],
+        _: &[T],
+        mut visit: impl FnMut(usize, usize, T),
+    ) {
+        let inputs = site.input.len();
+        for (index, &weight) in parameters[..self.units * inputs].iter().enumerate() {
+            visit(index % inputs, index / inputs, weight);
+        }
+    }
+
+    fn variance_backward(
+        &self,
+        _: Site<'_>,
+        weight_variance: f64,
+        upstream: &[f64],
+        downstream: &mut [f64],
+    ) -> Result<(), NoVariancePass> {
         downstream.fill(weight_variance * upstream.iter().sum::<f64>());
+        Ok(())
     }
 }
 
@@ -109,9 +139,9 @@ mod tests {
             let layer = Dense { units, bias: true };
             let shapes = (Shape::new([inputs]).unwrap(), Shape::new([units]).unwrap());
             let (mut output, mut downstream) = (vec![0.0; units], vec![0.0; inputs]);
-            layer.forward(site(&shapes), &parameters, input.as_slice().unwrap(), &mut output);
+            layer.forward(site(&shapes), &parameters, input.as_slice().unwrap(), &mut output, &mut Vec::new());
             let slice = upstream.as_slice().unwrap();
-            layer.backward(site(&shapes), &parameters, input.as_slice().unwrap(), &output, slice, &mut downstream);
+            layer.backward(site(&shapes), &parameters, input.as_slice().unwrap(), &output, slice, &mut downstream, &mut Vec::new());
 
             let close = |a: &[f64], b: Array1<f64>| a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-12 * (1.0 + y.abs()));
             prop_assert!(close(&output, weights.dot(&input) + &bias));

@@ -1,6 +1,6 @@
 //! Flattening: an image of [channels, height, width] becomes a vector, in row-major order.
 
-use super::{LayerRule, Real, Shape, Site};
+use super::{LayerRule, NoVariancePass, Real, Shape, Site};
 
 /// The vector of all elements; a vector stays as it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,16 +11,36 @@ impl LayerRule for Flatten {
         Ok(input.flattened())
     }
 
-    fn forward<T: Real>(&self, _: Site<'_>, _: &[T], input: &[T], output: &mut [T]) {
+    fn forward<T: Real>(&self, _: Site<'_>, _: &[T], input: &[T], output: &mut [T], _: &mut Vec<T>) {
         output.copy_from_slice(input);
     }
 
-    fn backward<T: Real>(&self, _: Site<'_>, _: &[T], _: &[T], _: &[T], upstream: &[T], downstream: &mut [T]) {
+    fn backward<T: Real>(
+        &self,
+        _: Site<'_>,
+        _: &[T],
+        _: &[T],
+        _: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        _: &mut Vec<T>,
+    ) {
         downstream.copy_from_slice(upstream);
     }
 
-    fn variance_backward(&self, _: Site<'_>, _: f64, upstream: &[f64], downstream: &mut [f64]) {
+    fn edges<T: Real>(&self, site: Site<'_>, _: &[T], _: &[T], _: &[T], mut visit: impl FnMut(usize, usize, T)) {
+        (0..site.input.len()).for_each(|unit| visit(unit, unit, T::one()));
+    }
+
+    fn variance_backward(
+        &self,
+        _: Site<'_>,
+        _: f64,
+        upstream: &[f64],
+        downstream: &mut [f64],
+    ) -> Result<(), NoVariancePass> {
         downstream.copy_from_slice(upstream);
+        Ok(())
     }
 }
 

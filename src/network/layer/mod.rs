@@ -5,13 +5,19 @@
 //! with what the whole program learns to do (parameter gradients and tangents with training); every layer then answers
 //! in its own file.
 
+mod conv;
 mod dense;
 mod flatten;
+mod pool;
 mod relu;
+mod window;
 
+pub use conv::Conv;
 pub use dense::Dense;
 pub use flatten::Flatten;
+pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
+pub use window::{PaddingMode, Window};
 
 use super::{Real, Shape};
 
@@ -37,6 +43,11 @@ pub struct ParameterCount {
     pub fan_out: usize,
 }
 
+/// Why path theory says nothing of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoVariancePass(pub &'static str);
+
 /// What every layer can do. Slices are one sample, row-major; `parameters` holds the weights and then the biases.
 pub trait LayerRule {
     /// The output's shape for this input, or in words what the layer needs instead. Nothing is allocated.
@@ -48,10 +59,17 @@ pub trait LayerRule {
         None
     }
 
-    /// output = layer(input).
-    fn forward<T: Real>(&self, site: Site<'_>, parameters: &[T], input: &[T], output: &mut [T]);
+    /// Values of scratch memory that one pass needs. Saturates where a count overflows.
+    fn scratch_count(&self, site: Site<'_>) -> usize {
+        let _ = site;
+        0
+    }
+
+    /// output = layer(input). `scratch` is memory that layers may use as they like, and that is kept between calls.
+    fn forward<T: Real>(&self, site: Site<'_>, parameters: &[T], input: &[T], output: &mut [T], scratch: &mut Vec<T>);
 
     /// downstream = (∂output/∂input)ᵀ upstream, at the `input` and `output` of the last forward pass.
+    #[expect(clippy::too_many_arguments, reason = "all that a backward pass depends on")]
     fn backward<T: Real>(
         &self,
         site: Site<'_>,
@@ -60,11 +78,32 @@ pub trait LayerRule {
         output: &[T],
         upstream: &[T],
         downstream: &mut [T],
+        scratch: &mut Vec<T>,
+    );
+
+    /// Visits the edges of the layer's graph, (input unit, output unit, weight), at the `input` and `output` of the last
+    /// forward pass; units that are closed, and inputs that a maximum passes over, have none.
+    fn edges<T: Real>(
+        &self,
+        site: Site<'_>,
+        parameters: &[T],
+        input: &[T],
+        output: &[T],
+        visit: impl FnMut(usize, usize, T),
     );
 
     /// One step of the backward pass over variances: from E(∂f/∂outputⱼ)² to E(∂f/∂inputᵢ)², under the hypotheses (H):
-    /// each edge multiplies by its weight's variance, each ReLU by ½.
-    fn variance_backward(&self, site: Site<'_>, weight_variance: f64, upstream: &[f64], downstream: &mut [f64]);
+    /// each edge multiplies by its weight's variance, each ReLU by ½, each of k averaged edges by 1/k².
+    ///
+    /// # Errors
+    /// Path theory does not apply to the layer.
+    fn variance_backward(
+        &self,
+        site: Site<'_>,
+        weight_variance: f64,
+        upstream: &[f64],
+        downstream: &mut [f64],
+    ) -> Result<(), NoVariancePass>;
 }
 
 /// Makes the [`Layer`] enum and its dispatch from the table of layers.
@@ -101,8 +140,19 @@ macro_rules! layers {
                 match self { $(Layer::$variant(layer) => layer.parameters(input),)* }
             }
 
-            fn forward<T: Real>(&self, site: Site<'_>, parameters: &[T], input: &[T], output: &mut [T]) {
-                match self { $(Layer::$variant(layer) => layer.forward(site, parameters, input, output),)* }
+            fn scratch_count(&self, site: Site<'_>) -> usize {
+                match self { $(Layer::$variant(layer) => layer.scratch_count(site),)* }
+            }
+
+            fn forward<T: Real>(
+                &self,
+                site: Site<'_>,
+                parameters: &[T],
+                input: &[T],
+                output: &mut [T],
+                scratch: &mut Vec<T>,
+            ) {
+                match self { $(Layer::$variant(layer) => layer.forward(site, parameters, input, output, scratch),)* }
             }
 
             fn backward<T: Real>(
@@ -113,10 +163,24 @@ macro_rules! layers {
                 output: &[T],
                 upstream: &[T],
                 downstream: &mut [T],
+                scratch: &mut Vec<T>,
             ) {
                 match self {
-                    $(Layer::$variant(layer) => layer.backward(site, parameters, input, output, upstream, downstream),)*
+                    $(Layer::$variant(layer) => {
+                        layer.backward(site, parameters, input, output, upstream, downstream, scratch)
+                    })*
                 }
+            }
+
+            fn edges<T: Real>(
+                &self,
+                site: Site<'_>,
+                parameters: &[T],
+                input: &[T],
+                output: &[T],
+                visit: impl FnMut(usize, usize, T),
+            ) {
+                match self { $(Layer::$variant(layer) => layer.edges(site, parameters, input, output, visit),)* }
             }
 
             fn variance_backward(
@@ -125,7 +189,7 @@ macro_rules! layers {
                 weight_variance: f64,
                 upstream: &[f64],
                 downstream: &mut [f64],
-            ) {
+            ) -> Result<(), NoVariancePass> {
                 match self {
                     $(Layer::$variant(layer) => layer.variance_backward(site, weight_variance, upstream, downstream),)*
                 }
@@ -136,6 +200,11 @@ macro_rules! layers {
 
 layers! {
     Dense, "dense";
+    Conv, "conv";
     Relu, "relu";
+    AveragePool, "avg-pool";
+    MaxPool, "max-pool";
+    GlobalAveragePool, "global-avg-pool";
+    GlobalMaxPool, "global-max-pool";
     Flatten, "flatten";
 }

@@ -1,6 +1,6 @@
 //! The rectified linear unit, h = max(z, 0).
 
-use super::{LayerRule, Real, Shape, Site};
+use super::{LayerRule, NoVariancePass, Real, Shape, Site};
 
 /// h = max(z, 0) with derivative 1 for z > 0 and 0 otherwise; a NaN stays a NaN.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,23 +11,44 @@ impl LayerRule for Relu {
         Ok(input.clone())
     }
 
-    fn forward<T: Real>(&self, _: Site<'_>, _: &[T], input: &[T], output: &mut [T]) {
+    fn forward<T: Real>(&self, _: Site<'_>, _: &[T], input: &[T], output: &mut [T], _: &mut Vec<T>) {
         for (unit, &z) in output.iter_mut().zip(input) {
             // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
             *unit = if z <= T::zero() { T::zero() } else { z };
         }
     }
 
-    fn backward<T: Real>(&self, _: Site<'_>, _: &[T], _: &[T], output: &[T], upstream: &[T], downstream: &mut [T]) {
+    fn backward<T: Real>(
+        &self,
+        _: Site<'_>,
+        _: &[T],
+        _: &[T],
+        output: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        _: &mut Vec<T>,
+    ) {
         for ((gradient, &unit), &above) in downstream.iter_mut().zip(output).zip(upstream) {
             *gradient = if unit <= T::zero() { T::zero() } else { above };
         }
     }
 
-    fn variance_backward(&self, _: Site<'_>, _: f64, upstream: &[f64], downstream: &mut [f64]) {
+    fn edges<T: Real>(&self, _: Site<'_>, _: &[T], _: &[T], output: &[T], mut visit: impl FnMut(usize, usize, T)) {
+        let open = output.iter().enumerate().filter(|(_, unit)| **unit > T::zero());
+        open.for_each(|(unit, _)| visit(unit, unit, T::one()));
+    }
+
+    fn variance_backward(
+        &self,
+        _: Site<'_>,
+        _: f64,
+        upstream: &[f64],
+        downstream: &mut [f64],
+    ) -> Result<(), NoVariancePass> {
         for (below, above) in downstream.iter_mut().zip(upstream) {
             *below = above / 2.0;
         }
+        Ok(())
     }
 }
 
@@ -40,10 +61,18 @@ mod tests {
         let shape = Shape::new([4]).unwrap();
         let site = Site { input: &shape, output: &shape };
         let (mut output, mut gradient) = ([0.0f64; 4], [0.0f64; 4]);
-        Relu.forward(site, &[], &[-1.0, 0.0, 2.0, f64::NAN], &mut output);
+        Relu.forward(site, &[], &[-1.0, 0.0, 2.0, f64::NAN], &mut output, &mut Vec::new());
         assert_eq!(output[..3], [0.0, 0.0, 2.0]);
         assert!(output[3].is_nan());
-        Relu.backward(site, &[], &[-1.0, 0.0, 2.0, f64::NAN], &output, &[5.0, 5.0, 5.0, f64::NAN], &mut gradient);
+        Relu.backward(
+            site,
+            &[],
+            &[-1.0, 0.0, 2.0, f64::NAN],
+            &output,
+            &[5.0, 5.0, 5.0, f64::NAN],
+            &mut gradient,
+            &mut Vec::new(),
+        );
         assert_eq!(gradient[..3], [0.0, 0.0, 5.0]);
         assert!(gradient[3].is_nan());
     }

@@ -1,0 +1,127 @@
+//! The entries of `layers`: which layers, with sizes that may depend on the sweep variables.
+
+use toml::Table;
+
+use crate::experiment::expression::Expression;
+use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
+use crate::network::{Flatten, GlobalAveragePool, GlobalMaxPool, Layer, PaddingMode, Relu};
+
+/// One entry of `layers`.
+#[derive(Debug, Clone)]
+pub enum LayerSpec {
+    /// A layer without sizes: relu, flatten, the global pools.
+    Plain(Layer),
+    /// `{ type = "dense", units, bias }`
+    Dense {
+        /// Output units.
+        units: Expression,
+        /// Whether there are biases.
+        bias: bool,
+    },
+    /// `{ type = "conv", channels, kernel, stride, padding, dilation, padding_mode, bias }`
+    Conv {
+        /// Output channels.
+        channels: Expression,
+        /// How the kernel slides.
+        window: WindowSpec,
+        /// Whether there are biases.
+        bias: bool,
+    },
+    /// `{ type = "avg-pool", size, stride }`
+    AveragePool(WindowSpec),
+    /// `{ type = "max-pool", size, stride }`
+    MaxPool(WindowSpec),
+    /// `{ type = "repeat", times, layers }`: the layers, so many times over.
+    Repeat {
+        /// How often.
+        times: Expression,
+        /// What.
+        layers: Vec<LayerSpec>,
+    },
+}
+
+/// A sliding window whose sizes may depend on the sweep variables.
+#[derive(Debug, Clone)]
+pub struct WindowSpec {
+    /// The key that holds the size, for error messages.
+    pub size_key: &'static str,
+    /// Pixels along each side.
+    pub size: Expression,
+    /// Pixels between two places.
+    pub stride: Expression,
+    /// Pixels between two taps.
+    pub dilation: Expression,
+    /// Pixels added on every side.
+    pub padding: Expression,
+    /// What they hold.
+    pub mode: PaddingMode,
+}
+
+pub(super) fn read_layers(reader: &Reader<'_>, origin: &Origin, path: &str) -> Result<Vec<LayerSpec>, SpecError> {
+    let allowed = "must be a list of tables, such as [{ type = \"dense\", units = 10 }]";
+    let tables = reader.tables("layers", allowed)?;
+    if tables.is_empty() {
+        return Err(reader.missing("layers", &allowed[8..]));
+    }
+    let read = |(index, table)| read_layer(table, origin, &format!("{path}.layers.{index}"));
+    tables.into_iter().enumerate().map(read).collect()
+}
+
+fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, SpecError> {
+    let types = &[Layer::NAMES, &["repeat"]].concat();
+    let Some(kind) = table.get("type") else {
+        return Err(origin.error(&format!("{path}.type"), "", format!("is missing; must be {}", types.join(", "))));
+    };
+    let name = kind.as_str().unwrap_or_default();
+    let keys: &[&str] = match name {
+        "dense" => &["type", "units", "bias"],
+        "conv" => &["type", "channels", "kernel", "stride", "padding", "dilation", "padding_mode", "bias"],
+        "avg-pool" | "max-pool" => &["type", "size", "stride"],
+        "relu" | "flatten" | "global-avg-pool" | "global-max-pool" => &["type"],
+        "repeat" => &["type", "times", "layers"],
+        _ => {
+            let message = unknown("layer type", name, types);
+            return Err(origin.error(&format!("{path}.type"), &kind.to_string(), message));
+        }
+    };
+    let reader = Reader::new(table, origin, path, keys)?;
+    let bias = || Ok::<_, SpecError>(reader.boolean("bias")?.unwrap_or(false));
+    Ok(match name {
+        "dense" => LayerSpec::Dense { units: required(&reader, "units")?, bias: bias()? },
+        "conv" => LayerSpec::Conv {
+            channels: required(&reader, "channels")?,
+            window: read_window(&reader, "kernel", Expression::number(1.0))?,
+            bias: bias()?,
+        },
+        "avg-pool" => LayerSpec::AveragePool(read_window(&reader, "size", required(&reader, "size")?)?),
+        "max-pool" => LayerSpec::MaxPool(read_window(&reader, "size", required(&reader, "size")?)?),
+        "repeat" => {
+            LayerSpec::Repeat { times: required(&reader, "times")?, layers: read_layers(&reader, origin, path)? }
+        }
+        "flatten" => LayerSpec::Plain(Flatten.into()),
+        "global-avg-pool" => LayerSpec::Plain(GlobalAveragePool.into()),
+        "global-max-pool" => LayerSpec::Plain(GlobalMaxPool.into()),
+        _ => LayerSpec::Plain(Relu.into()),
+    })
+}
+
+fn required(reader: &Reader<'_>, key: &str) -> Result<Expression, SpecError> {
+    reader.expression(key)?.ok_or_else(|| reader.missing(key, "a whole number or an expression"))
+}
+
+fn read_window(reader: &Reader<'_>, size_key: &'static str, stride: Expression) -> Result<WindowSpec, SpecError> {
+    let mode = match reader.string("padding_mode")? {
+        None | Some("zeros") => PaddingMode::Zeros,
+        Some("reflect") => PaddingMode::Reflect,
+        Some("circular") => PaddingMode::Circular,
+        Some(_) => return Err(reader.refuse("padding_mode", "must be zeros, reflect or circular")),
+    };
+    Ok(WindowSpec {
+        size_key,
+        size: required(reader, size_key)?,
+        stride: reader.expression("stride")?.unwrap_or(stride),
+        dilation: reader.expression("dilation")?.unwrap_or_else(|| Expression::number(1.0)),
+        padding: reader.expression("padding")?.unwrap_or_else(|| Expression::number(0.0)),
+        mode,
+    })
+}

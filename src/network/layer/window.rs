@@ -1,0 +1,149 @@
+//! The geometry of layers that slide a window over an image: sizes, strides, dilation, and what lies beyond the edge.
+
+use super::Shape;
+
+/// What a window sees beyond the edge of the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PaddingMode {
+    /// Zeros.
+    #[default]
+    Zeros,
+    /// The image mirrored at its outermost pixels, which are not repeated.
+    Reflect,
+    /// The image again, from its other side.
+    Circular,
+}
+
+/// A square window that slides over both axes of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Pixels along each side.
+    pub size: usize,
+    /// Pixels between two places of the window.
+    pub stride: usize,
+    /// Pixels between two taps of the window.
+    pub dilation: usize,
+    /// Pixels added on every side of the image.
+    pub padding: usize,
+    /// What the added pixels hold.
+    pub mode: PaddingMode,
+}
+
+impl Window {
+    /// A window without padding and dilation.
+    pub fn new(size: usize, stride: usize) -> Self {
+        Self { size, stride, dilation: 1, padding: 0, mode: PaddingMode::Zeros }
+    }
+
+    /// Places along an axis, ⌊(n + 2·padding − dilation·(size − 1) − 1)/stride⌋ + 1, or in words why there are none.
+    fn places(&self, pixels: usize) -> Result<usize, String> {
+        let Self { size, stride, dilation, padding, mode } = *self;
+        if [size, stride, dilation].contains(&0) {
+            return Err("needs a size, stride and dilation of at least 1".into());
+        }
+        let reach = dilation.checked_mul(size - 1).and_then(|reach| reach.checked_add(1));
+        let padded = padding.checked_mul(2).and_then(|both| both.checked_add(pixels));
+        let (Some(reach), Some(padded)) = (reach, padded) else {
+            return Err("has a dilation or padding beyond all images".into());
+        };
+        if reach > padded {
+            return Err(format!("spans {reach} pixels, more than the padded input's {padded}"));
+        }
+        match mode {
+            PaddingMode::Reflect if padding >= pixels => {
+                Err(format!("reflects {padding} pixels, which must be fewer than the input's {pixels}"))
+            }
+            PaddingMode::Circular if padding > pixels => {
+                Err(format!("wraps {padding} pixels around, which must be at most the input's {pixels}"))
+            }
+            _ => Ok((padded - reach) / stride + 1),
+        }
+    }
+
+    /// Channels, height and width of an image, and the height and width of what the window gives.
+    ///
+    /// # Errors
+    /// In words, what the layer needs instead.
+    pub fn slide(&self, input: &Shape) -> Result<([usize; 3], [usize; 2]), String> {
+        let &[channels, height, width] = input.sizes() else {
+            return Err(format!("takes an image [channels, height, width], not an input of shape {input}"));
+        };
+        let places = |pixels| self.places(pixels).map_err(|reason| format!("{reason} (input {input})"));
+        Ok(([channels, height, width], [places(height)?, places(width)?]))
+    }
+
+    /// The pixel under a tap at a place along an axis; `None` for a zero beyond the edge.
+    #[inline]
+    pub fn source(&self, place: usize, tap: usize, pixels: usize) -> Option<usize> {
+        let position = (place * self.stride + tap * self.dilation) as isize - self.padding as isize;
+        let last = pixels as isize - 1;
+        let inside = match self.mode {
+            PaddingMode::Zeros if position < 0 || position > last => return None,
+            PaddingMode::Zeros => position,
+            PaddingMode::Reflect if position < 0 => -position,
+            PaddingMode::Reflect if position > last => 2 * last - position,
+            PaddingMode::Reflect => position,
+            PaddingMode::Circular => position.rem_euclid(pixels as isize),
+        };
+        // Reflection and wrapping lead inside, since the padding was checked against the image.
+        Some(inside.cast_unsigned())
+    }
+
+    /// Calls `visit(tap, place, pixel)` for every tap and place whose pixel is not a zero beyond the edge; taps, places
+    /// and pixels are counted row by row.
+    pub fn for_each(
+        &self,
+        [height, width]: [usize; 2],
+        [rows, columns]: [usize; 2],
+        mut visit: impl FnMut(usize, usize, usize),
+    ) {
+        for tap_row in 0..self.size {
+            for row in 0..rows {
+                let Some(pixel_row) = self.source(row, tap_row, height) else { continue };
+                for tap_column in 0..self.size {
+                    for column in 0..columns {
+                        if let Some(pixel_column) = self.source(column, tap_column, width) {
+                            let tap = tap_row * self.size + tap_column;
+                            visit(tap, row * columns + column, pixel_row * width + pixel_column);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn padded(mode: PaddingMode) -> Vec<Option<usize>> {
+        let window = Window { size: 1, stride: 1, dilation: 1, padding: 2, mode };
+        (0..8).map(|place| window.source(place, 0, 4)).collect()
+    }
+
+    #[test]
+    fn each_padding_shows_what_it_says() {
+        let some = |pixels: [usize; 8]| pixels.map(Some).to_vec();
+        assert_eq!(padded(PaddingMode::Reflect), some([2, 1, 0, 1, 2, 3, 2, 1]));
+        assert_eq!(padded(PaddingMode::Circular), some([2, 3, 0, 1, 2, 3, 0, 1]));
+        let zeros = padded(PaddingMode::Zeros);
+        assert_eq!(zeros[..2], [None, None]);
+        assert_eq!(zeros[2..6], [Some(0), Some(1), Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn sizes_follow_the_formula_and_impossible_ones_are_refused() {
+        let image = Shape::new([3, 8, 6]).unwrap();
+        let window = Window { padding: 1, ..Window::new(3, 2) };
+        assert_eq!(window.slide(&image).unwrap(), ([3, 8, 6], [4, 3]));
+        assert_eq!(Window { dilation: 2, ..window }.slide(&image).unwrap().1, [3, 2]);
+        let refused = |window: Window| window.slide(&image).unwrap_err();
+        assert!(refused(Window::new(7, 1)).contains("more than the padded input's 6"));
+        assert!(refused(Window::new(0, 1)).contains("at least 1"));
+        assert!(refused(Window { padding: 6, mode: PaddingMode::Reflect, ..window }).contains("reflects 6"));
+        assert!(refused(Window { padding: 7, mode: PaddingMode::Circular, ..window }).contains("wraps 7"));
+        assert!(refused(Window { dilation: usize::MAX, ..window }).contains("beyond all images"));
+        assert!(window.slide(&Shape::new([3, 8]).unwrap()).unwrap_err().contains("[3, 8]"));
+    }
+}
