@@ -4,7 +4,8 @@ use toml::Table;
 
 use super::expression::Expression;
 use super::reader::{Origin, Reader, SpecError, unknown};
-use super::spec::{NetworkSpec, Sweep};
+use super::results::Row;
+use super::spec::{NetworkSpec, Sweep, with_dimension};
 use crate::sampling::Observable;
 
 /// A `[[claim]]` table.
@@ -94,13 +95,28 @@ const KINDS: &[(&str, &[&str])] = &[
 ];
 
 impl ClaimSpec {
+    /// The two networks that the claim compares, if it does.
+    pub fn pair(&self) -> Option<&[String; 2]> {
+        match &self.kind {
+            ClaimKind::Ratio { networks, .. } | ClaimKind::SameLaw { networks } => Some(networks),
+            _ => None,
+        }
+    }
+
+    /// The ratio that a claim on two networks predicts at the place of a row; 1 for one law.
+    pub fn factor_at(&self, row: &Row) -> Option<f64> {
+        match &self.kind {
+            ClaimKind::Ratio { factor, .. } => factor.evaluate(&with_dimension(&row.variables, row.dimension)).ok(),
+            ClaimKind::SameLaw { .. } => Some(1.0),
+            _ => None,
+        }
+    }
+
     /// Whether the claim speaks of the network of this label.
     pub fn concerns(&self, network: &str) -> bool {
-        match &self.kind {
-            ClaimKind::Ratio { networks, .. } | ClaimKind::SameLaw { networks } => {
-                networks.iter().any(|label| label == network)
-            }
-            _ => self.network.as_deref().is_none_or(|label| label == network),
+        match self.pair() {
+            Some(networks) => networks.iter().any(|label| label == network),
+            None => self.network.as_deref().is_none_or(|label| label == network),
         }
     }
 

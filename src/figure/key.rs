@@ -50,7 +50,7 @@ fn entries(figure: &Figure, has_ratio: bool, missing: usize) -> Vec<(Sample, Str
     let mut found: Vec<(Sample, String)> = [
         mean,
         spread.then_some((Sample::Deciles, "pale: 10–90 % and median")),
-        theory.then_some((Sample::Theory, "exact theory")),
+        theory.then_some((Sample::Theory, "theory")),
         guide.then_some((Sample::Guide, "predicted law")),
     ]
     .into_iter()

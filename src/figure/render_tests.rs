@@ -104,7 +104,7 @@ fn ten_decades_and_large_abscissas_are_legible() {
 fn the_key_names_only_what_is_there() {
     let mut plain = coinciding(2, 3);
     let full = scene(&plain);
-    for entry in ["exact theory", "predicted law", "bars 95 %", "0.98–1.02"] {
+    for entry in ["theory", "predicted law", "bars 95 %", "0.98–1.02"] {
         assert!(says(&full, entry), "{entry}");
     }
     plain.ratio = None;

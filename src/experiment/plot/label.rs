@@ -16,7 +16,12 @@ pub(super) fn annotation(
     verdicts: &[Verdict],
 ) -> String {
     if let ClaimKind::Value(source) = &claim.kind {
-        let of = if matches!(source, ValueSource::Theory) { "exact" } else { "predicted" };
+        let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
+        let of = match source {
+            ValueSource::Theory if exact => "exact",
+            ValueSource::Theory => "path theory",
+            ValueSource::Formula(_) => "predicted",
+        };
         return ratio_to(strand, predictions).map(|ratio| format!("measured/{of} {ratio}")).unwrap_or_default();
     }
     let Some(verdict) = verdicts.iter().find(|verdict| speaks_of(verdict, claim, strand)) else { return String::new() };
@@ -33,9 +38,8 @@ pub(super) fn annotation(
 }
 
 fn speaks_of(verdict: &Verdict, claim: &ClaimSpec, strand: &Strand<'_>) -> bool {
-    let paired = matches!(claim.kind, ClaimKind::Ratio { .. } | ClaimKind::SameLaw { .. });
     verdict.claim.is_some_and(|index| claim.path == format!("claim.{index}"))
-        && (paired || verdict.network == strand.network)
+        && (claim.pair().is_some() || verdict.network == strand.network)
         && (verdict.variables.is_empty() || verdict.variables == strand.others)
 }
 

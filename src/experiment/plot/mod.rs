@@ -101,11 +101,24 @@ fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> 
     strands
 }
 
-/// The claim whose prediction is drawn with a strand.
+/// The claim whose prediction is drawn with a strand: an exponent, else a value, else a comparison of two networks, if
+/// the strand is the one of the two that fewer comparisons speak of.
 fn claim_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Option<&'s ClaimSpec> {
-    let mut about =
-        spec.claims.iter().filter(|claim| claim.observable == strand.observable && claim.concerns(strand.network));
-    about.clone().find(|claim| matches!(claim.kind, ClaimKind::Exponent { .. })).or_else(|| about.next())
+    let about = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.concerns(strand.network);
+    let comparisons = |label: &str| {
+        let speaks = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.pair().is_some();
+        spec.claims.iter().filter(speaks).filter(|claim| claim.concerns(label)).count()
+    };
+    let rank = |claim: &&ClaimSpec| match (&claim.kind, claim.pair()) {
+        (ClaimKind::Exponent { .. }, _) => Some(0),
+        (_, None) => Some(1),
+        (_, Some([first, second])) => {
+            let carrier = if comparisons(second) < comparisons(first) { second } else { first };
+            (carrier == strand.network).then_some(2)
+        }
+    };
+    let ranked = spec.claims.iter().filter(about).filter_map(|claim| Some((rank(&claim)?, claim)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, claim)| claim)
 }
 
 fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'_>], verdicts: &[Verdict]) -> Curve {

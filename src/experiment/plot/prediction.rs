@@ -1,7 +1,7 @@
 //! What measured means are compared with in a figure: exact values, the law of a claim, or another network.
 
 use super::{Strand, claim_of};
-use crate::experiment::claim::{Baseline, ClaimKind, ValueSource};
+use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::results::{Row, Sampled};
 use crate::experiment::spec::{Spec, with_dimension};
 use crate::figure::{RatioCurve, RatioPanel, RatioPoint};
@@ -58,39 +58,44 @@ fn baseline(rows: &[Row], row: &Row, relative_to: Option<&Baseline>) -> Option<f
     }
 }
 
-/// Measured over predicted: the exact value where there is one, else the law of the claim, else the other network.
+/// Measured over predicted: the theoretical value where there is one, else the law of the claim; for claims on two
+/// networks their ratio over the claimed factor, drawn with the network that fewer such claims speak of.
 pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64, f64)>]) -> Option<RatioPanel> {
     let mut curves = Vec::new();
     let mut labels: Vec<&str> = Vec::new();
     for (index, (strand, law)) in strands.iter().zip(laws).enumerate() {
-        let exact = strand.rows.iter().all(|(_, row, _)| row.theory.is_some());
-        // Strands that are claimed to agree are compared with each other, the first of two with the second.
-        let paired = claim_of(spec, strand)
-            .is_some_and(|claim| matches!(claim.kind, ClaimKind::Ratio { .. } | ClaimKind::SameLaw { .. }));
-        let other = if paired { partner(spec, strand, strands) } else { None };
-        let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| {
-            let (reference, error) = match (other, &row.theory, law.get(place)) {
-                (Some(other), _, _) => {
-                    let there = other.rows.iter().find(|(_, theirs, _)| theirs.variables == row.variables)?;
-                    (there.2.mean, there.2.std_error / there.2.mean)
-                }
-                _ if paired => return None,
-                (_, Some((theory, _)), _) if exact => (*theory, 0.0),
-                (_, _, Some(&(_, law))) => (law, 0.0),
-                _ => return None,
-            };
-            let ratio = sampled.mean / reference;
-            let spread = (sampled.std_error / sampled.mean).hypot(error);
-            Some(RatioPoint { x, ratio, half_interval: (REACH * ratio * spread).abs() })
+        let theory = strand.rows.iter().all(|(_, row, _)| row.theory.is_some());
+        let claim = claim_of(spec, strand);
+        let pair = claim.and_then(|claim| Some((claim, claim.pair()?)));
+        let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| match (pair, &row.theory) {
+            (Some((claim, networks)), _) => {
+                let mean = |label: &String| mean_of(strands, label, strand, row);
+                let (first, second) = (mean(&networks[0])?, mean(&networks[1])?);
+                let ratio = first.mean / second.mean / claim.factor_at(row)?;
+                let spread = (first.std_error / first.mean).hypot(second.std_error / second.mean);
+                Some(RatioPoint { x, ratio, half_interval: (REACH * ratio * spread).abs() })
+            }
+            (None, theory_here) => {
+                let reference = match (theory_here, law.get(place)) {
+                    (Some((theory_mean, _)), _) if theory => *theory_mean,
+                    (_, Some(&(_, law))) => law,
+                    _ => return None,
+                };
+                let half_interval = (REACH * sampled.std_error / reference).abs();
+                Some(RatioPoint { x, ratio: sampled.mean / reference, half_interval })
+            }
         };
         let points: Vec<RatioPoint> = strand.rows.iter().enumerate().filter_map(point).collect();
         if points.is_empty() {
             continue;
         }
-        labels.push(match (paired, exact) {
-            (true, _) => "ratio of networks",
-            (false, true) => "measured / exact",
-            (false, false) => "measured / predicted law",
+        let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
+        labels.push(match (pair, theory) {
+            (Some((ClaimSpec { kind: ClaimKind::SameLaw { .. }, .. }, _)), _) => "ratio of networks",
+            (Some(_), _) => "ratio of networks / claimed",
+            (None, true) if exact => "measured / exact",
+            (None, true) => "measured / path theory",
+            (None, false) => "measured / predicted law",
         });
         curves.push(RatioCurve { curve: index, points });
     }
@@ -99,45 +104,21 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64,
         [first, ref rest @ ..] if rest.iter().all(|label| *label == first) => first,
         _ => "measured / predicted",
     };
-    Some(RatioPanel { label: label.into(), reference: reference_of(spec, label), band: band_of(spec, label), curves })
+    Some(RatioPanel { label: label.into(), reference: 1.0, band: band_of(spec), curves })
 }
 
-/// The strand of the second network of a ratio or of one law, for the first's ratio.
-fn partner<'p, 'a>(spec: &Spec, strand: &Strand<'a>, strands: &'p [Strand<'a>]) -> Option<&'p Strand<'a>> {
-    let second = spec.claims.iter().find_map(|claim| match &claim.kind {
-        ClaimKind::Ratio { networks: [first, second], .. } | ClaimKind::SameLaw { networks: [first, second] }
-            if first == strand.network && claim.observable == strand.observable =>
-        {
-            Some(second)
-        }
-        _ => None,
+/// What was measured of a network where the strand has this row.
+fn mean_of(strands: &[Strand<'_>], label: &str, strand: &Strand<'_>, row: &Row) -> Option<Sampled> {
+    let there = strands.iter().find(|other| {
+        other.network == label && other.observable == strand.observable && other.others == strand.others
     })?;
-    strands
-        .iter()
-        .find(|other| other.network == second && other.observable == strand.observable && other.others == strand.others)
-}
-
-/// The factor of ratio claims where they are drawn and have one number; else 1.
-fn reference_of(spec: &Spec, label: &str) -> f64 {
-    let factors = spec.claims.iter().filter_map(|claim| match &claim.kind {
-        ClaimKind::Ratio { factor, .. } => factor.evaluate(&[]).ok(),
-        _ => None,
-    });
-    match factors.collect::<Vec<_>>()[..] {
-        [factor, ref rest @ ..] if label == "ratio of networks" && rest.iter().all(|other| *other == factor) => factor,
-        _ => 1.0,
-    }
+    there.rows.iter().find(|(_, theirs, _)| theirs.variables == row.variables).map(|(_, _, sampled)| *sampled)
 }
 
 /// The tolerance of claims on values or ratios, where it is one.
-fn band_of(spec: &Spec, label: &str) -> Option<(f64, f64)> {
-    let tolerances: Vec<f64> = spec
-        .claims
-        .iter()
-        .filter(|claim| matches!(claim.kind, ClaimKind::Value(_) | ClaimKind::Ratio { .. }))
-        .map(|claim| claim.tolerance)
-        .collect();
+fn band_of(spec: &Spec) -> Option<(f64, f64)> {
+    let relative = |claim: &&ClaimSpec| matches!(claim.kind, ClaimKind::Value(_) | ClaimKind::Ratio { .. });
+    let tolerances: Vec<f64> = spec.claims.iter().filter(relative).map(|claim| claim.tolerance).collect();
     let first = *tolerances.first()?;
-    let centre = reference_of(spec, label);
-    tolerances.iter().all(|tolerance| *tolerance == first).then_some((centre * (1.0 - first), centre * (1.0 + first)))
+    tolerances.iter().all(|tolerance| *tolerance == first).then_some((1.0 - first, 1.0 + first))
 }
