@@ -5,7 +5,9 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
-use gradlaw::network::{Architecture, Dense, Initialisation, Layer, Relu, Shape, WeightDistribution};
+use gradlaw::network::{
+    Architecture, Conv, Dense, GlobalAveragePool, Initialisation, Layer, Relu, Shape, WeightDistribution, Window,
+};
 use gradlaw::sampling::monte_carlo::Unobserved;
 use gradlaw::sampling::normal::BulkGenerator;
 use gradlaw::sampling::{
@@ -89,6 +91,27 @@ fn explicit_normal(bencher: Bencher, (dimension, width): (usize, usize)) {
 #[divan::bench(args = [(784, 256)], sample_count = 10)]
 fn explicit_rademacher(bencher: Bencher, (dimension, width): (usize, usize)) {
     draws(bencher, &explicit(dimension, &[width; 3], WeightDistribution::Rademacher), 5000);
+}
+
+/// Explicit convolutional networks: 3×s×s, four 3×3 convolutions of 64 channels with zero padding and strides 1, 2, 1, 2,
+/// global average pool, linear to 10.
+#[divan::bench(args = [16, 32, 64], sample_count = 5)]
+fn explicit_conv(bencher: Bencher, side: usize) {
+    let mut layers: Vec<Layer> = Vec::new();
+    for stride in [1, 2, 1, 2] {
+        let window = Window { padding: 1, ..Window::new(3, stride) };
+        layers.extend([Conv { channels: 64, window, bias: false }.into(), Relu.into()]);
+    }
+    layers.extend([GlobalAveragePool.into(), Dense::new(10).into()]);
+    let architecture = Architecture::new(Shape::new([3, side, side]).expect("positive"), layers).expect("layers fit");
+    let sampler = ExplicitSampler {
+        initialisation: Initialisation::he(&architecture, WeightDistribution::Normal, 1.0),
+        architecture,
+        input: InputLaw::Gaussian,
+        label: LabelRule::Random,
+        observables: ["loss.l1", "loss.l2", "loss.linf"].map(|name| name.parse().expect("an observable")).to_vec(),
+    };
+    draws(bencher, &sampler, (600_000 / (side * side)) as u64);
 }
 
 /// Bulk normals against the ziggurat of `rand_distr`, on one core.

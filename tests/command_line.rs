@@ -153,13 +153,14 @@ fn a_longer_run_continues_the_saved_states_of_a_shorter_one() {
         |out: &str, draws: &str| place.ok(&[&["run", "spec.toml", "--out", out, "--set", draws][..], &SLOW].concat());
     run("grown", "draws=10001");
     let states = || fs::read_dir(place.path("grown/small/state")).unwrap().collect::<Vec<_>>();
-    assert_eq!(states().len(), 1, "the explicit network takes more than half a second");
+    assert!(!states().is_empty(), "the explicit network takes more than half a second");
     run("grown", "draws=20001");
     run("whole", "draws=20001");
     assert_eq!(place.read("grown/small/points.csv"), place.read("whole/small/points.csv"));
 
-    let state = states().remove(0).unwrap().path();
-    fs::write(&state, "damaged").unwrap();
+    for state in states() {
+        fs::write(state.unwrap().path(), "damaged").unwrap();
+    }
     let arguments = [&["run", "spec.toml", "--out", "grown", "--set", "draws=20001"][..], &SLOW].concat();
     let broken = place.run(&arguments);
     assert_eq!(broken.status.code(), Some(3));

@@ -34,7 +34,11 @@ impl Conv {
         columns.clear();
         columns.resize(channels * taps * count, T::zero());
         for (image, rows) in input.chunks_exact(pixels).zip(columns.chunks_exact_mut(taps * count)) {
-            self.window.for_each([height, width], places, |tap, place, pixel| rows[tap * count + place] = image[pixel]);
+            self.window.for_each_run([height, width], places, |run| {
+                let row = &mut rows[run.tap * count + run.place..][..run.length];
+                let under = image[run.pixel..].iter().step_by(self.window.stride);
+                row.iter_mut().zip(under).for_each(|(value, &pixel)| *value = pixel);
+            });
         }
     }
 }
@@ -103,8 +107,11 @@ impl LayerRule for Conv {
         general_mat_mul(T::one(), &weights.t(), &matrix(upstream, self.channels), T::zero(), &mut columns);
         downstream.fill(T::zero());
         for (image, rows) in downstream.chunks_exact_mut(height * width).zip(scratch.chunks_exact(taps * count)) {
-            self.window
-                .for_each([height, width], places, |tap, place, pixel| image[pixel] += rows[tap * count + place]);
+            self.window.for_each_run([height, width], places, |run| {
+                let row = &rows[run.tap * count + run.place..][..run.length];
+                let under = image[run.pixel..].iter_mut().step_by(self.window.stride);
+                under.zip(row).for_each(|(pixel, &gradient)| *pixel += gradient);
+            });
         }
     }
 

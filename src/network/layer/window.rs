@@ -1,5 +1,7 @@
 //! The geometry of layers that slide a window over an image: sizes, strides, dilation, and what lies beyond the edge.
 
+use std::ops::Range;
+
 use super::Shape;
 
 /// What a window sees beyond the edge of the image.
@@ -89,28 +91,65 @@ impl Window {
         Some(inside.cast_unsigned())
     }
 
-    /// Calls `visit(tap, place, pixel)` for every tap and place whose pixel is not a zero beyond the edge; taps, places
-    /// and pixels are counted row by row.
-    pub fn for_each(
-        &self,
-        [height, width]: [usize; 2],
-        [rows, columns]: [usize; 2],
-        mut visit: impl FnMut(usize, usize, usize),
-    ) {
+    /// Visits every tap, place and pixel whose pixel is not a zero beyond the edge; all three are counted row by row.
+    pub fn for_each(&self, image: [usize; 2], places: [usize; 2], mut visit: impl FnMut(usize, usize, usize)) {
+        self.for_each_run(image, places, |run| {
+            for step in 0..run.length {
+                visit(run.tap, run.place + step, run.pixel + step * self.stride);
+            }
+        });
+    }
+
+    /// Visits the same in runs of neighbouring places, whose pixels are the stride apart.
+    pub fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
         for tap_row in 0..self.size {
             for row in 0..rows {
                 let Some(pixel_row) = self.source(row, tap_row, height) else { continue };
                 for tap_column in 0..self.size {
-                    for column in 0..columns {
-                        if let Some(pixel_column) = self.source(column, tap_column, width) {
-                            let tap = tap_row * self.size + tap_column;
-                            visit(tap, row * columns + column, pixel_row * width + pixel_column);
+                    let tap = tap_row * self.size + tap_column;
+                    let inside = self.inside(tap_column, width, columns);
+                    let mut run = |column: usize, pixel_column: usize, length: usize| {
+                        visit(Run {
+                            tap,
+                            place: row * columns + column,
+                            pixel: pixel_row * width + pixel_column,
+                            length,
+                        });
+                    };
+                    for column in (0..inside.start).chain(inside.end..columns) {
+                        if let Some(pixel) = self.source(column, tap_column, width) {
+                            run(column, pixel, 1);
                         }
+                    }
+                    if !inside.is_empty() {
+                        let first = inside.start * self.stride + tap_column * self.dilation - self.padding;
+                        run(inside.start, first, inside.len());
                     }
                 }
             }
         }
     }
+
+    /// Places along an axis at which a tap stands on a pixel of the image itself.
+    fn inside(&self, tap: usize, pixels: usize, places: usize) -> Range<usize> {
+        let shift = tap * self.dilation;
+        let first = self.padding.saturating_sub(shift).div_ceil(self.stride).min(places);
+        let end = (pixels + self.padding).saturating_sub(shift).div_ceil(self.stride).min(places);
+        first..end.max(first)
+    }
+}
+
+/// Neighbouring places in one row under one tap, and the first one's pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The tap.
+    pub tap: usize,
+    /// The first place.
+    pub place: usize,
+    /// The first pixel.
+    pub pixel: usize,
+    /// How many.
+    pub length: usize,
 }
 
 #[cfg(test)]
@@ -145,5 +184,29 @@ mod tests {
         assert!(refused(Window { padding: 7, mode: PaddingMode::Circular, ..window }).contains("wraps 7"));
         assert!(refused(Window { dilation: usize::MAX, ..window }).contains("beyond all images"));
         assert!(window.slide(&Shape::new([3, 8]).unwrap()).unwrap_err().contains("[3, 8]"));
+    }
+
+    #[test]
+    fn runs_visit_what_the_definition_says() {
+        for (size, stride, dilation, padding) in [(3, 1, 1, 1), (3, 2, 1, 2), (2, 3, 2, 3), (3, 1, 2, 0), (1, 2, 1, 4)]
+        {
+            for mode in [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Circular] {
+                let window = Window { size, stride, dilation, padding, mode };
+                let (_, places) = window.slide(&Shape::new([1, 5, 6]).unwrap()).unwrap();
+                let mut visited = Vec::new();
+                window.for_each([5, 6], places, |tap, place, pixel| visited.push((tap, place, pixel)));
+                let mut expected = Vec::new();
+                for tap in 0..size * size {
+                    for place in 0..places[0] * places[1] {
+                        let row = window.source(place / places[1], tap / size, 5);
+                        let column = window.source(place % places[1], tap % size, 6);
+                        expected.extend(row.zip(column).map(|(row, column)| (tap, place, row * 6 + column)));
+                    }
+                }
+                visited.sort_unstable();
+                expected.sort_unstable();
+                assert_eq!(visited, expected, "{window:?}");
+            }
+        }
     }
 }
