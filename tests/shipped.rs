@@ -71,6 +71,14 @@ fn true_laws_survive_few_draws_and_heavy_tails() {
     assert!(alarms <= 1, "{alarms} true laws of 60 refuted");
 }
 
+/// A ratio that lies on both sides of the claimed one, far beyond its tolerance, is refuted although its mean is inside.
+#[test]
+fn a_ratio_that_crosses_its_claim_is_refuted() {
+    let changes = ["claim.3.factor=1.15 * (dimension / 512)^0.1", "draws=4000"];
+    let verdict = verdicts("weight-laws", &changes).remove(3);
+    assert_eq!(verdict.verdict, Outcome::Refuted, "{verdict:#?}");
+}
+
 /// A curve is not a power law: the maximum of Gaussians has local exponents from −0.36 to −0.44, so that a claim holds
 /// only where its tolerance covers them all.
 #[test]
@@ -125,9 +133,10 @@ fn a_constant_one_per_cent_off_is_refuted() {
 #[test]
 fn the_spec_in_the_readme_holds() {
     let readme = include_str!("../README.md");
-    let spec = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let verdicts = judged(load::parse("README.md", spec, &[]).unwrap());
-    assert_eq!(verdicts.len(), 4);
+    let spec = readme.split("```toml\nname").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let spec = format!("name{spec}");
+    let verdicts = judged(load::parse("README.md", &spec, &[]).unwrap());
+    assert_eq!(verdicts.len(), 7);
     for verdict in verdicts {
         assert_eq!(verdict.verdict, Outcome::Holds, "{verdict:#?}");
     }

@@ -37,7 +37,7 @@ pub fn render(sections: &[Section<'_>], terminal: &Terminal) -> String {
         table.force_no_tty();
     }
     let bold = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
-    let header = ["experiment", "claim", "network", "predicted", "measured", "95 % interval", "verdict"];
+    let header = ["experiment", "claim", "network", "predicted ± tolerance", "measured", "95 % interval", "verdict"];
     table.set_header(header.map(bold));
     for section in sections {
         match section {
@@ -71,11 +71,25 @@ fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
         Cell::new(experiment),
         Cell::new(statement),
         Cell::new(&verdict.network),
-        right(verdict.predicted.map(|predicted| rounded(predicted, 4)).unwrap_or_default()),
+        right(verdict.predicted.map(|predicted| predicted_with_tolerance(predicted, verdict)).unwrap_or_default()),
         right(measured.unwrap_or_default()),
-        right(verdict.interval.map(interval).unwrap_or_default()),
+        right(verdict.interval.map(|bounds| shown_interval(bounds, verdict)).unwrap_or_default()),
         Cell::new(word).fg(color),
     ]
+}
+
+/// "0.5 ± 0.01"; relative tolerances as "4 ± 10 %".
+fn predicted_with_tolerance(predicted: f64, verdict: &Verdict) -> String {
+    match verdict.kind.as_str() {
+        "exponent" => format!("{} ± {}", rounded(predicted, 4), rounded(verdict.tolerance, 4)),
+        "same-law" => format!("≤ {}", rounded(verdict.tolerance, 4)),
+        _ => format!("{} ± {} %", rounded(predicted, 4), rounded(100.0 * verdict.tolerance, 3)),
+    }
+}
+
+/// The distance of two laws has an upper bound only.
+fn shown_interval(bounds: [f64; 2], verdict: &Verdict) -> String {
+    if verdict.kind == "same-law" { format!("≤ {}", rounded(bounds[1], 4)) } else { interval(bounds) }
 }
 
 /// "37 claims: 36 hold, 1 refuted, 0 inconclusive".

@@ -183,7 +183,8 @@ fn check_shape(found: &[usize], wanted: &[usize], size: usize) -> Result<(), Str
         }
         _ => {
             let axes: String = wanted.iter().map(|length| format!(", {length}")).collect();
-            Err(format!("has shape {found:?}; expected {wanted:?} (one sample), [N{axes}] or [N, {size}]"))
+            let flat = if wanted.len() > 1 { format!(" or [N, {size}]") } else { String::new() };
+            Err(format!("has shape {found:?}; expected {wanted:?} (one sample), [N{axes}]{flat}"))
         }
     }
 }

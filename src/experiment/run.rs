@@ -19,6 +19,9 @@ use super::spec::Spec;
 use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
 use crate::theory::TheoryValue;
 
+/// File of all draws in a results folder.
+const DRAWS: &str = "draws.npz";
+
 /// A spec with its points, checked and ready to run.
 pub struct Experiment {
     /// The spec.
@@ -101,6 +104,11 @@ impl Experiment {
     /// # Errors
     /// Interrupted, or states or draws could not be read or written.
     pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Vec<Measurement>, RunError> {
+        let draws = folder.join(DRAWS);
+        if !options.keep_draws && draws.exists() {
+            // Draws of an earlier run do not belong to these results.
+            std::fs::remove_file(&draws).map_err(|error| ResultsError::new(&draws, error))?;
+        }
         let mut measurements = Vec::new();
         let mut kept = Vec::new();
         let distributions = self.spec.claims.iter().any(|claim| matches!(claim.kind, ClaimKind::SameLaw { .. }));
@@ -127,7 +135,7 @@ impl Experiment {
             }
         }
         if options.keep_draws {
-            write_draws(&folder.join("draws.npz"), &kept)?;
+            write_draws(&draws, &kept)?;
         }
         Ok(measurements)
     }

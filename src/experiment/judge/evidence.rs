@@ -127,11 +127,12 @@ impl<'a> Judge<'a> {
         };
         let mut evidence = self.decide(verdict, &fit, 0.0, self.relative_band(), |log| shown * log.exp());
         if fit.is_poor() {
-            // No one ratio, so it must be inside the tolerance at every point.
+            // No one ratio: it must be inside the tolerance at every point, and any point outside refutes.
             let band = self.relative_band();
-            let inside =
-                |point: &WeightedPoint| Equivalence::test(point.y, point.std_error, band, Reference::Normal).inside;
-            evidence.equivalent = points.iter().all(|point| inside(point) <= EQUIVALENCE_LEVEL);
+            let test = |point: &WeightedPoint| Equivalence::test(point.y, point.std_error, band, Reference::Normal);
+            let tests: Vec<Equivalence> = points.iter().map(test).collect();
+            evidence.equivalent = tests.iter().all(|test| test.inside <= EQUIVALENCE_LEVEL);
+            evidence.against = tests.iter().map(|test| test.outside).collect();
         }
         evidence
     }
