@@ -6,8 +6,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use super::window::Window;
 use super::{LayerRule, NoVariancePass, ParameterCount, Real, Shape, Site};
 
-/// z[o, r, c] = Σ W[o, i, a, b] x[i, r·stride + a·dilation − padding, c·stride + b·dilation − padding] + b[o], with W of
-/// shape [channels out, channels in, size, size], row-major, followed in memory by b where there is one.
+/// `z[o, r, c] = Σ W[o, i, a, b] x[i, r·stride + a·dilation − padding, c·stride + b·dilation − padding] + b[o]`, with W of
+/// shape `[channels out, channels in, size, size]`, row-major, followed in memory by b where there is one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conv {
     /// Output channels.
