@@ -25,9 +25,28 @@ enum Kind {
     /// A law without data.
     Law(InputLaw),
     /// CIFAR-10 images.
-    Images(Arc<Cifar10>),
+    Images(Opened<Cifar10>),
     /// An array, read when the shape of its samples is known and then kept.
-    Array { path: PathBuf, read: RefCell<Option<(Shape, Arc<Npy>)>> },
+    Array { path: PathBuf, read: RefCell<Option<(Shape, Opened<Npy>)>> },
+}
+
+/// A set of samples with the first that is zero everywhere, which is looked for once.
+#[derive(Debug)]
+struct Opened<S> {
+    samples: Arc<S>,
+    zero: Option<usize>,
+}
+
+impl<S> Clone for Opened<S> {
+    fn clone(&self) -> Self {
+        Self { samples: self.samples.clone(), zero: self.zero }
+    }
+}
+
+impl<S: SampleSet> Opened<S> {
+    fn new(samples: S) -> Self {
+        Self { zero: first_zero(&samples), samples: Arc::new(samples) }
+    }
 }
 
 /// A set of samples as the sampler sees it.
@@ -67,7 +86,7 @@ pub fn open(spec: &Spec) -> Result<Source, SpecError> {
         InputDistribution::Uniform { low, high } => Kind::Law(InputLaw::Uniform { low: low as f32, high: high as f32 }),
         InputDistribution::Constant(value) => Kind::Law(InputLaw::Constant(value as f32)),
         InputDistribution::Cifar10 { .. } => {
-            Kind::Images(Arc::new(Cifar10::open(&path).map_err(|error| refuse(spec, &error))?))
+            Kind::Images(Opened::new(Cifar10::open(&path).map_err(|error| refuse(spec, &error))?))
         }
         InputDistribution::Npy { .. } => Kind::Array { path: path.clone(), read: RefCell::new(None) },
     };
@@ -118,11 +137,10 @@ impl Source {
         let shape = architecture.input();
         let (law, zero) = match &self.kind {
             Kind::Law(law) => return Ok(law.clone()),
-            Kind::Images(images) => (fit_images(images, spec, network, shape, variables)?, first_zero(images.as_ref())),
+            Kind::Images(images) => (fit_images(&images.samples, spec, network, shape, variables)?, images.zero),
             Kind::Array { path, read } => {
                 let array = read_array(path, read, shape).map_err(|error| refuse(spec, &error))?;
-                let zero = first_zero(array.as_ref());
-                (InputLaw::Samples(Arc::new(Held(array))), zero)
+                (InputLaw::Samples(Arc::new(Held(array.samples))), array.zero)
             }
         };
         if let InputLaw::Samples(samples) = &law
@@ -143,19 +161,23 @@ impl Source {
     }
 }
 
-fn read_array(path: &Path, read: &RefCell<Option<(Shape, Arc<Npy>)>>, shape: &Shape) -> Result<Arc<Npy>, DataError> {
+fn read_array(
+    path: &Path,
+    read: &RefCell<Option<(Shape, Opened<Npy>)>>,
+    shape: &Shape,
+) -> Result<Opened<Npy>, DataError> {
     if let Some((known, array)) = &*read.borrow()
         && known == shape
     {
         return Ok(array.clone());
     }
-    let array = Arc::new(Npy::open(path, shape.sizes())?);
+    let array = Opened::new(Npy::open(path, shape.sizes())?);
     *read.borrow_mut() = Some((shape.clone(), array.clone()));
     Ok(array)
 }
 
 /// The first sample that is zero everywhere.
-fn first_zero(samples: &dyn SampleSet) -> Option<usize> {
+fn first_zero(samples: &impl SampleSet) -> Option<usize> {
     let mut sample = vec![0.0; samples.shape().iter().product()];
     (0..samples.len()).find(|&index| {
         samples.copy_into(index, &mut sample);

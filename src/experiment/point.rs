@@ -13,7 +13,7 @@ use super::reader::SpecError;
 use super::results::place;
 use super::spec::{
     InitSpec, InputDistribution, LabelSpec, LayerSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec, WindowSpec,
-    with_dimension,
+    abscissa, with_dimension,
 };
 use crate::network::initialisation::last_weighted;
 use crate::network::layer::LayerRule;
@@ -83,6 +83,11 @@ impl Law {
     /// The network and the variables, for people.
     pub fn describe(&self) -> String {
         place(&self.network, &self.variables)
+    }
+
+    /// What is on the abscissa `against`: a sweep variable, or the dimension.
+    pub fn abscissa(&self, against: &str) -> f64 {
+        abscissa(&self.variables, self.architecture.dimension(), against)
     }
 
     /// The variables of claims' formulas: those of the sweep, and `dimension`.

@@ -16,7 +16,7 @@ use super::point::{Limits, Point, bind, laws};
 use super::reader::SpecError;
 use super::results::{Measurement, ResultsError, Row, Sampled, write_draws};
 use super::spec::Spec;
-use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
+use crate::sampling::{Observer, Tally, monte_carlo};
 use crate::theory::TheoryValue;
 
 /// File of all draws in a results folder.
@@ -93,10 +93,10 @@ impl Experiment {
 
     /// Bytes that `--keep-draws` would hold, at most.
     pub fn bytes_of_draws(&self) -> u64 {
-        let draws = match self.spec.rule {
-            StoppingRule::Draws(draws) | StoppingRule::Precision { maximum: draws, .. } => draws,
-        };
-        draws.saturating_mul((self.points.len() * self.spec.observables.len() * size_of::<f64>()) as u64)
+        self.spec
+            .rule
+            .maximum()
+            .saturating_mul((self.points.len() * self.spec.observables.len() * size_of::<f64>()) as u64)
     }
 
     /// Samples every point on the threads of the current pool; `folder` is where states and draws are kept.
@@ -141,11 +141,8 @@ impl Experiment {
     }
 
     fn sample(&self, point: &Point, options: RunOptions, observer: &PointObserver<'_>) -> Result<Tally, RunError> {
-        let maximum = match self.spec.rule {
-            StoppingRule::Draws(draws) | StoppingRule::Precision { maximum: draws, .. } => draws,
-        };
         let fresh = options.fresh || options.keep_draws;
-        let saved = if fresh { None } else { observer.checkpoint.load(maximum)? };
+        let saved = if fresh { None } else { observer.checkpoint.load(self.spec.rule.maximum())? };
         let start = saved.unwrap_or_else(|| Tally::new(self.spec.observables.len()));
         let tally = monte_carlo::run(point.sampler.as_ref(), &point.key, self.spec.rule, start, observer);
         if let Some(failure) = observer.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -53,6 +53,15 @@ pub enum StoppingRule {
     },
 }
 
+impl StoppingRule {
+    /// The draws at which a run ends at the latest.
+    pub fn maximum(self) -> u64 {
+        match self {
+            StoppingRule::Draws(draws) | StoppingRule::Precision { maximum: draws, .. } => draws,
+        }
+    }
+}
+
 /// What was drawn of one observable.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {

@@ -1,7 +1,7 @@
 //! Checks, before anything is sampled, that every claim can be judged: its formulas have values at every point, and the
 //! exact means that it needs exist.
 
-use super::places::{Group, abscissa, baseline, groups};
+use super::places::{Group, baseline, groups};
 use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::point::Point;
@@ -60,7 +60,7 @@ impl Checker<'_> {
     ) -> Result<(), SpecError> {
         self.evaluate("exponent", exponent, &group.variables)?;
         for point in &group.members {
-            if abscissa(point, against) <= 0.0 {
+            if point.abscissa(against) <= 0.0 {
                 return Err(self.refuse("against", against, "must be a variable whose values are above 0"));
             }
             baseline(relative_to, point).map_err(|message| self.refuse("relative_to", "", &message))?;

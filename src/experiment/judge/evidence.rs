@@ -1,9 +1,10 @@
 //! What the measurements say for and against one claim: fits and tests for each kind of claim.
 
-use super::places::{Group, Place, abscissa, baseline, groups, pairs, unsound};
+use super::places::{Group, Place, baseline, groups, pairs, unsound};
 use super::{COVERAGE, EQUIVALENCE_LEVEL, Evidence, Measured, blank, exact_p_value, reference_of};
 use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::expression::{Expression, describe};
+use crate::experiment::point::Point;
 use crate::experiment::results::{Measurement, Sampled, Verdict};
 use crate::statistics::{Equivalence, Fit, KolmogorovSmirnov, Reference, WeightedPoint, regression};
 
@@ -36,18 +37,23 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The claim's observable of one network, at every point where it was measured.
+    /// What was measured of the claim's observable in one network, with the points.
+    fn measurements(&self, label: &str) -> impl Iterator<Item = (&'a Point, &'a Measurement)> {
+        let Measured { spec, points, measurements } = *self.experiment;
+        // Measurements stand point by point, one for each observable.
+        let rows = measurements.chunks(spec.observables.len()).zip(points);
+        let pairs = rows.flat_map(|(rows, point)| rows.iter().map(move |row| (point, row)));
+        pairs.filter(move |(point, measurement)| {
+            point.network == label && measurement.row.observable == self.claim.observable
+        })
+    }
+
+    /// The same as rows with their places.
     fn places(&self, label: &str) -> Vec<Place<'a>> {
-        let count = self.experiment.spec.observables.len();
-        let rows = self.experiment.measurements.iter().enumerate();
-        rows.filter(|(_, measurement)| {
-            measurement.row.network == label && measurement.row.observable == self.claim.observable
-        })
-        .filter_map(|(index, measurement)| {
-            let point = &self.experiment.points[index / count];
+        let place = |(point, measurement): (&'a Point, &'a Measurement)| {
             Some(Place { point, row: &measurement.row, sampled: measurement.row.sampled? })
-        })
-        .collect()
+        };
+        self.measurements(label).filter_map(place).collect()
     }
 
     fn start(&self, network: &str, kind: &str) -> Verdict {
@@ -86,7 +92,7 @@ impl<'a> Judge<'a> {
         }
         let point = |place: &Place<'_>| {
             let ordinate = place.sampled.mean / baseline(relative_to, place.point).unwrap_or(f64::NAN);
-            logarithm(abscissa(place.point, against), ordinate, relative_error(&place.sampled))
+            logarithm(place.point.abscissa(against), ordinate, relative_error(&place.sampled))
         };
         let points: Vec<WeightedPoint> = places.iter().map(point).collect();
         let band = (predicted - self.claim.tolerance, predicted + self.claim.tolerance);
@@ -222,11 +228,13 @@ impl<'a> Judge<'a> {
     /// One law in both networks: the distance of the distribution functions is bounded at every point.
     fn same_law(&self, networks: &[String; 2]) -> Evidence {
         let mut verdict = self.start(&networks.join(" ~ "), "same-law");
-        let (first, second) = (self.sketches(&networks[0]), self.sketches(&networks[1]));
+        let sketches =
+            |label| self.measurements(label).map(|(_, measurement)| &measurement.quantiles).collect::<Vec<_>>();
+        let (first, second) = (sketches(&networks[0]), sketches(&networks[1]));
         let level = EQUIVALENCE_LEVEL / first.len().max(1) as f64;
         let (mut distance, mut bound, mut against) = (0.0f64, 0.0f64, Vec::new());
         for (a, b) in first.iter().zip(&second) {
-            let (Some(a), Some(b)) = (&a.quantiles, &b.quantiles) else { continue };
+            let (Some(a), Some(b)) = (a, b) else { continue };
             let test = KolmogorovSmirnov::of_sketches(a, b);
             distance = distance.max(test.distance);
             bound = bound.max(test.distance_bound(a.count(), b.count(), level));
@@ -242,14 +250,6 @@ impl<'a> Judge<'a> {
         verdict.interval = Some([0.0, bound]);
         let equivalent = !against.is_empty() && bound <= self.claim.tolerance;
         Evidence { verdict, equivalent, against }
-    }
-
-    fn sketches(&self, label: &str) -> Vec<&'a Measurement> {
-        let rows = self.experiment.measurements.iter();
-        rows.filter(|measurement| {
-            measurement.row.network == label && measurement.row.observable == self.claim.observable
-        })
-        .collect()
     }
 }
 

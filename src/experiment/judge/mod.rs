@@ -70,9 +70,9 @@ struct Gathered<'a> {
 
 impl<'a> Gathered<'a> {
     fn new(experiment: &'a Measured<'a>) -> Self {
-        let claims = || experiment.spec.claims.iter().enumerate();
+        let claims = &experiment.spec.claims;
         let claimed = |row: &Row| {
-            claims().any(|(_, claim)| {
+            claims.iter().any(|claim| {
                 matches!(claim.kind, ClaimKind::Value(ValueSource::Theory))
                     && claim.observable == row.observable
                     && claim.concerns(&row.network)
@@ -81,7 +81,10 @@ impl<'a> Gathered<'a> {
         let rows = experiment.measurements.iter().map(|measurement| &measurement.row);
         Self {
             experiment,
-            evidence: claims().flat_map(|(index, claim)| Judge { experiment, claim, index }.evidence()).collect(),
+            evidence: (0..)
+                .zip(claims)
+                .flat_map(|(index, claim)| Judge { experiment, claim, index }.evidence())
+                .collect(),
             comparisons: rows.filter(|row| !claimed(row)).filter_map(|row| Some((row, exact_p_value(row)?))).collect(),
         }
     }

@@ -15,12 +15,6 @@ pub(super) struct Place<'a> {
     pub sampled: Sampled,
 }
 
-/// What is on the abscissa of an exponent.
-pub(super) fn abscissa(point: &Point, against: &str) -> f64 {
-    let variable = point.variables.iter().find(|(name, _)| name == against);
-    variable.map_or(point.architecture.dimension() as f64, |&(_, value)| value)
-}
-
 /// What a mean is divided by before an exponent is fitted.
 pub(super) fn baseline(relative_to: Option<&Baseline>, point: &Point) -> Result<f64, String> {
     let value = match relative_to {

@@ -6,7 +6,7 @@ mod prediction;
 use super::claim::{ClaimKind, ClaimSpec};
 use super::judge::moves_dimension;
 use super::results::{Row, Sampled, Verdict};
-use super::spec::Spec;
+use super::spec::{self, Spec};
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
 use label::{annotation, ordinate_label, strand_label};
 use prediction::{predicted_law, ratio_panel};
@@ -69,10 +69,6 @@ fn abscissa_label(abscissa: &str) -> String {
     if abscissa == "dimension" { "input dimension d".into() } else { abscissa.into() }
 }
 
-fn x_of(row: &Row, abscissa: &str) -> f64 {
-    row.variables.iter().find(|(name, _)| name == abscissa).map_or(row.dimension as f64, |&(_, value)| value)
-}
-
 /// The curves that claims speak of, in the order of networks and observables; all where there are no claims.
 fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> {
     let spoken = |row: &Row| {
@@ -87,7 +83,7 @@ fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> 
         let Some(sampled) = row.sampled else { continue };
         let moving = |name: &str| name == abscissa || (abscissa == "dimension" && movers.contains(&name));
         let others: Vec<(String, f64)> = row.variables.iter().filter(|(name, _)| !moving(name)).cloned().collect();
-        let place = (x_of(row, abscissa), row, sampled);
+        let place = (spec::abscissa(&row.variables, row.dimension, abscissa), row, sampled);
         let same = |strand: &&mut Strand<'a>| {
             strand.network == row.network && strand.observable == row.observable && strand.others == others
         };

@@ -266,3 +266,9 @@ pub fn with_dimension(variables: &Variables, dimension: usize) -> Vec<(String, f
     all.push(("dimension".into(), dimension as f64));
     all
 }
+
+/// What is on an abscissa: a sweep variable by its name, else the dimension.
+pub fn abscissa(variables: &Variables, dimension: usize, against: &str) -> f64 {
+    let variable = variables.iter().find(|(name, _)| name == against);
+    variable.map_or(dimension as f64, |&(_, value)| value)
+}
