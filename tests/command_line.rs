@@ -434,9 +434,9 @@ fn results_that_cannot_be_printed_exit_with_three() {
     assert_eq!(status.code(), Some(3));
 }
 
-/// Images of random pixels in the binary layout of CIFAR-10, up- and down-sampled; and the same draws from an array.
+/// Images of random pixels in the binary layout of CIFAR-10, up- and down-sampled; a size or a file that does not fit is refused.
 #[test]
-fn real_samples_obey_the_law_and_changed_data_is_not_continued() {
+fn real_samples_obey_the_law_and_damaged_data_is_refused() {
     let spec = r#"
 name = "images"
 draws = 6000
