@@ -120,13 +120,11 @@ proptest! {
         let parameters = draw(&network, &mut rng);
         let mut permuted = parameters.clone();
         let [hidden, last] = [&network.nodes()[0], &network.nodes()[2]];
-        {
-            let (weights, biases) = permuted.of_mut(hidden);
-            weights.chunks_exact_mut(dimension).for_each(|row| row.reverse());
-            weights.reverse();
-            biases.reverse();
-        }
-        permuted.of_mut(last).0.chunks_exact_mut(width).for_each(<[f64]>::reverse);
+        let weights = permuted.tensor_mut(hidden, 0);
+        weights.chunks_exact_mut(dimension).for_each(|row| row.reverse());
+        weights.reverse();
+        permuted.tensor_mut(hidden, 1).reverse();
+        permuted.tensor_mut(last, 0).chunks_exact_mut(width).for_each(<[f64]>::reverse);
         let input = normals(dimension, &mut rng);
         let mut tape = Tape::new(&network);
         let loss = |tape: &mut Tape<f64>, parameters: &Parameters<f64>| {

@@ -1,10 +1,12 @@
 //! Laws of networks of every layer type, on random small architectures: backpropagation, path enumeration and
 //! difference quotients are three ways to one gradient; the pass over variances is the mean over fair coins.
 
-use gradlaw::network::path::path_gradient;
+use gradlaw::network::layer::{LayerRule, Pass, Role};
+use gradlaw::network::path::{PathError, path_gradient};
 use gradlaw::network::{
-    Architecture, AveragePool, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Initialisation, Layer, MaxPool,
-    PaddingMode, Parameters, Relu, Shape, Tape, Variances, WeightDistribution, Window, loss,
+    Architecture, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Initialisation,
+    Layer, MaxPool, PaddingMode, Parameters, Part, Relu, Shape, Statistics, Tape, Variances, WeightDistribution,
+    WeightPool, Window, loss,
 };
 use gradlaw::statistics::Moments;
 use gradlaw::theory::path_variances;
@@ -15,8 +17,24 @@ use rand_chacha::ChaCha8Rng;
 
 const MODES: [PaddingMode; 3] = [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Circular];
 
-/// A random convolution or pool, which may not fit.
-fn random_layer(max_pools: bool, bias: bool, rng: &mut ChaCha8Rng) -> Vec<Layer> {
+/// What random networks may be made of.
+#[derive(Clone, Copy)]
+struct Kinds {
+    /// Layers without a pass over variances: max pools.
+    max_pools: bool,
+    /// Batch normalisation with the statistics of the batch.
+    batch_statistics: bool,
+    bias: bool,
+}
+
+const ALL: Kinds = Kinds { max_pools: true, batch_statistics: false, bias: true };
+
+fn batch_norm(statistics: Statistics) -> BatchNorm {
+    BatchNorm { statistics, epsilon: 0.1 }
+}
+
+/// A random piece of a network behind images of so many channels, which may not fit.
+fn random_piece(kinds: Kinds, channels: usize, rng: &mut ChaCha8Rng) -> Vec<Part> {
     let pool = Window::new(rng.random_range(1..4), rng.random_range(1..3));
     let window = Window {
         size: rng.random_range(1..4),
@@ -25,39 +43,70 @@ fn random_layer(max_pools: bool, bias: bool, rng: &mut ChaCha8Rng) -> Vec<Layer>
         padding: rng.random_range(0..3),
         mode: *MODES.choose(rng).unwrap(),
     };
-    match rng.random_range(0..4) {
+    let conv = |channels, window| Conv { channels, window, bias: kinds.bias };
+    let same = Window { padding: 1, ..Window::new(3, 1) };
+    match rng.random_range(0..9) {
         0 => vec![AveragePool(pool).into()],
-        1 if max_pools => vec![MaxPool(pool).into()],
-        _ => vec![Conv { channels: rng.random_range(1..4), window, bias }.into(), Relu.into()],
+        1 if kinds.max_pools => vec![MaxPool(pool).into()],
+        2 => vec![WeightPool(pool).into()],
+        3 => vec![conv(2, window).into(), batch_norm(Statistics::Running).into(), Relu.into()],
+        4 if kinds.batch_statistics => vec![conv(2, window).into(), batch_norm(Statistics::Batch).into(), Relu.into()],
+        5 => {
+            let branch = vec![conv(channels, same).into(), Relu.into()];
+            vec![Part::Residual { branch, projection: vec![] }, Relu.into()]
+        }
+        6 => {
+            let branch = vec![conv(3, Window { stride: 2, ..same }).into(), Relu.into(), conv(3, same).into()];
+            vec![Part::Residual { branch, projection: vec![conv(3, Window::new(1, 2)).into()] }, Relu.into()]
+        }
+        _ => vec![conv(rng.random_range(1..4), window).into(), Relu.into()],
     }
 }
 
-/// A random network that fits its input; layers that do not fit are left out.
-fn random_network(max_pools: bool, bias: bool, rng: &mut ChaCha8Rng) -> Architecture {
+/// A random network that fits its input; pieces that do not fit are left out.
+fn random_network(kinds: Kinds, rng: &mut ChaCha8Rng) -> Architecture {
     let input = Shape::new([rng.random_range(1..3), rng.random_range(2..6), rng.random_range(2..6)]).unwrap();
-    let mut layers: Vec<Layer> = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
+    let mut channels = input.sizes()[0];
     for _ in 0..rng.random_range(1..4) {
-        let more = random_layer(max_pools, bias, rng);
-        let ends: Vec<Layer> = [&layers[..], &more, &[Flatten.into(), Dense::new(1).into()]].concat();
-        if Architecture::new(input.clone(), ends).is_ok() {
-            layers.extend(more);
+        let more = random_piece(kinds, channels, rng);
+        let ends: Vec<Part> = [&parts[..], &more, &[Flatten.into(), Dense::new(1).into()]].concat();
+        if let Ok(longer) = Architecture::from_parts(input.clone(), ends) {
+            parts.extend(more);
+            channels = longer.nodes()[longer.nodes().len() - 2].input.sizes()[0];
         }
     }
-    layers.push(match rng.random_range(0..4) {
+    parts.push(match rng.random_range(0..4) {
         0 => GlobalAveragePool.into(),
-        1 if max_pools => GlobalMaxPool.into(),
+        1 if kinds.max_pools => GlobalMaxPool.into(),
         _ => Flatten.into(),
     });
     if rng.random() {
-        layers.extend([Dense { units: rng.random_range(1..5), bias }.into(), Relu.into()]);
+        parts.extend([Dense { units: rng.random_range(1..5), bias: kinds.bias }.into(), Relu.into()]);
     }
-    layers.push(Dense { units: 3, bias }.into());
-    Architecture::new(input, layers).unwrap()
+    parts.push(Dense { units: 3, bias: kinds.bias }.into());
+    Architecture::from_parts(input, parts).unwrap()
 }
 
 fn variances(network: &Architecture, bias: f64) -> Initialisation {
     let rule = |_, fan_in: usize, _| Ok::<_, ()>(Variances { weight: 2.0 / fan_in as f64, bias });
     Initialisation::by_layer(network, WeightDistribution::Normal, rule).unwrap()
+}
+
+/// Random weights, and random parameters of every normalisation.
+fn learned(network: &Architecture, rng: &mut ChaCha8Rng) -> Parameters<f64> {
+    let mut parameters: Parameters<f64> = variances(network, 0.25).draw(network, rng);
+    for node in network.nodes() {
+        for (index, tensor) in node.tensors.iter().enumerate() {
+            let law = match tensor.role {
+                Role::Scale | Role::RunningVariance => 0.5..2.0,
+                Role::Shift | Role::RunningMean => -0.5..0.5,
+                Role::Weight(_) | Role::Bias => continue,
+            };
+            parameters.tensor_mut(node, index).fill_with(|| rng.random_range(law.clone()));
+        }
+    }
+    parameters
 }
 
 fn normals(count: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
@@ -74,18 +123,23 @@ proptest! {
     #[test]
     fn backpropagation_is_the_sum_over_paths_and_the_derivative(seed in any::<u64>()) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let network = random_network(true, seed % 2 == 0, &mut rng);
-        let parameters: Parameters<f64> = variances(&network, 0.25).draw(&network, &mut rng);
-        let input = normals(network.dimension(), &mut rng);
-        let mut tape = Tape::new(&network);
+        let network = random_network(Kinds { bias: seed % 2 == 0, batch_statistics: seed % 4 == 1, ..ALL }, &mut rng);
+        let batch = if network.mixes_batch() { 3 } else { 1 };
+        let parameters = learned(&network, &mut rng);
+        let input = normals(batch * network.dimension(), &mut rng);
+        let mut tape = Tape::with_batch(&network, batch);
         tape.forward(&network, &parameters, &input);
         let logit = tape.logit_gradient(&network, &parameters, 1).to_vec();
         let label = tape.loss_gradient(&network, &parameters, 2).to_vec();
 
-        if let Ok(paths) = path_gradient(&network, &parameters, &tape, 1) {
-            for (path, gradient) in paths.iter().zip(&logit) {
-                prop_assert!(close(*path, *gradient, 1e-10), "{path} {gradient} {network:?}");
+        match path_gradient(&network, &parameters, &tape, 1) {
+            Ok(paths) => {
+                prop_assert!(batch == 1, "batch statistics have no paths");
+                for (path, gradient) in paths.iter().zip(&logit) {
+                    prop_assert!(close(*path, *gradient, 1e-10), "{path} {gradient} {network:?}");
+                }
             }
+            Err(refused) => prop_assert!(matches!(refused, PathError::TooMany(_)) || batch == 3, "{refused}"),
         }
         let mut kinks = 0;
         for index in 0..network.dimension() {
@@ -93,7 +147,7 @@ proptest! {
                 let mut value = |step: f64| {
                     let mut moved = input.clone();
                     moved[index] += step;
-                    let logits = tape.forward(&network, &parameters, &moved);
+                    let logits = &tape.forward(&network, &parameters, &moved)[..3];
                     (logits[1], loss::cross_entropy(logits, 2))
                 };
                 let (up, down) = (value(step), value(-step));
@@ -108,6 +162,37 @@ proptest! {
             prop_assert!(close(label[index], coarse.1, 1e-7), "{} {} {network:?}", label[index], coarse.1);
         }
         prop_assert!(kinks <= 1 + network.dimension() / 4, "{kinks} coordinates at a kink");
+    }
+
+    #[test]
+    fn samples_that_run_together_are_what_they_are_alone(seed in any::<u64>()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let network = random_network(ALL, &mut rng);
+        let parameters = learned(&network, &mut rng);
+        let input = normals(5 * network.dimension(), &mut rng);
+        let together = Tape::with_batch(&network, 5).forward(&network, &parameters, &input).to_vec();
+        let mut alone = Tape::new(&network);
+        let samples = input.chunks_exact(network.dimension());
+        let alone: Vec<f64> = samples.flat_map(|sample| alone.forward(&network, &parameters, sample).to_vec()).collect();
+        for (a, b) in together.iter().zip(&alone) {
+            prop_assert!(close(*a, *b, 1e-12), "{a} {b} {network:?}");
+        }
+    }
+
+    /// The graph of connections is what the faster passes of the layers sum over.
+    #[test]
+    fn variance_passes_are_sums_over_connections(seed in any::<u64>()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let network = random_network(Kinds { max_pools: false, ..ALL }, &mut rng);
+        for node in network.nodes() {
+            let upstream = normals(node.output.len(), &mut rng);
+            let (mut fast, mut sum) = (vec![0.0; node.input.len()], vec![0.0; node.input.len()]);
+            node.layer.variance_backward(node.site(), 0.3, &upstream, &mut fast).unwrap();
+            node.layer.connections(node.site(), 0.3, |from, to, factor| sum[from] += factor * upstream[to]).unwrap();
+            for (a, b) in fast.iter().zip(&sum) {
+                prop_assert!(close(*a, *b, 1e-12), "{a} {b} {node:?}");
+            }
+        }
     }
 
     /// Both are linear, so a convolution behind an average pool is one convolution with the averaged kernel: of size
@@ -129,10 +214,10 @@ proptest! {
         prop_assert_eq!(pooled.outputs(), merged.outputs());
 
         let one: Parameters<f64> = variances(&pooled, 0.0).draw(&pooled, &mut rng);
-        let mut other = Parameters::zeros(&merged);
+        let mut other = Parameters::new(&merged);
         let size = kernel + pool - 1;
         let kernels = one.of(&pooled.nodes()[0]).chunks_exact(kernel * kernel);
-        for (weights, sums) in kernels.zip(other.of_mut(&merged.nodes()[0]).0.chunks_exact_mut(size * size)) {
+        for (weights, sums) in kernels.zip(other.tensor_mut(&merged.nodes()[0], 0).chunks_exact_mut(size * size)) {
             for (tap, weight) in weights.iter().enumerate() {
                 for shift in 0..pool * pool {
                     let (row, column) = (tap / kernel + shift / pool, tap % kernel + shift % pool);
@@ -156,7 +241,7 @@ fn the_pass_over_variances_is_the_mean_over_fair_coins() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut tested = 0;
     while tested < 30 {
-        let network = random_network(false, true, &mut rng);
+        let network = random_network(Kinds { max_pools: false, ..ALL }, &mut rng);
         let crossing = network.nodes().iter().any(|node| sees_twice(&node.layer, &node.input, &node.output));
         if crossing {
             continue;
@@ -190,23 +275,29 @@ fn sees_twice(layer: &Layer, input: &Shape, output: &Shape) -> bool {
 
 /// ‖∂ₓf₀‖₂² of one drawn network whose masks are fair coins: the layers are run one by one on the transposed graph.
 fn squared_gradient_with_coins(network: &Architecture, initialisation: &Initialisation, rng: &mut ChaCha8Rng) -> f64 {
-    use gradlaw::network::layer::LayerRule;
     let parameters: Parameters<f64> = initialisation.draw(network, rng);
-    let mut upstream = vec![0.0; network.outputs()];
-    upstream[0] = 1.0;
-    for node in network.nodes().iter().rev() {
+    let values = 0..=network.nodes().len();
+    let mut gradients: Vec<Vec<f64>> = values.map(|value| vec![0.0; network.value_shape(value).len()]).collect();
+    gradients[network.nodes().len()][0] = 1.0;
+    for (index, node) in network.nodes().iter().enumerate().rev() {
+        let upstream = gradients[index + 1].clone();
         let mut downstream = vec![0.0; node.input.len()];
         if matches!(node.layer, Layer::Relu(_)) {
-            downstream
-                .iter_mut()
-                .zip(&upstream)
-                .for_each(|(below, above)| *below = if rng.random() { *above } else { 0.0 });
+            let pairs = downstream.iter_mut().zip(&upstream);
+            pairs.for_each(|(below, above)| *below = if rng.random() { *above } else { 0.0 });
         } else {
             let input = vec![0.0; node.input.len()];
-            let scratch = &mut Vec::new();
-            node.layer.backward(node.site(), parameters.of(node), &input, &[], &upstream, &mut downstream, scratch);
+            let pass = Pass { site: node.site(), batch: 1, parameters: parameters.of(node) };
+            node.layer.backward(pass, &input, &upstream, &mut downstream, &mut Vec::new());
         }
-        upstream = downstream;
+        add(&mut gradients[node.source], &downstream);
+        if let Some(addend) = node.addend {
+            add(&mut gradients[addend.value], &upstream);
+        }
     }
-    upstream.iter().map(|gradient| gradient * gradient).sum()
+    gradients[0].iter().map(|gradient| gradient * gradient).sum()
+}
+
+fn add(sums: &mut [f64], more: &[f64]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }

@@ -9,7 +9,7 @@ use super::expression::Variables;
 use super::reader::SpecError;
 use super::spec::{InputDistribution, LabelSpec, NetworkSpec, Spec};
 use crate::data::{Cifar10, DataError, Npy, Resized, SampleSet};
-use crate::network::{Architecture, Shape};
+use crate::network::{Architecture, Node, Shape};
 use crate::sampling::{InputLaw, Samples};
 
 /// What a spec's inputs come from, opened once.
@@ -149,7 +149,7 @@ impl Source {
         {
             return Err(spec.origin.error("input.label", "true", "needs data with labels, and an array has none"));
         }
-        let biases = architecture.nodes().iter().any(|node| node.parameters.is_some_and(|count| count.biases > 0));
+        let biases = architecture.nodes().iter().any(Node::has_bias);
         match zero {
             Some(index) if !biases => {
                 let message =

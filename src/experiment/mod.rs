@@ -1,6 +1,7 @@
 //! Experiments: specs are parsed, bound and run here, results are judged, saved and turned into figures. The only place
 //! that knows TOML and the only one that writes files.
 
+mod architecture;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod claim;

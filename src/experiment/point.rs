@@ -6,20 +6,17 @@ use std::ops::Deref;
 
 use sha2::{Digest, Sha256};
 
+use super::architecture::ArchitectureBinder;
 use super::expression::{Expression, Variables, describe};
 use super::format::rounded;
 use super::inputs::Source;
 use super::reader::SpecError;
 use super::results::place;
 use super::spec::{
-    InitSpec, InputDistribution, LabelSpec, LayerSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec, WindowSpec,
-    abscissa, with_dimension,
+    InitSpec, InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec, abscissa, with_dimension,
 };
 use crate::network::initialisation::last_weighted;
-use crate::network::layer::LayerRule;
-use crate::network::{
-    Architecture, AveragePool, Conv, Dense, Initialisation, Layer, MaxPool, Shape, Variances, Window,
-};
+use crate::network::{Architecture, Initialisation, Statistics, Variances};
 use crate::sampling::observable::Statistic;
 use crate::sampling::{
     CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
@@ -27,10 +24,7 @@ use crate::sampling::{
 use crate::theory::{self, TheoryValue};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
-const SAMPLING_FORMAT: u32 = 1;
-
-/// Most layers that a network may have, after repetition.
-const MOST_LAYERS: usize = 100_000;
+const SAMPLING_FORMAT: u32 = 2;
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +128,7 @@ struct Binder<'a> {
 
 impl Binder<'_> {
     fn law(&self) -> Result<Law, SpecError> {
-        let architecture = self.architecture()?;
+        let architecture = self.architecture_binder().bind(&self.network.input, &self.network.layers)?;
         let distribution = &self.spec.input.distribution;
         Ok(Law {
             network: self.network.label.clone(),
@@ -163,71 +157,17 @@ impl Binder<'_> {
 
     /// An error about a key of the network, at this point.
     fn refuse(&self, key: &str, value: &str, message: impl std::fmt::Display) -> SpecError {
-        self.spec.origin.error(&format!("{}.{key}", self.network.path), value, message.to_string())
+        self.architecture_binder().refuse(key, value, message)
     }
 
-    fn size(&self, key: &str, size: &Expression) -> Result<usize, SpecError> {
-        size.size(self.variables).map_err(|message| self.refuse(key, size.text(), message))
-    }
-
-    fn architecture(&self) -> Result<Architecture, SpecError> {
-        let sizes = self.network.input.iter().enumerate();
-        let sizes =
-            sizes.map(|(index, size)| self.size(&format!("input.{index}"), size)).collect::<Result<Vec<_>, _>>()?;
-        let text = format!("{sizes:?}");
-        let input = Shape::new(sizes).ok_or_else(|| self.refuse("input", &text, "must have at most 2^53 elements"))?;
-        let mut layers = Vec::new();
-        self.layers("layers", &self.network.layers, &mut layers)?;
-        Architecture::new(input, layers).map_err(|error| self.refuse("layers", "", self.at(error)))
+    fn architecture_binder(&self) -> ArchitectureBinder<'_> {
+        let Self { spec, network, variables } = self;
+        ArchitectureBinder { origin: &spec.origin, path: &network.path, variables, statistics: Statistics::Batch }
     }
 
     /// A message with the values of the sweep variables.
     fn at(&self, message: impl std::fmt::Display) -> String {
-        if self.variables.is_empty() {
-            message.to_string()
-        } else {
-            format!("{message} (at {})", describe(self.variables))
-        }
-    }
-
-    fn layers(&self, key: &str, specs: &[LayerSpec], layers: &mut Vec<Layer>) -> Result<(), SpecError> {
-        for (index, layer) in specs.iter().enumerate() {
-            let key = format!("{key}.{index}");
-            match layer {
-                LayerSpec::Dense { units, bias } => {
-                    let units = self.size(&format!("{key}.units"), units)?;
-                    layers.push(Dense { units, bias: *bias }.into());
-                }
-                LayerSpec::Plain(layer) => layers.push(layer.clone()),
-                LayerSpec::Conv { channels, window, bias } => {
-                    let channels = self.size(&format!("{key}.channels"), channels)?;
-                    layers.push(Conv { channels, window: self.window(&key, window)?, bias: *bias }.into());
-                }
-                LayerSpec::AveragePool(window) => layers.push(AveragePool(self.window(&key, window)?).into()),
-                LayerSpec::MaxPool(window) => layers.push(MaxPool(self.window(&key, window)?).into()),
-                LayerSpec::Repeat { times, layers: repeated } => {
-                    for _ in 0..self.size(&format!("{key}.times"), times)?.min(MOST_LAYERS + 1) {
-                        self.layers(&format!("{key}.layers"), repeated, layers)?;
-                    }
-                }
-            }
-            if layers.len() > MOST_LAYERS {
-                return Err(self.refuse(&key, "", format!("must keep the network within {MOST_LAYERS} layers")));
-            }
-        }
-        Ok(())
-    }
-
-    fn window(&self, key: &str, window: &WindowSpec) -> Result<Window, SpecError> {
-        let padding = window.padding.whole(self.variables, 0);
-        Ok(Window {
-            size: self.size(&format!("{key}.{}", window.size_key), &window.size)?,
-            stride: self.size(&format!("{key}.stride"), &window.stride)?,
-            dilation: self.size(&format!("{key}.dilation"), &window.dilation)?,
-            padding: padding
-                .map_err(|message| self.refuse(&format!("{key}.padding"), window.padding.text(), message))?,
-            mode: window.mode,
-        })
+        self.architecture_binder().at(message)
     }
 
     fn initialisation(&self, architecture: &Architecture) -> Result<Initialisation, SpecError> {
@@ -363,12 +303,9 @@ impl Binder<'_> {
         };
         let names: Vec<&str> = self.spec.observables.iter().map(|(name, _)| name.as_str()).collect();
         let Law { architecture, initialisation, .. } = law;
-        let layers: Vec<_> =
-            architecture.nodes().iter().map(|node| (&node.layer, node.layer.parameters(&node.input))).collect();
         let text = format!(
-            "{SAMPLING_FORMAT} {} {key:?} {:?} {layers:?} {initialisation:?} {:?} {} {names:?} {precision:?}",
+            "{SAMPLING_FORMAT} {} {key:?} {architecture:?} {initialisation:?} {:?} {} {names:?} {precision:?}",
             env!("CARGO_PKG_VERSION"),
-            architecture.input(),
             self.spec.input,
             source.stamp(),
         );
@@ -424,7 +361,7 @@ mod tests {
     fn variances_follow_the_scheme_layer_by_layer() {
         let points = points(SPEC);
         let weights = |point: &Point| -> Vec<f64> {
-            let weighted = point.architecture.nodes().iter().enumerate().filter(|(_, node)| node.parameters.is_some());
+            let weighted = point.architecture.nodes().iter().enumerate().filter(|(_, node)| node.fan().is_some());
             weighted.map(|(index, _)| point.initialisation.variances(index).weight).collect()
         };
         // d = 11, a = 2: the formula governs the last layer too, where no gain is given.

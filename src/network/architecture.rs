@@ -1,13 +1,15 @@
-//! Architectures: a chain of layers whose shapes fit, checked once.
+//! Architectures: layers whose shapes fit, checked once, in the order in which they run.
 
-use ndarray::ArrayView2;
 use thiserror::Error;
 
-use super::layer::{Layer, LayerRule, ParameterCount, Site};
+use super::layer::{Fan, Layer, LayerRule, Role, Site, Sum, Tensor};
 use super::{Real, Shape};
 
 /// A feed-forward network without its parameters: input shape, layers, and the shapes between them. One that exists has
 /// consistent shapes and ends in a vector of logits.
+///
+/// The values of a run are numbered: value 0 is the input, value i + 1 the output of node i. A chain of layers reads them in
+/// turn; residual blocks read earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
     input: Shape,
@@ -15,19 +17,54 @@ pub struct Architecture {
     parameter_count: usize,
 }
 
+/// What an architecture is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// One layer.
+    Layer(Layer),
+    /// branch(x) + projection(x), or branch(x) + x without a projection (He et al., arXiv 1512.03385).
+    Residual {
+        /// The layers of the branch.
+        branch: Vec<Part>,
+        /// The layers of the other arm; none for the identity.
+        projection: Vec<Part>,
+    },
+}
+
+impl<L: Into<Layer>> From<L> for Part {
+    fn from(layer: L) -> Self {
+        Part::Layer(layer.into())
+    }
+}
+
 /// A layer in its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// The layer.
     pub layer: Layer,
+    /// Where it stands among the parts, as `nn.Sequential` counts: `2`, or `2.layers.0` inside a residual block.
+    pub position: String,
     /// Shape of its input.
     pub input: Shape,
     /// Shape of its output.
     pub output: Shape,
-    /// Its parameters, where it has any.
-    pub parameters: Option<ParameterCount>,
+    /// The value that it reads.
+    pub source: usize,
+    /// What is added to its output, at the end of a residual block.
+    pub addend: Option<Addend>,
+    /// Its parameters.
+    pub tensors: Vec<Tensor>,
     /// Where its parameters begin in the network's flat vector.
     pub offset: usize,
+}
+
+/// The other arm of a residual block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addend {
+    /// The value that is added.
+    pub value: usize,
+    /// Whether one of the arms has weights of its own, so that paths through different arms are uncorrelated.
+    pub has_weights: bool,
 }
 
 impl Node {
@@ -36,9 +73,27 @@ impl Node {
         Site { input: &self.input, output: &self.output }
     }
 
-    /// Number of parameters, weights and biases.
+    /// Number of its parameters. Saturates where it overflows.
     pub fn parameter_count(&self) -> usize {
-        self.parameters.map_or(0, |count| count.weights.saturating_add(count.biases))
+        self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.len()))
+    }
+
+    /// Fan-in and fan-out of its weights; `None` for a layer without.
+    pub fn fan(&self) -> Option<Fan> {
+        self.tensors.iter().find_map(|tensor| match tensor.role {
+            Role::Weight(fan) => Some(fan),
+            _ => None,
+        })
+    }
+
+    /// Whether it adds something that does not depend on its input.
+    pub fn has_bias(&self) -> bool {
+        self.tensors.iter().any(|tensor| matches!(tensor.role, Role::Bias | Role::Shift))
+    }
+
+    /// The values that it reads: its source, and the other arm of a residual block.
+    pub fn sources(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.source).chain(self.addend.map(|addend| addend.value))
     }
 }
 
@@ -46,10 +101,10 @@ impl Node {
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ArchitectureError {
     /// A layer does not fit what comes before it.
-    #[error("layer {index} ({kind}) {reason}")]
+    #[error("layer {position} ({kind}) {reason}")]
     Layer {
-        /// Position in the list of layers, from 0.
-        index: usize,
+        /// Position among the layers, from 0; `2.layers.0` inside a residual block.
+        position: String,
         /// The layer's type.
         kind: &'static str,
         /// What it needs.
@@ -72,24 +127,21 @@ impl Architecture {
     /// # Errors
     /// Names the first layer that does not fit, or what is wrong with the whole.
     pub fn new(input: Shape, layers: Vec<Layer>) -> Result<Self, ArchitectureError> {
-        let mut nodes: Vec<Node> = Vec::with_capacity(layers.len());
-        let (mut shape, mut offset) = (input.clone(), 0usize);
-        for (index, layer) in layers.into_iter().enumerate() {
-            let output = layer.output_shape(&shape).map_err(|reason| ArchitectureError::Layer {
-                index,
-                kind: layer.name(),
-                reason,
-            })?;
-            let parameters = layer.parameters(&shape);
-            let node = Node { layer, input: shape, output: output.clone(), parameters, offset };
-            offset = offset.saturating_add(node.parameter_count());
-            nodes.push(node);
-            shape = output;
-        }
+        Self::from_parts(input, layers.into_iter().map(Part::Layer).collect())
+    }
+
+    /// The same for layers and residual blocks.
+    ///
+    /// # Errors
+    /// Names the first layer that does not fit, or what is wrong with the whole.
+    pub fn from_parts(input: Shape, parts: Vec<Part>) -> Result<Self, ArchitectureError> {
+        let mut builder = Builder { nodes: Vec::new(), offset: 0 };
+        let End { shape, .. } = builder.chain(parts, "", End { value: 0, shape: input.clone() })?;
+        let Builder { nodes, offset } = builder;
         if shape.as_vector().is_none() {
             return Err(ArchitectureError::Logits(shape));
         }
-        if offset == 0 {
+        if !nodes.iter().any(|node| node.fan().is_some()) {
             return Err(ArchitectureError::NoWeights);
         }
         if offset as u64 > 1 << 53 {
@@ -118,48 +170,145 @@ impl Architecture {
         &self.nodes
     }
 
-    /// Number of parameters, weights and biases of all layers.
+    /// Number of parameters of all layers.
     pub fn parameter_count(&self) -> usize {
         self.parameter_count
     }
 
-    /// Values that one forward and backward pass keeps: every layer's output, the two gradients of the widest layer, and
-    /// the scratch memory of the layer that needs most.
+    /// The shape of a value: 0 is the input, i + 1 the output of node i.
+    pub fn value_shape(&self, value: usize) -> &Shape {
+        if value == 0 { &self.input } else { &self.nodes[value - 1].output }
+    }
+
+    /// Samples that must run together at least, because a layer normalises by the statistics of its batch.
+    pub fn least_batch(&self) -> usize {
+        self.nodes.iter().map(|node| node.layer.least_batch(&node.input)).max().unwrap_or(1)
+    }
+
+    /// Whether a sample's logits depend on the other samples of its batch.
+    pub fn mixes_batch(&self) -> bool {
+        self.nodes.iter().any(|node| node.layer.mixes_batch())
+    }
+
+    /// Values that one forward and backward pass of one sample keeps: every layer's output, the gradients that are held at
+    /// one time, and the scratch memory of the layer that needs most.
     pub fn activation_count(&self) -> usize {
         let sizes = || self.nodes.iter().map(|node| node.output.len()).chain([self.input.len()]);
         let widest = sizes().max().unwrap_or(0);
+        let gradients = if self.nodes.iter().any(|node| node.addend.is_some()) { 4usize } else { 2 };
         let scratch = self.nodes.iter().map(|node| node.layer.scratch_count(node.site())).max().unwrap_or(0);
-        sizes().fold(widest.saturating_mul(2).saturating_add(scratch), usize::saturating_add)
+        sizes().fold(widest.saturating_mul(gradients).saturating_add(scratch), usize::saturating_add)
     }
 }
 
-/// The parameters of one network: one flat vector, each layer's weights and then its biases, in the layers' order.
+/// Where a chain of layers has come to.
+#[derive(Debug, Clone)]
+struct End {
+    value: usize,
+    shape: Shape,
+}
+
+struct Builder {
+    nodes: Vec<Node>,
+    offset: usize,
+}
+
+impl Builder {
+    fn chain(&mut self, parts: Vec<Part>, prefix: &str, start: End) -> Result<End, ArchitectureError> {
+        parts.into_iter().enumerate().try_fold(start, |end, (index, part)| {
+            let position = format!("{prefix}{index}");
+            match part {
+                Part::Layer(layer) => self.push(layer, position, end, None),
+                Part::Residual { branch, projection } => self.residual(branch, projection, position, end),
+            }
+        })
+    }
+
+    fn residual(
+        &mut self,
+        branch: Vec<Part>,
+        projection: Vec<Part>,
+        position: String,
+        start: End,
+    ) -> Result<End, ArchitectureError> {
+        let first = self.nodes.len();
+        let one = self.chain(branch, &format!("{position}.layers."), start.clone())?;
+        let other = self.chain(projection, &format!("{position}.projection."), start)?;
+        if one.shape != other.shape {
+            let reason = format!(
+                "adds {} to the {} of its layers, and both must have one shape: give it a projection that has",
+                other.shape, one.shape
+            );
+            return Err(ArchitectureError::Layer { position, kind: Layer::from(Sum).name(), reason });
+        }
+        let has_weights = self.nodes[first..].iter().any(|node| node.fan().is_some());
+        self.push(Sum.into(), position, one, Some(Addend { value: other.value, has_weights }))
+    }
+
+    fn push(
+        &mut self,
+        layer: Layer,
+        position: String,
+        before: End,
+        addend: Option<Addend>,
+    ) -> Result<End, ArchitectureError> {
+        let output = match layer.output_shape(&before.shape) {
+            Ok(output) => output,
+            Err(reason) => return Err(ArchitectureError::Layer { position, kind: layer.name(), reason }),
+        };
+        let tensors = layer.tensors(&before.shape);
+        let node = Node {
+            layer,
+            position,
+            input: before.shape,
+            output: output.clone(),
+            source: before.value,
+            addend,
+            tensors,
+            offset: self.offset,
+        };
+        self.offset = self.offset.saturating_add(node.parameter_count());
+        self.nodes.push(node);
+        Ok(End { value: self.nodes.len(), shape: output })
+    }
+}
+
+/// The parameters of one network: one flat vector, each layer's tensors in turn, in the layers' order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters<T> {
     values: Vec<T>,
 }
 
 impl<T: Real> Parameters<T> {
-    /// All parameters zero.
-    pub fn zeros(architecture: &Architecture) -> Self {
-        Self { values: vec![T::zero(); architecture.parameter_count()] }
+    /// Before anything is drawn or learned: weights and biases zero, normalisations at their initial values.
+    pub fn new(architecture: &Architecture) -> Self {
+        let mut parameters = Self { values: vec![T::zero(); architecture.parameter_count()] };
+        for node in architecture.nodes() {
+            for (index, tensor) in node.tensors.iter().enumerate() {
+                parameters.tensor_mut(node, index).fill(T::from_f64(tensor.role.initial_value()));
+            }
+        }
+        parameters
     }
 
-    /// The parameters of one layer: weights, then biases.
+    /// The parameters of one layer, tensor after tensor.
     pub fn of(&self, node: &Node) -> &[T] {
         &self.values[node.offset..node.offset + node.parameter_count()]
     }
 
-    /// The weights and the biases of one layer, to be written.
-    pub fn of_mut(&mut self, node: &Node) -> (&mut [T], &mut [T]) {
-        let weights = node.parameters.map_or(0, |count| count.weights);
-        self.values[node.offset..node.offset + node.parameter_count()].split_at_mut(weights)
+    /// One tensor of a layer.
+    pub fn tensor(&self, node: &Node, index: usize) -> &[T] {
+        &self.values[Self::range(node, index)]
     }
 
-    /// The weights of one layer as a matrix [units, fan-in]; `None` for a layer without weights.
-    pub fn weights(&self, node: &Node) -> Option<ArrayView2<'_, T>> {
-        let count = node.parameters?;
-        ArrayView2::from_shape((count.weights / count.fan_in, count.fan_in), &self.of(node)[..count.weights]).ok()
+    /// One tensor of a layer, to be written.
+    pub fn tensor_mut(&mut self, node: &Node, index: usize) -> &mut [T] {
+        &mut self.values[Self::range(node, index)]
+    }
+
+    fn range(node: &Node, index: usize) -> std::ops::Range<usize> {
+        let start = node.offset + node.tensors[..index].iter().map(Tensor::len).sum::<usize>();
+        start..start + node.tensors[index].len()
     }
 }
 
@@ -180,9 +329,24 @@ mod tests {
         assert_eq!(network.parameter_count(), 12 * 8 + 8 * 10 + 10);
         assert_eq!(network.nodes()[3].offset, 96);
         assert_eq!(network.activation_count(), 12 + 12 + 8 + 8 + 10 + 2 * 12);
-        let parameters = Parameters::<f64>::zeros(&network);
-        assert_eq!(parameters.weights(&network.nodes()[3]).unwrap().dim(), (10, 8));
-        assert!(parameters.weights(&network.nodes()[2]).is_none());
+        let mut parameters = Parameters::<f64>::new(&network);
+        parameters.tensor_mut(&network.nodes()[3], 1).fill(2.0);
+        assert_eq!(parameters.of(&network.nodes()[3])[79..82], [0.0, 2.0, 2.0]);
+        assert!(parameters.of(&network.nodes()[2]).is_empty());
+        assert_eq!(network.nodes()[3].fan(), Some(Fan { inputs: 8, outputs: 10 }));
+    }
+
+    #[test]
+    fn residual_blocks_read_earlier_values_and_name_their_places() {
+        let block = |units| Part::Residual { branch: vec![Dense::new(units).into(), Relu.into()], projection: vec![] };
+        let parts = vec![Relu.into(), block(6), Part::from(Dense::new(2))];
+        let network = Architecture::from_parts(shape(&[6]), parts).unwrap();
+        let places: Vec<(&str, usize)> =
+            network.nodes().iter().map(|node| (node.position.as_str(), node.source)).collect();
+        assert_eq!(places, [("0", 0), ("1.layers.0", 1), ("1.layers.1", 2), ("1", 3), ("2", 4)]);
+        assert_eq!(network.nodes()[3].addend, Some(Addend { value: 1, has_weights: true }));
+        let refused = Architecture::from_parts(shape(&[6]), vec![block(5), Dense::new(2).into()]).unwrap_err();
+        assert!(refused.to_string().starts_with("layer 0 (residual) adds [6] to the [5]"), "{refused}");
     }
 
     #[test]

@@ -33,7 +33,8 @@ impl DenseChain {
     pub fn new(architecture: &Architecture, initialisation: &Initialisation) -> Result<Self, NotADenseChain> {
         let (mut widths, mut std_devs, mut after_dense) = (Vec::new(), Vec::new(), false);
         for (index, node) in architecture.nodes().iter().enumerate() {
-            let refuse = |reason: &str| Err(NotADenseChain(format!("layer {index} ({}) {reason}", node.layer.name())));
+            let refuse =
+                |reason: &str| Err(NotADenseChain(format!("layer {} ({}) {reason}", node.position, node.layer.name())));
             match &node.layer {
                 Layer::Flatten(_) => {}
                 Layer::Dense(dense) if dense.bias => return refuse("has biases"),

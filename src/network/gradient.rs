@@ -1,11 +1,11 @@
 //! Backpropagation to the input: the values of one forward pass, and the gradients that run back through them.
 
 use super::Real;
-use super::architecture::{Architecture, Parameters};
-use super::layer::LayerRule;
+use super::architecture::{Addend, Architecture, Parameters};
+use super::layer::{LayerRule, Pass};
 use super::loss;
 
-/// The memory of one network's forward and backward pass, allocated once and used for any number of samples.
+/// The memory of one network's forward and backward pass, allocated once and used for any number of runs.
 ///
 /// ```
 /// use gradlaw::network::{Architecture, Dense, Initialisation, Relu, Shape, Tape, WeightDistribution};
@@ -25,87 +25,193 @@ use super::loss;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Tape<T> {
-    /// The input, then every layer's output.
+    batch: usize,
+    /// The input, and every layer's output.
     values: Vec<Vec<T>>,
-    upstream: Vec<T>,
-    downstream: Vec<T>,
+    gradients: GradientMemory<T>,
     scratch: Vec<T>,
 }
 
-impl<T: Real> Tape<T> {
-    /// Memory for networks of this architecture.
-    pub fn new(architecture: &Architecture) -> Self {
-        let sizes: Vec<usize> = std::iter::once(architecture.dimension())
-            .chain(architecture.nodes().iter().map(|node| node.output.len()))
-            .collect();
-        let widest = sizes.iter().copied().max().unwrap_or(0);
+/// Memory for the gradients with respect to the values, each kept only while it is needed.
+#[derive(Debug, Clone)]
+struct GradientMemory<T> {
+    /// The slot of each value's gradient.
+    slots: Vec<usize>,
+    /// Of each node, whether its contributions to the gradients of its source and its addend are the first ones.
+    first: Vec<[bool; 2]>,
+    memory: Vec<Vec<T>>,
+    /// A second contribution to a gradient, before it is added.
+    contribution: Vec<T>,
+}
+
+impl<T: Real> GradientMemory<T> {
+    fn new(architecture: &Architecture, batch: usize) -> Self {
+        let values = architecture.nodes().len() + 1;
+        let (mut slots, mut free, mut sizes) = (vec![None; values], Vec::new(), Vec::new());
+        let (mut contribution, mut first) = (0, vec![[true; 2]; values - 1]);
+        let mut take = |size: usize, free: &mut Vec<usize>| {
+            let slot = free.pop().unwrap_or_else(|| {
+                sizes.push(0);
+                sizes.len() - 1
+            });
+            sizes[slot] = sizes[slot].max(size * batch);
+            slot
+        };
+        slots[values - 1] = Some(take(architecture.outputs(), &mut free));
+        for (index, node) in architecture.nodes().iter().enumerate().rev() {
+            for (source, is_first) in node.sources().zip(&mut first[index]) {
+                let size = architecture.value_shape(source).len();
+                if slots[source].is_some() {
+                    *is_first = false;
+                    contribution = contribution.max(size * batch);
+                } else {
+                    slots[source] = Some(take(size, &mut free));
+                }
+            }
+            // Whatever reads the node's own value came later, and is done.
+            free.extend(slots[index + 1]);
+        }
         Self {
-            values: sizes.iter().map(|&size| vec![T::zero(); size]).collect(),
-            upstream: vec![T::zero(); widest],
-            downstream: vec![T::zero(); widest],
+            // Every value is read by a later node, or is the logits.
+            slots: slots.into_iter().map(Option::unwrap_or_default).collect(),
+            first,
+            memory: sizes.into_iter().map(|size| vec![T::zero(); size]).collect(),
+            contribution: vec![T::zero(); contribution],
+        }
+    }
+
+    /// Adds to the gradient of a value what `write` writes; the first contribution is written in place.
+    fn contribute(&mut self, value: usize, size: usize, is_first: bool, write: impl FnOnce(&mut [T])) {
+        let slot = &mut self.memory[self.slots[value]][..size];
+        if is_first {
+            return write(slot);
+        }
+        let contribution = &mut self.contribution[..size];
+        write(contribution);
+        slot.iter_mut().zip(contribution).for_each(|(sum, &mut more)| *sum += more);
+    }
+}
+
+impl<T: Real> Tape<T> {
+    /// Memory for networks of this architecture, one sample at a time.
+    pub fn new(architecture: &Architecture) -> Self {
+        Self::with_batch(architecture, 1)
+    }
+
+    /// Memory for `batch` samples that run together.
+    pub fn with_batch(architecture: &Architecture, batch: usize) -> Self {
+        let values = 0..=architecture.nodes().len();
+        Self {
+            batch,
+            values: values.map(|value| vec![T::zero(); batch * architecture.value_shape(value).len()]).collect(),
+            gradients: GradientMemory::new(architecture, batch),
             scratch: Vec::new(),
         }
     }
 
-    /// The input of the next [`propagate`](Self::propagate), to be written in place.
+    /// Number of samples that run together.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The input of the next [`propagate`](Self::propagate), sample after sample, to be written in place.
     pub fn input_mut(&mut self) -> &mut [T] {
         &mut self.values[0]
     }
 
-    /// Runs the network on `input` (length d) and returns the logits.
+    /// Runs the network on `input` (length d for each sample) and returns the logits.
     pub fn forward(&mut self, architecture: &Architecture, parameters: &Parameters<T>, input: &[T]) -> &[T] {
         self.input_mut().copy_from_slice(input);
         self.propagate(architecture, parameters)
     }
 
-    /// Runs the network on the input written before and returns the logits.
+    /// Runs the network on the input written before and returns the logits, sample after sample.
     pub fn propagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate() {
             let (before, after) = self.values.split_at_mut(index + 1);
-            node.layer.forward(node.site(), parameters.of(node), &before[index], &mut after[0], &mut self.scratch);
+            let pass = Pass { site: node.site(), batch: self.batch, parameters: parameters.of(node) };
+            node.layer.forward(pass, &before[node.source], &mut after[0], &mut self.scratch);
+            if let Some(addend) = node.addend {
+                after[0].iter_mut().zip(&before[addend.value]).for_each(|(sum, &other)| *sum += other);
+            }
         }
         self.logits()
     }
 
-    /// The logits of the last forward pass.
+    /// The logits of the last forward pass, sample after sample.
     pub fn logits(&self) -> &[T] {
         // `values` holds the input at least.
         &self.values[self.values.len() - 1]
     }
 
-    /// The input of the layer at this position in the last forward pass; one position further, its output.
+    /// A value of the last forward pass: 0 is the input, i + 1 the output of node i.
     pub fn values(&self, index: usize) -> &[T] {
         &self.values[index]
     }
 
-    /// ∂ₓL of the last forward pass, L the softmax cross-entropy with this label.
+    /// ∂ₓL of the first sample of the last forward pass, L the softmax cross-entropy with this label.
     pub fn loss_gradient(&mut self, architecture: &Architecture, parameters: &Parameters<T>, label: usize) -> &[T] {
-        let (logits, outputs) = (&self.values[self.values.len() - 1], architecture.outputs());
-        loss::cross_entropy_gradient(logits, label, &mut self.upstream[..outputs]);
-        self.backpropagate(architecture, parameters)
+        let gradient = self.gradient(architecture, parameters, |logits, upstream| {
+            loss::cross_entropy_gradient(logits, label, upstream);
+        });
+        &gradient[..architecture.dimension()]
     }
 
-    /// ∂ₓf_k of the last forward pass, f_k the logit of index `logit`.
+    /// ∂ₓf_k of the first sample of the last forward pass, f_k the logit of index `logit`.
     pub fn logit_gradient(&mut self, architecture: &Architecture, parameters: &Parameters<T>, logit: usize) -> &[T] {
-        self.upstream[..architecture.outputs()].fill(T::zero());
-        self.upstream[logit] = T::one();
+        let gradient = self.gradient(architecture, parameters, |_, upstream| upstream[logit] = T::one());
+        &gradient[..architecture.dimension()]
+    }
+
+    /// The gradient with respect to all inputs of a function of the first sample's logits, at the last forward pass:
+    /// `write` is given these logits, and writes the function's derivatives with respect to them over zeros.
+    fn gradient(
+        &mut self,
+        architecture: &Architecture,
+        parameters: &Parameters<T>,
+        write: impl FnOnce(&[T], &mut [T]),
+    ) -> &[T] {
+        let (count, outputs) = (architecture.nodes().len(), architecture.outputs());
+        let upstream = &mut self.gradients.memory[self.gradients.slots[count]][..self.batch * outputs];
+        upstream.fill(T::zero());
+        write(&self.values[count][..outputs], &mut upstream[..outputs]);
         self.backpropagate(architecture, parameters)
     }
 
-    /// Carries `upstream`, a gradient with respect to the logits, back to the input.
+    /// Carries the gradient with respect to the logits back to the inputs.
     fn backpropagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate().rev() {
-            node.layer.backward(
-                node.site(),
-                parameters.of(node),
-                &self.values[index],
-                &self.values[index + 1],
-                &self.upstream[..node.output.len()],
-                &mut self.downstream[..node.input.len()],
-                &mut self.scratch,
-            );
-            std::mem::swap(&mut self.upstream, &mut self.downstream);
+            let slot = self.gradients.slots[index + 1];
+            let upstream = std::mem::take(&mut self.gradients.memory[slot]);
+            let above = &upstream[..self.batch * node.output.len()];
+            let pass = Pass { site: node.site(), batch: self.batch, parameters: parameters.of(node) };
+            let (input, scratch) = (&self.values[node.source], &mut self.scratch);
+            let [first, addend_first] = self.gradients.first[index];
+            self.gradients.contribute(node.source, self.batch * node.input.len(), first, |below| {
+                node.layer.backward(pass, input, above, below, scratch);
+            });
+            if let Some(Addend { value, .. }) = node.addend {
+                self.gradients.contribute(value, above.len(), addend_first, |below| below.copy_from_slice(above));
+            }
+            self.gradients.memory[slot] = upstream;
         }
-        &self.upstream[..architecture.dimension()]
+        &self.gradients.memory[self.gradients.slots[0]][..self.batch * architecture.dimension()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Dense, Part, Relu, Shape};
+    use super::*;
+
+    #[test]
+    fn a_chain_holds_two_gradients_and_a_residual_block_three() {
+        let shape = Shape::new([5]).unwrap();
+        let chain = Architecture::new(shape.clone(), vec![Dense::new(5).into(), Relu.into(), Dense::new(2).into()]);
+        assert_eq!(GradientMemory::<f64>::new(&chain.unwrap(), 1).memory.len(), 2);
+        let branch = vec![Dense::new(5).into(), Relu.into()];
+        let parts = vec![Part::Residual { branch, projection: vec![] }, Dense::new(2).into()];
+        let memory = GradientMemory::<f64>::new(&Architecture::from_parts(shape, parts).unwrap(), 1);
+        assert_eq!((memory.memory.len(), memory.contribution.len()), (3, 5));
     }
 }

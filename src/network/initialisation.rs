@@ -5,6 +5,7 @@ use rand_distr::StandardNormal;
 
 use super::Real;
 use super::architecture::{Architecture, Node, Parameters};
+use super::layer::Role;
 
 /// The shape of the law of one weight; every one is symmetric with mean 0 and is scaled to the layer's variance σ².
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +55,8 @@ impl Initialisation {
         mut rule: impl FnMut(usize, usize, usize) -> Result<Variances, E>,
     ) -> Result<Self, E> {
         let none = Variances { weight: 0.0, bias: 0.0 };
-        let variances = architecture.nodes().iter().enumerate().map(|(index, node)| match node.parameters {
-            Some(count) => rule(index, count.fan_in, count.fan_out),
+        let variances = architecture.nodes().iter().enumerate().map(|(index, node)| match node.fan() {
+            Some(fan) => rule(index, fan.inputs, fan.outputs),
             None => Ok(none),
         });
         Ok(Self { distribution, variances: variances.collect::<Result<_, E>>()? })
@@ -81,23 +82,32 @@ impl Initialisation {
 
     /// Draws the parameters of one network.
     pub fn draw<T: Real>(&self, architecture: &Architecture, rng: &mut impl Rng) -> Parameters<T> {
-        let mut parameters = Parameters::zeros(architecture);
-        for (node, variances) in architecture.nodes().iter().zip(&self.variances) {
-            let (weights, biases) = parameters.of_mut(node);
-            let std_dev = variances.weight.sqrt();
-            weights.fill_with(|| T::from_f64(std_dev * self.distribution.draw(rng)));
-            if variances.bias > 0.0 {
-                let std_dev = variances.bias.sqrt();
-                biases.fill_with(|| T::from_f64(std_dev * WeightDistribution::Normal.draw(rng)));
+        let mut parameters = Parameters::new(architecture);
+        for (index, node) in architecture.nodes().iter().enumerate() {
+            for (place, tensor) in node.tensors.iter().enumerate() {
+                if let Some((distribution, std_dev)) = self.law_of(index, tensor.role) {
+                    let values = parameters.tensor_mut(node, place);
+                    values.fill_with(|| T::from_f64(std_dev * distribution.draw(rng)));
+                }
             }
         }
         parameters
+    }
+
+    /// The law and the standard deviation of an array of a layer's parameters; `None` for one that is not drawn.
+    pub fn law_of(&self, index: usize, role: Role) -> Option<(WeightDistribution, f64)> {
+        let Variances { weight, bias } = self.variances[index];
+        match role {
+            Role::Weight(_) => Some((self.distribution, weight.sqrt())),
+            Role::Bias if bias > 0.0 => Some((WeightDistribution::Normal, bias.sqrt())),
+            _ => None,
+        }
     }
 }
 
 /// Position of the last layer with weights, whose variance the output gain sets.
 pub fn last_weighted(architecture: &Architecture) -> Option<usize> {
-    architecture.nodes().iter().rposition(|node: &Node| node.parameters.is_some())
+    architecture.nodes().iter().rposition(|node: &Node| node.fan().is_some())
 }
 
 #[cfg(test)]
@@ -124,7 +134,7 @@ mod tests {
             for (index, variance) in [(0, 2.0 / 50.0), (2, 1.0 / 40.0)] {
                 let network = network();
                 let node = &network.nodes()[index];
-                let weights = || drawn.iter().flat_map(|one| one.weights(node).unwrap().into_iter().copied());
+                let weights = || drawn.iter().flat_map(|one| one.tensor(node, 0).iter().copied());
                 let mean: Moments = weights().collect();
                 let square: Moments = weights().map(|weight| weight * weight).collect();
                 assert!(mean.mean().abs() < 4.5 * mean.std_error(), "{distribution:?}");
@@ -137,12 +147,12 @@ mod tests {
     #[test]
     fn biases_start_at_zero_unless_given_a_variance() {
         let mut rng = ChaCha8Rng::seed_from_u64(6);
-        let mut he = Initialisation::he(&network(), WeightDistribution::Normal, 1.0).draw::<f32>(&network(), &mut rng);
-        assert!(he.of_mut(&network().nodes()[2]).1.iter().all(|&bias| bias == 0.0));
+        let he = Initialisation::he(&network(), WeightDistribution::Normal, 1.0).draw::<f32>(&network(), &mut rng);
+        assert!(he.tensor(&network().nodes()[2], 1).iter().all(|&bias| bias == 0.0));
         let rule = |_, _, _| Ok::<_, ()>(Variances { weight: 1.0, bias: 0.25 });
         let free = Initialisation::by_layer(&network(), WeightDistribution::Rademacher, rule).unwrap();
-        let mut drawn = free.draw::<f32>(&network(), &mut rng);
-        let (weights, biases) = drawn.of_mut(&network().nodes()[2]);
+        let drawn = free.draw::<f32>(&network(), &mut rng);
+        let [weights, biases] = [0, 1].map(|place| drawn.tensor(&network().nodes()[2], place).to_vec());
         assert!(weights.iter().all(|&weight| weight.abs() == 1.0));
         assert!(biases.iter().any(|&bias| bias != 0.0));
     }

@@ -9,17 +9,19 @@ pub mod gradient;
 pub mod initialisation;
 pub mod layer;
 pub mod loss;
+mod matrix;
 pub mod norm;
 pub mod path;
 pub mod real;
 pub mod shape;
 
-pub use architecture::{Architecture, ArchitectureError, Node, Parameters};
+pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
 pub use dense_chain::{DenseChain, NotADenseChain};
 pub use gradient::Tape;
 pub use initialisation::{Initialisation, Variances, WeightDistribution};
 pub use layer::{
-    AveragePool, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, PaddingMode, Relu, Window,
+    AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, PaddingMode, Relu,
+    Statistics, WeightPool, Window,
 };
 pub use norm::Norm;
 pub use real::Real;

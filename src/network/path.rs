@@ -6,65 +6,92 @@ use thiserror::Error;
 use super::Real;
 use super::architecture::{Architecture, Parameters};
 use super::gradient::Tape;
-use super::layer::LayerRule;
+use super::layer::{LayerRule, NoPathTheory, Pass};
 
 /// Most paths that are enumerated.
 pub const MOST_PATHS: f64 = 1e8;
 
-/// There are too many paths to enumerate.
+/// Why paths are not enumerated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
-#[error("has {0:.0} paths, more than the {MOST_PATHS:.0} that can be enumerated")]
-pub struct TooManyPaths(pub f64);
+pub enum PathError {
+    /// There are too many.
+    #[error("has {0:.0} paths, more than the {MOST_PATHS:.0} that can be enumerated")]
+    TooMany(f64),
+    /// A layer has no edges to walk along.
+    #[error(transparent)]
+    NoPaths(#[from] NoPathTheory),
+}
 
-/// Edges that leave each unit of a layer's input: the unit they reach, and their weight.
-type Edges<T> = Vec<Vec<(usize, T)>>;
+/// An edge to a unit of a later value.
+#[derive(Debug, Clone, Copy)]
+struct Edge<T> {
+    value: usize,
+    unit: usize,
+    weight: T,
+}
 
-/// ∂f_k/∂xᵢ = Σ over paths Π over edges, for every input i, at the tape's last forward pass; closed units have no edges.
+/// The graph of one network at one input: for each value and each of its units, the edges that leave it.
+struct Graph<T> {
+    edges: Vec<Vec<Vec<Edge<T>>>>,
+}
+
+/// ∂f_k/∂xᵢ = Σ over paths Π over edges, for every input i, at the first sample of the tape's last forward pass; closed units
+/// have no edges.
 ///
 /// # Errors
-/// There are more than [`MOST_PATHS`] paths.
+/// There are more than [`MOST_PATHS`] paths, or a layer (batch normalisation by the batch's statistics) has none.
 pub fn path_gradient<T: Real>(
     architecture: &Architecture,
     parameters: &Parameters<T>,
     tape: &Tape<T>,
     logit: usize,
-) -> Result<Vec<T>, TooManyPaths> {
-    let layers: Vec<Edges<T>> = architecture
-        .nodes()
-        .iter()
-        .enumerate()
-        .map(|(index, node)| {
-            let mut edges = vec![Vec::new(); node.input.len()];
-            let (input, output) = (tape.values(index), tape.values(index + 1));
-            node.layer.edges(node.site(), parameters.of(node), input, output, |from, to, weight| {
-                edges[from].push((to, weight));
-            });
-            edges
-        })
-        .collect();
-    let paths = count_paths(&layers, architecture.outputs(), logit);
+) -> Result<Vec<T>, PathError> {
+    let graph = Graph::new(architecture, parameters, tape)?;
+    let paths = graph.count_paths(architecture.outputs(), logit);
     if paths > MOST_PATHS {
-        return Err(TooManyPaths(paths));
+        return Err(PathError::TooMany(paths));
     }
-    Ok((0..architecture.dimension()).map(|input| walk(&layers, input, T::one(), logit)).collect())
+    Ok((0..architecture.dimension()).map(|input| graph.walk(0, input, T::one(), logit)).collect())
 }
 
-/// Paths that reach the logit, counted from the logits down.
-fn count_paths<T>(layers: &[Edges<T>], outputs: usize, logit: usize) -> f64 {
-    let mut above = vec![0.0; outputs];
-    above[logit] = 1.0;
-    for edges in layers.iter().rev() {
-        above = edges.iter().map(|edges| edges.iter().map(|&(to, _)| above[to]).sum()).collect();
+impl<T: Real> Graph<T> {
+    fn new(architecture: &Architecture, parameters: &Parameters<T>, tape: &Tape<T>) -> Result<Self, NoPathTheory> {
+        let values = 0..architecture.nodes().len();
+        let mut edges: Vec<_> = values.map(|value| vec![Vec::new(); architecture.value_shape(value).len()]).collect();
+        for (index, node) in architecture.nodes().iter().enumerate() {
+            let value = index + 1;
+            let pass = Pass { site: node.site(), batch: 1, parameters: parameters.of(node) };
+            node.layer.edges(pass, &tape.values(node.source)[..node.input.len()], |from, unit, weight| {
+                edges[node.source][from].push(Edge { value, unit, weight });
+            })?;
+            if let Some(addend) = node.addend {
+                let passed = edges[addend.value].iter_mut().enumerate();
+                passed.for_each(|(unit, edges)| edges.push(Edge { value, unit, weight: T::one() }));
+            }
+        }
+        Ok(Self { edges })
     }
-    above.iter().sum()
-}
 
-/// Sum over the paths that leave a unit, each with the product of its edges so far.
-fn walk<T: Real>(layers: &[Edges<T>], unit: usize, product: T, logit: usize) -> T {
-    let Some((edges, rest)) = layers.split_first() else {
-        return if unit == logit { product } else { T::zero() };
-    };
-    edges[unit].iter().fold(T::zero(), |sum, &(to, weight)| sum + walk(rest, to, product * weight, logit))
+    /// Paths that reach the logit, counted from the logits down.
+    fn count_paths(&self, outputs: usize, logit: usize) -> f64 {
+        let mut counts: Vec<Vec<f64>> = self.edges.iter().map(|units| vec![0.0; units.len()]).collect();
+        counts.push((0..outputs).map(|output| f64::from(u8::from(output == logit))).collect());
+        for (value, units) in self.edges.iter().enumerate().rev() {
+            for (unit, edges) in units.iter().enumerate() {
+                counts[value][unit] = edges.iter().map(|edge| counts[edge.value][edge.unit]).sum();
+            }
+        }
+        counts[0].iter().sum()
+    }
+
+    /// Sum over the paths that leave a unit, each with the product of its edges so far.
+    fn walk(&self, value: usize, unit: usize, product: T, logit: usize) -> T {
+        let Some(units) = self.edges.get(value) else {
+            return if unit == logit { product } else { T::zero() };
+        };
+        let onward = |sum, edge: &Edge<T>| sum + self.walk(edge.value, edge.unit, product * edge.weight, logit);
+        units[unit].iter().fold(T::zero(), onward)
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +113,7 @@ mod tests {
         let parameters = initialisation.draw::<f64>(&network, &mut ChaCha8Rng::seed_from_u64(1));
         let mut tape = Tape::new(&network);
         tape.forward(&network, &parameters, &[1.0; 30]);
-        assert!(path_gradient(&network, &parameters, &tape, 0).unwrap_err().0 > MOST_PATHS);
+        let refused = path_gradient(&network, &parameters, &tape, 0).unwrap_err();
+        assert!(matches!(refused, PathError::TooMany(paths) if paths > MOST_PATHS), "{refused}");
     }
 }

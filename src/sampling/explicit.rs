@@ -38,11 +38,11 @@ impl ExplicitSampler {
             .nodes()
             .iter()
             .enumerate()
-            .filter_map(|(index, node)| Some((node.parameters?, self.initialisation.variances(index).weight)));
+            .filter_map(|(index, node)| Some((node.fan()?, self.initialisation.variances(index).weight)));
         let (mut size, mut least, mut most) = (1.0f64, 1.0f64, 1.0f64);
-        for (count, variance) in weighted {
+        for (fan, variance) in weighted {
             // Half of a hidden layer's inputs are closed; the order of magnitude is all that is asked for.
-            size *= (variance * count.fan_in as f64 / 2.0).sqrt();
+            size *= (variance * fan.inputs as f64 / 2.0).sqrt();
             (least, most) = (least.min(size), most.max(size));
         }
         let range = most / least;
@@ -90,7 +90,7 @@ impl<'a, T: Real> ExplicitWorker<'a, T> {
             sampler,
             draw_parameters,
             input: vec![0.0; sampler.architecture.dimension()],
-            parameters: Parameters::zeros(&sampler.architecture),
+            parameters: Parameters::new(&sampler.architecture),
             tape: Tape::new(&sampler.architecture),
             sums: NormSums::new(&norms),
         }
@@ -142,21 +142,19 @@ fn draw_in_bulk(
     parameters: &mut Parameters<f32>,
 ) {
     let mut generator = BulkGenerator::new(stream);
-    for (index, node) in architecture.nodes().iter().enumerate().filter(|(_, node)| node.parameters.is_some()) {
-        let variances = initialisation.variances(index);
-        let std_dev = variances.weight.sqrt();
-        let (weights, biases) = parameters.of_mut(node);
-        match initialisation.distribution {
-            WeightDistribution::Normal => generator.fill_normal(std_dev as f32, weights),
-            WeightDistribution::Rademacher => generator.fill_signs(std_dev as f32, weights),
-            WeightDistribution::Uniform => {
-                let edge = (3f64.sqrt() * std_dev) as f32;
-                generator.fill_uniform(2.0 * edge, weights);
-                weights.iter_mut().for_each(|weight| *weight -= edge);
+    for (index, node) in architecture.nodes().iter().enumerate() {
+        for (place, tensor) in node.tensors.iter().enumerate() {
+            let Some((distribution, std_dev)) = initialisation.law_of(index, tensor.role) else { continue };
+            let values = parameters.tensor_mut(node, place);
+            match distribution {
+                WeightDistribution::Normal => generator.fill_normal(std_dev as f32, values),
+                WeightDistribution::Rademacher => generator.fill_signs(std_dev as f32, values),
+                WeightDistribution::Uniform => {
+                    let edge = (3f64.sqrt() * std_dev) as f32;
+                    generator.fill_uniform(2.0 * edge, values);
+                    values.iter_mut().for_each(|value| *value -= edge);
+                }
             }
-        }
-        if variances.bias > 0.0 {
-            generator.fill_normal(variances.bias.sqrt() as f32, biases);
         }
     }
 }
@@ -181,11 +179,11 @@ mod tests {
         for distribution in [WeightDistribution::Normal, WeightDistribution::Uniform, WeightDistribution::Rademacher] {
             let initialisation = Initialisation::he(&network(), distribution, 1.0);
             let (mut mean, mut square) = (Moments::default(), Moments::default());
-            let mut parameters = Parameters::zeros(&network());
+            let mut parameters = Parameters::new(&network());
             for draw in 0..3000 {
                 let mut stream = StreamKey::new(1, &["parameters"]).draw(draw);
                 draw_in_bulk(&network(), &initialisation, &mut stream, &mut parameters);
-                let (weights, biases) = parameters.of_mut(&network().nodes()[2]);
+                let [weights, biases] = [0, 1].map(|place| parameters.tensor(&network().nodes()[2], place));
                 mean.extend(weights.iter().map(|&weight| weight.into()));
                 square.extend(weights.iter().map(|&weight| f64::from(weight).powi(2)));
                 assert!(biases.iter().all(|&bias| bias == 0.0));

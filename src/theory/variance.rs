@@ -10,26 +10,48 @@
 //! pre-activation is zero with positive probability: flipping the sign of a row flips its pre-activation and nothing else,
 //! so every mask is a fair coin independent of the row's squares.
 
-use crate::network::layer::{LayerRule, NoVariancePass};
+use crate::network::layer::{LayerRule, NoPathTheory};
 use crate::network::{Architecture, Initialisation};
+
+/// Why a residual block without weights has no pass.
+const NO_WEIGHTS: NoPathTheory = NoPathTheory(
+    "a residual block without weights in its arms sends two paths over the same weights, whose cross term does not vanish",
+);
 
 /// E(∂f₀/∂xᵢ)² for every input i, by the backward pass over variances.
 ///
 /// # Errors
 /// A layer to which path theory does not apply.
-pub fn path_variances(
-    architecture: &Architecture,
-    initialisation: &Initialisation,
-) -> Result<Vec<f64>, NoVariancePass> {
-    let mut upstream = vec![0.0; architecture.outputs()];
-    upstream[0] = 1.0;
-    for (index, node) in architecture.nodes().iter().enumerate().rev() {
+pub fn path_variances(architecture: &Architecture, initialisation: &Initialisation) -> Result<Vec<f64>, NoPathTheory> {
+    let nodes = architecture.nodes();
+    let values = 0..=nodes.len();
+    let mut variances: Vec<Vec<f64>> = values.map(|_| Vec::new()).collect();
+    variances[nodes.len()] = vec![0.0; architecture.outputs()];
+    variances[nodes.len()][0] = 1.0;
+    for (index, node) in nodes.iter().enumerate().rev() {
+        // Whatever reads this value came later, and is done.
+        let upstream = std::mem::take(&mut variances[index + 1]);
         let mut downstream = vec![0.0; node.input.len()];
         let variance = initialisation.variances(index).weight;
         node.layer.variance_backward(node.site(), variance, &upstream, &mut downstream)?;
-        upstream = downstream;
+        add(&mut variances[node.source], downstream);
+        if let Some(addend) = node.addend {
+            if !addend.has_weights {
+                return Err(NO_WEIGHTS);
+            }
+            add(&mut variances[addend.value], upstream);
+        }
     }
-    Ok(upstream)
+    Ok(variances.swap_remove(0))
+}
+
+/// Adds a contribution to the variances of a value, which are empty before the first.
+fn add(variances: &mut Vec<f64>, contribution: Vec<f64>) {
+    if variances.is_empty() {
+        *variances = contribution;
+    } else {
+        variances.iter_mut().zip(contribution).for_each(|(sum, more)| *sum += more);
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The entries of `layers`: which layers, with sizes that may depend on the sweep variables.
 
-use toml::Table;
+use toml::{Table, Value};
 
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
-use crate::network::{Flatten, GlobalAveragePool, GlobalMaxPool, Layer, PaddingMode, Relu};
+use crate::network::{BatchNorm, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, PaddingMode, Relu, Statistics};
 
 /// One entry of `layers`.
 #[derive(Debug, Clone)]
@@ -31,6 +31,22 @@ pub enum LayerSpec {
     AveragePool(WindowSpec),
     /// `{ type = "max-pool", size, stride }`
     MaxPool(WindowSpec),
+    /// `{ type = "weight-pool", size, stride }`
+    WeightPool(WindowSpec),
+    /// `{ type = "batch-norm", statistics, epsilon }`
+    BatchNorm {
+        /// Whose mean and variance, where the layer says.
+        statistics: Option<Statistics>,
+        /// What is added to the variance.
+        epsilon: f64,
+    },
+    /// `{ type = "residual", layers, projection }`
+    Residual {
+        /// The branch.
+        layers: Vec<LayerSpec>,
+        /// The other arm; none for the identity.
+        projection: Vec<LayerSpec>,
+    },
     /// `{ type = "repeat", times, layers }`: the layers, so many times over.
     Repeat {
         /// How often.
@@ -57,14 +73,26 @@ pub struct WindowSpec {
     pub mode: PaddingMode,
 }
 
-pub(super) fn read_layers(reader: &Reader<'_>, origin: &Origin, path: &str) -> Result<Vec<LayerSpec>, SpecError> {
+/// Reads the list of layers under the key `layers`.
+///
+/// # Errors
+/// The first layer or key that is not allowed.
+pub fn read_layers(reader: &Reader<'_>, origin: &Origin) -> Result<Vec<LayerSpec>, SpecError> {
+    read_list(reader, origin, "layers")?
+        .ok_or_else(|| reader.missing("layers", "a list of tables, such as [{ type = \"dense\", units = 10 }]"))
+}
+
+/// Reads a list of layers, or one alone; `None` where there is none.
+fn read_list(reader: &Reader<'_>, origin: &Origin, key: &str) -> Result<Option<Vec<LayerSpec>>, SpecError> {
+    let path = reader.path_of(key);
     let allowed = "must be a list of tables, such as [{ type = \"dense\", units = 10 }]";
-    let tables = reader.tables("layers", allowed)?;
-    if tables.is_empty() {
-        return Err(reader.missing("layers", &allowed[8..]));
-    }
-    let read = |(index, table)| read_layer(table, origin, &format!("{path}.layers.{index}"));
-    tables.into_iter().enumerate().map(read).collect()
+    let tables = match reader.value(key) {
+        Some(Value::Table(alone)) => vec![alone],
+        _ => reader.tables(key, allowed)?,
+    };
+    let read = |(index, table)| read_layer(table, origin, &format!("{path}.{index}"));
+    let layers = tables.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok((!layers.is_empty()).then_some(layers))
 }
 
 fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, SpecError> {
@@ -76,7 +104,9 @@ fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, S
     let keys: &[&str] = match name {
         "dense" => &["type", "units", "bias"],
         "conv" => &["type", "channels", "kernel", "stride", "padding", "dilation", "padding_mode", "bias"],
-        "avg-pool" | "max-pool" => &["type", "size", "stride"],
+        "avg-pool" | "max-pool" | "weight-pool" => &["type", "size", "stride"],
+        "batch-norm" => &["type", "statistics", "epsilon"],
+        "residual" => &["type", "layers", "projection"],
         "relu" | "flatten" | "global-avg-pool" | "global-max-pool" => &["type"],
         "repeat" => &["type", "times", "layers"],
         _ => {
@@ -95,14 +125,29 @@ fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, S
         },
         "avg-pool" => LayerSpec::AveragePool(read_window(&reader, "size", required(&reader, "size")?)?),
         "max-pool" => LayerSpec::MaxPool(read_window(&reader, "size", required(&reader, "size")?)?),
-        "repeat" => {
-            LayerSpec::Repeat { times: required(&reader, "times")?, layers: read_layers(&reader, origin, path)? }
-        }
+        "weight-pool" => LayerSpec::WeightPool(read_window(&reader, "size", required(&reader, "size")?)?),
+        "batch-norm" => read_batch_norm(&reader)?,
+        "residual" => LayerSpec::Residual {
+            layers: read_layers(&reader, origin)?,
+            projection: read_list(&reader, origin, "projection")?.unwrap_or_default(),
+        },
+        "repeat" => LayerSpec::Repeat { times: required(&reader, "times")?, layers: read_layers(&reader, origin)? },
         "flatten" => LayerSpec::Plain(Flatten.into()),
         "global-avg-pool" => LayerSpec::Plain(GlobalAveragePool.into()),
         "global-max-pool" => LayerSpec::Plain(GlobalMaxPool.into()),
         _ => LayerSpec::Plain(Relu.into()),
     })
+}
+
+fn read_batch_norm(reader: &Reader<'_>) -> Result<LayerSpec, SpecError> {
+    let statistics = match reader.string("statistics")? {
+        None => None,
+        Some("batch") => Some(Statistics::Batch),
+        Some("running") => Some(Statistics::Running),
+        Some(_) => return Err(reader.refuse("statistics", "must be batch or running")),
+    };
+    let epsilon = reader.number("epsilon", "must be a number above 0", |epsilon| epsilon > 0.0)?;
+    Ok(LayerSpec::BatchNorm { statistics, epsilon: epsilon.unwrap_or(BatchNorm::USUAL_EPSILON) })
 }
 
 fn required(reader: &Reader<'_>, key: &str) -> Result<Expression, SpecError> {

@@ -85,7 +85,7 @@ fn read_network(table: &Table, origin: &Origin, path: &str, default: SamplerChoi
         input,
         init: read_init(&reader, origin)?,
         output_gain: reader.expression("output_gain")?,
-        layers: read_layers(&reader, origin, path)?,
+        layers: read_layers(&reader, origin)?,
         sampler: read_sampler(&reader)?.unwrap_or(default),
         path: path.into(),
     })

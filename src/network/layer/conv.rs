@@ -1,10 +1,8 @@
 //! The convolution (cross-correlation) of an image with learned kernels.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
-
 use super::window::Window;
-use super::{LayerRule, NoVariancePass, ParameterCount, Real, Shape, Site};
+use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Shape, Site, Tensor};
+use crate::network::matrix::Matrix;
 
 /// `z[o, r, c] = Σ W[o, i, a, b] x[i, r·stride + a·dilation − padding, c·stride + b·dilation − padding] + b[o]`, with W of
 /// shape `[channels out, channels in, size, size]`, row-major, followed in memory by b where there is one.
@@ -27,31 +25,53 @@ impl Conv {
         (image(site.input), [rows, columns])
     }
 
+    /// Whether each output pixel sees one input pixel, its own: then the image is its own unfolded matrix.
+    fn is_pointwise(&self) -> bool {
+        (self.window.size, self.window.stride, self.window.padding) == (1, 1, 0)
+    }
+
     /// The input's pixels under every tap at every place: a matrix [channels in · taps, places], zero beyond the edge.
-    fn unfold<T: Real>(&self, site: Site<'_>, input: &[T], columns: &mut Vec<T>) {
+    fn unfold<T: Real>(&self, site: Site<'_>, image: &[T], columns: &mut Vec<T>) {
         let ([channels, height, width], places) = Self::sizes(site);
         let (pixels, count, taps) = (height * width, places[0] * places[1], self.window.size.pow(2));
-        columns.clear();
+        if self.window.leaves_gaps() {
+            columns.clear();
+        }
         columns.resize(channels * taps * count, T::zero());
-        for (image, rows) in input.chunks_exact(pixels).zip(columns.chunks_exact_mut(taps * count)) {
+        for (channel, rows) in image.chunks_exact(pixels).zip(columns.chunks_exact_mut(taps * count)) {
             self.window.for_each_run([height, width], places, |run| {
                 let row = &mut rows[run.tap * count + run.place..][..run.length];
-                let under = image[run.pixel..].iter().step_by(self.window.stride);
+                let under = channel[run.pixel..].iter().step_by(self.window.stride);
                 row.iter_mut().zip(under).for_each(|(value, &pixel)| *value = pixel);
             });
         }
     }
-}
 
-/// A matrix over a slice whose length is the product of its sizes.
-fn matrix<T>(values: &[T], rows: usize) -> ArrayView2<'_, T> {
-    let columns = values.len() / rows;
-    ArrayView2::from_shape((rows, columns), values).expect("the slice has rows × columns values")
-}
+    /// The transpose of [`unfold`](Self::unfold): every pixel is the sum over the taps and places that see it.
+    fn fold<T: Real>(&self, site: Site<'_>, columns: &[T], image: &mut [T]) {
+        let ([_, height, width], places) = Self::sizes(site);
+        let (count, taps) = (places[0] * places[1], self.window.size.pow(2));
+        image.fill(T::zero());
+        for (channel, rows) in image.chunks_exact_mut(height * width).zip(columns.chunks_exact(taps * count)) {
+            self.window.for_each_run([height, width], places, |run| {
+                let row = &rows[run.tap * count + run.place..][..run.length];
+                let under = channel[run.pixel..].iter_mut().step_by(self.window.stride);
+                under.zip(row).for_each(|(pixel, &gradient)| *pixel += gradient);
+            });
+        }
+    }
 
-fn matrix_mut<T>(values: &mut [T], rows: usize) -> ArrayViewMut2<'_, T> {
-    let columns = values.len() / rows;
-    ArrayViewMut2::from_shape((rows, columns), values).expect("the slice has rows × columns values")
+    /// Visits every edge, (input unit, output unit, index of its weight).
+    fn for_each_edge(&self, site: Site<'_>, mut visit: impl FnMut(usize, usize, usize)) {
+        let ([channels, height, width], places) = Self::sizes(site);
+        let (taps, count, pixels) = (self.window.size.pow(2), places[0] * places[1], height * width);
+        for kernel in 0..self.channels * channels {
+            let (out, image) = (kernel / channels, kernel % channels);
+            self.window.for_each([height, width], places, |tap, place, pixel| {
+                visit(image * pixels + pixel, out * count + place, kernel * taps + tap);
+            });
+        }
+    }
 }
 
 impl LayerRule for Conv {
@@ -60,78 +80,85 @@ impl LayerRule for Conv {
         Shape::new([self.channels, rows, columns]).ok_or_else(|| "needs at least one channel".into())
     }
 
-    fn parameters(&self, input: &Shape) -> Option<ParameterCount> {
-        let taps = self.window.size.saturating_mul(self.window.size);
-        let fan_in = input.sizes()[0].saturating_mul(taps);
-        Some(ParameterCount {
-            weights: self.channels.saturating_mul(fan_in),
-            biases: if self.bias { self.channels } else { 0 },
-            fan_in,
-            fan_out: self.channels.saturating_mul(taps),
-        })
+    fn tensors(&self, input: &Shape) -> Vec<Tensor> {
+        let (channels, size) = (input.sizes()[0], self.window.size);
+        let taps = size.saturating_mul(size);
+        let fan = Fan { inputs: channels.saturating_mul(taps), outputs: self.channels.saturating_mul(taps) };
+        let kernels = Tensor::new("weight", [self.channels, channels, size, size], Role::Weight(fan));
+        std::iter::once(kernels).chain(self.bias.then(|| Tensor::biases(self.channels))).collect()
     }
 
     fn scratch_count(&self, site: Site<'_>) -> usize {
+        if self.is_pointwise() {
+            return 0;
+        }
         let ([channels, ..], [rows, columns]) = Self::sizes(site);
         let taps = self.window.size.saturating_mul(self.window.size);
         channels.saturating_mul(taps).saturating_mul(rows.saturating_mul(columns))
     }
 
-    fn forward<T: Real>(&self, site: Site<'_>, parameters: &[T], input: &[T], output: &mut [T], scratch: &mut Vec<T>) {
-        self.unfold(site, input, scratch);
-        let fan_in = site.input.sizes()[0] * self.window.size.pow(2);
-        let (weights, biases) = parameters.split_at(self.channels * fan_in);
-        let mut product = matrix_mut(output, self.channels);
-        general_mat_mul(T::one(), &matrix(weights, self.channels), &matrix(scratch, fan_in), T::zero(), &mut product);
-        for (mut channel, &bias) in product.rows_mut().into_iter().zip(biases) {
-            channel += bias;
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Vec<T>) {
+        let ([channels, ..], places) = Self::sizes(pass.site);
+        let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);
+        let (weights, biases) = pass.parameters.split_at(self.channels * fan_in);
+        let weights = Matrix::new(weights, self.channels, fan_in);
+        let samples = input.chunks_exact(pass.site.input.len());
+        for (image, maps) in samples.zip(output.chunks_exact_mut(pass.site.output.len())) {
+            let columns = if self.is_pointwise() {
+                image
+            } else {
+                self.unfold(pass.site, image, scratch);
+                &scratch[..]
+            };
+            weights.multiply(Matrix::new(columns, fan_in, count), maps, false);
+            for (map, &bias) in maps.chunks_exact_mut(count).zip(biases) {
+                map.iter_mut().for_each(|unit| *unit += bias);
+            }
         }
     }
 
     fn backward<T: Real>(
         &self,
-        site: Site<'_>,
-        parameters: &[T],
-        _: &[T],
+        pass: Pass<'_, T>,
         _: &[T],
         upstream: &[T],
         downstream: &mut [T],
         scratch: &mut Vec<T>,
     ) {
-        let ([channels, height, width], places) = Self::sizes(site);
-        let (taps, count) = (self.window.size.pow(2), places[0] * places[1]);
-        scratch.clear();
-        scratch.resize(channels * taps * count, T::zero());
-        let weights = matrix(&parameters[..self.channels * channels * taps], self.channels);
-        let mut columns = matrix_mut(scratch, channels * taps);
-        general_mat_mul(T::one(), &weights.t(), &matrix(upstream, self.channels), T::zero(), &mut columns);
-        downstream.fill(T::zero());
-        for (image, rows) in downstream.chunks_exact_mut(height * width).zip(scratch.chunks_exact(taps * count)) {
-            self.window.for_each_run([height, width], places, |run| {
-                let row = &rows[run.tap * count + run.place..][..run.length];
-                let under = image[run.pixel..].iter_mut().step_by(self.window.stride);
-                under.zip(row).for_each(|(pixel, &gradient)| *pixel += gradient);
-            });
+        let ([channels, ..], places) = Self::sizes(pass.site);
+        let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);
+        let weights = Matrix::new(&pass.parameters[..self.channels * fan_in], self.channels, fan_in).transposed();
+        let samples = upstream.chunks_exact(pass.site.output.len());
+        for (maps, image) in samples.zip(downstream.chunks_exact_mut(pass.site.input.len())) {
+            let maps = Matrix::new(maps, self.channels, count);
+            if self.is_pointwise() {
+                weights.multiply(maps, image, false);
+            } else {
+                scratch.resize(fan_in * count, T::zero());
+                weights.multiply(maps, scratch, false);
+                self.fold(pass.site, scratch, image);
+            }
         }
     }
 
     fn edges<T: Real>(
         &self,
-        site: Site<'_>,
-        parameters: &[T],
-        _: &[T],
+        pass: Pass<'_, T>,
         _: &[T],
         mut visit: impl FnMut(usize, usize, T),
-    ) {
-        let ([channels, height, width], places) = Self::sizes(site);
-        let (taps, count, pixels) = (self.window.size.pow(2), places[0] * places[1], height * width);
-        let kernels = parameters[..self.channels * channels * taps].chunks_exact(taps);
-        for (index, kernel) in kernels.enumerate() {
-            let (out, image) = (index / channels, index % channels);
-            self.window.for_each([height, width], places, |tap, place, pixel| {
-                visit(image * pixels + pixel, out * count + place, kernel[tap]);
-            });
-        }
+    ) -> Result<(), NoPathTheory> {
+        self.for_each_edge(pass.site, |from, to, weight| visit(from, to, pass.parameters[weight]));
+        Ok(())
+    }
+
+    fn connections(
+        &self,
+        site: Site<'_>,
+        weight_variance: f64,
+        mut visit: impl FnMut(usize, usize, f64),
+    ) -> Result<(), NoPathTheory> {
+        self.for_each_edge(site, |from, to, _| visit(from, to, weight_variance));
+        Ok(())
     }
 
     /// Every edge multiplies by the weight's variance; the channels of a pixel all have the same sum.
@@ -141,7 +168,7 @@ impl LayerRule for Conv {
         weight_variance: f64,
         upstream: &[f64],
         downstream: &mut [f64],
-    ) -> Result<(), NoVariancePass> {
+    ) -> Result<(), NoPathTheory> {
         let ([_, height, width], places) = Self::sizes(site);
         let mut above = vec![0.0; places[0] * places[1]];
         for channel in upstream.chunks_exact(above.len()) {
@@ -163,7 +190,8 @@ mod tests {
         let input = Shape::new(input).unwrap();
         let output = conv.output_shape(&input).unwrap();
         let mut values = vec![0.0; output.len()];
-        conv.forward(Site { input: &input, output: &output }, weights, image, &mut values, &mut Vec::new());
+        let pass = Pass { site: Site { input: &input, output: &output }, batch: 1, parameters: weights };
+        conv.forward(pass, image, &mut values, &mut Vec::new());
         values
     }
 

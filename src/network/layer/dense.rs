@@ -1,6 +1,7 @@
 //! The dense (fully connected) layer, z = W h + b.
 
-use super::{LayerRule, NoVariancePass, ParameterCount, Real, Shape, Site};
+use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Shape, Site, Tensor};
+use crate::network::matrix::Matrix;
 
 /// z = W h + b with W of shape [units, inputs], row-major, followed in memory by b where there is one.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,9 @@ pub struct Dense {
 
 /// Partial sums of a dot product: enough independent chains to fill the vector units.
 const LANES: usize = 16;
+
+/// Samples from which on a product of matrices is faster than one pass over the weights a sample.
+const WORTH_A_PRODUCT: usize = 4;
 
 impl Dense {
     /// A layer without bias.
@@ -29,56 +33,72 @@ impl LayerRule for Dense {
         Shape::new([self.units]).ok_or_else(|| "needs at least one unit".into())
     }
 
-    fn parameters(&self, input: &Shape) -> Option<ParameterCount> {
-        Some(ParameterCount {
-            weights: self.units.saturating_mul(input.len()),
-            biases: if self.bias { self.units } else { 0 },
-            fan_in: input.len(),
-            fan_out: self.units,
-        })
+    fn tensors(&self, input: &Shape) -> Vec<Tensor> {
+        let fan = Fan { inputs: input.len(), outputs: self.units };
+        let weights = Tensor::new("weight", [self.units, input.len()], Role::Weight(fan));
+        std::iter::once(weights).chain(self.bias.then(|| Tensor::biases(self.units))).collect()
     }
 
-    fn forward<T: Real>(&self, _: Site<'_>, parameters: &[T], input: &[T], output: &mut [T], _: &mut Vec<T>) {
-        let (weights, biases) = parameters.split_at(self.units * input.len());
-        for (row, unit) in weights.chunks_exact(input.len()).zip(output.iter_mut()) {
-            *unit = dot(row, input);
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
+        let inputs = pass.site.input.len();
+        let (weights, biases) = pass.parameters.split_at(self.units * inputs);
+        if pass.batch >= WORTH_A_PRODUCT {
+            let weights = Matrix::new(weights, self.units, inputs).transposed();
+            Matrix::new(input, pass.batch, inputs).multiply(weights, output, false);
+        } else {
+            for (sample, units) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(self.units)) {
+                for (row, unit) in weights.chunks_exact(inputs).zip(units) {
+                    *unit = dot(row, sample);
+                }
+            }
         }
-        for (unit, &bias) in output.iter_mut().zip(biases) {
-            *unit += bias;
+        for units in output.chunks_exact_mut(self.units) {
+            for (unit, &bias) in units.iter_mut().zip(biases) {
+                *unit += bias;
+            }
         }
     }
 
-    fn backward<T: Real>(
-        &self,
-        _: Site<'_>,
-        parameters: &[T],
-        _: &[T],
-        _: &[T],
-        upstream: &[T],
-        downstream: &mut [T],
-        _: &mut Vec<T>,
-    ) {
+    fn backward<T: Real>(&self, pass: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Vec<T>) {
+        let inputs = pass.site.input.len();
+        let weights = &pass.parameters[..self.units * inputs];
+        if pass.batch >= WORTH_A_PRODUCT {
+            let weights = Matrix::new(weights, self.units, inputs);
+            return Matrix::new(upstream, pass.batch, self.units).multiply(weights, downstream, false);
+        }
         downstream.fill(T::zero());
-        // Half of the upstream is zero after a ReLU: skipping its rows halves the work.
-        for (row, &scale) in parameters.chunks_exact(downstream.len()).zip(upstream).filter(|(_, s)| !s.is_zero()) {
-            for (sum, &weight) in downstream.iter_mut().zip(row) {
-                *sum += scale * weight;
+        for (above, below) in upstream.chunks_exact(self.units).zip(downstream.chunks_exact_mut(inputs)) {
+            // Half of the upstream is zero after a ReLU: skipping its rows halves the work.
+            for (row, &scale) in weights.chunks_exact(inputs).zip(above).filter(|(_, s)| !s.is_zero()) {
+                for (sum, &weight) in below.iter_mut().zip(row) {
+                    *sum += scale * weight;
+                }
             }
         }
     }
 
     fn edges<T: Real>(
         &self,
-        site: Site<'_>,
-        parameters: &[T],
-        _: &[T],
+        pass: Pass<'_, T>,
         _: &[T],
         mut visit: impl FnMut(usize, usize, T),
-    ) {
-        let inputs = site.input.len();
-        for (index, &weight) in parameters[..self.units * inputs].iter().enumerate() {
+    ) -> Result<(), NoPathTheory> {
+        let inputs = pass.site.input.len();
+        for (index, &weight) in pass.parameters[..self.units * inputs].iter().enumerate() {
             visit(index % inputs, index / inputs, weight);
         }
+        Ok(())
+    }
+
+    fn connections(
+        &self,
+        site: Site<'_>,
+        weight_variance: f64,
+        mut visit: impl FnMut(usize, usize, f64),
+    ) -> Result<(), NoPathTheory> {
+        let units = 0..self.units;
+        units.for_each(|unit| (0..site.input.len()).for_each(|input| visit(input, unit, weight_variance)));
+        Ok(())
     }
 
     fn variance_backward(
@@ -87,7 +107,7 @@ impl LayerRule for Dense {
         weight_variance: f64,
         upstream: &[f64],
         downstream: &mut [f64],
-    ) -> Result<(), NoVariancePass> {
+    ) -> Result<(), NoPathTheory> {
         downstream.fill(weight_variance * upstream.iter().sum::<f64>());
         Ok(())
     }
@@ -109,16 +129,12 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array1, Array2};
+    use ndarray::Array2;
     use ndarray_rand::RandomExt;
     use ndarray_rand::rand::SeedableRng;
     use proptest::prelude::*;
     use rand_chacha::ChaCha8Rng;
     use rand_distr::StandardNormal;
-
-    fn site(shapes: &(Shape, Shape)) -> Site<'_> {
-        Site { input: &shapes.0, output: &shapes.1 }
-    }
 
     #[test]
     fn an_image_is_refused_with_advice() {
@@ -128,24 +144,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_passes_agree_with_the_matrix_products_of_ndarray(inputs in 1usize..70, units in 1usize..9, seed in 0u64..1000) {
+        fn both_passes_agree_with_the_matrix_products_of_ndarray(
+            inputs in 1usize..70, units in 1usize..9, batch in 1usize..7, seed in 0u64..1000,
+        ) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let weights: Array2<f64> = Array2::random_using((units, inputs), StandardNormal, &mut rng);
-            let bias: Array1<f64> = Array1::random_using(units, StandardNormal, &mut rng);
-            let input: Array1<f64> = Array1::random_using(inputs, StandardNormal, &mut rng);
-            let upstream: Array1<f64> = Array1::random_using(units, StandardNormal, &mut rng);
+            let mut random = |shape| Array2::<f64>::random_using(shape, StandardNormal, &mut rng);
+            let (weights, bias) = (random((units, inputs)), random((1, units)));
+            let (input, upstream) = (random((batch, inputs)), random((batch, units)));
             let parameters: Vec<f64> = weights.iter().chain(&bias).copied().collect();
 
             let layer = Dense { units, bias: true };
             let shapes = (Shape::new([inputs]).unwrap(), Shape::new([units]).unwrap());
-            let (mut output, mut downstream) = (vec![0.0; units], vec![0.0; inputs]);
-            layer.forward(site(&shapes), &parameters, input.as_slice().unwrap(), &mut output, &mut Vec::new());
-            let slice = upstream.as_slice().unwrap();
-            layer.backward(site(&shapes), &parameters, input.as_slice().unwrap(), &output, slice, &mut downstream, &mut Vec::new());
+            let pass = Pass { site: Site { input: &shapes.0, output: &shapes.1 }, batch, parameters: &parameters };
+            let (mut output, mut downstream) = (vec![0.0; batch * units], vec![0.0; batch * inputs]);
+            let input_values = input.as_slice().unwrap();
+            layer.forward(pass, input_values, &mut output, &mut Vec::new());
+            layer.backward(pass, input_values, upstream.as_slice().unwrap(), &mut downstream, &mut Vec::new());
 
-            let close = |a: &[f64], b: Array1<f64>| a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-12 * (1.0 + y.abs()));
-            prop_assert!(close(&output, weights.dot(&input) + &bias));
-            prop_assert!(close(&downstream, weights.t().dot(&upstream)));
+            let close = |a: &[f64], b: Array2<f64>| a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-12 * (1.0 + y.abs()));
+            prop_assert!(close(&output, input.dot(&weights.t()) + &bias));
+            prop_assert!(close(&downstream, upstream.dot(&weights)));
         }
     }
 }

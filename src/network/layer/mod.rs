@@ -1,27 +1,34 @@
 //! The layers. One file holds all that is known of a layer: its shape rule, its parameters, the forward pass, the
-//! gradient with respect to its input, the pass over variances of path theory, and its tests.
+//! gradient with respect to its input, its edges in the network's graph, the pass over variances of path theory, and its
+//! tests.
 //!
 //! A new layer is a new file with a type that implements [`LayerRule`] and one line in the table below. The trait grows
 //! with what the whole program learns to do (parameter gradients and tangents with training); every layer then answers
 //! in its own file.
 
+mod batch_norm;
 mod conv;
 mod dense;
-mod flatten;
+mod identity;
 mod pool;
 mod relu;
+mod tensor;
+mod weight_pool;
 mod window;
 
+pub use batch_norm::{BatchNorm, Statistics};
 pub use conv::Conv;
 pub use dense::Dense;
-pub use flatten::Flatten;
+pub use identity::{Flatten, Sum};
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
+pub use tensor::{Fan, Role, Tensor};
+pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
 
 use super::{Real, Shape};
 
-/// Shapes around a layer in its place in an architecture.
+/// Shapes around a layer in its place in an architecture, of one sample.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'a> {
     /// Shape that the layer receives.
@@ -30,33 +37,43 @@ pub struct Site<'a> {
     pub output: &'a Shape,
 }
 
-/// How many parameters a layer has at a place, and between how many units its weights stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ParameterCount {
-    /// Number of weights.
-    pub weights: usize,
-    /// Number of biases, stored after the weights.
-    pub biases: usize,
-    /// Inputs that one output unit sums over.
-    pub fan_in: usize,
-    /// Outputs that one input unit contributes to.
-    pub fan_out: usize,
+/// A layer in its place while a network runs: what stays the same between its forward and its backward pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass<'a, T> {
+    /// The shapes around the layer.
+    pub site: Site<'a>,
+    /// Number of samples that run together.
+    pub batch: usize,
+    /// The layer's parameters, tensor after tensor.
+    pub parameters: &'a [T],
 }
 
 /// Why path theory says nothing of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NoVariancePass(pub &'static str);
+pub struct NoPathTheory(pub &'static str);
 
-/// What every layer can do. Slices are one sample, row-major; `parameters` holds the weights and then the biases.
+/// What every layer can do. Slices hold one sample after another, each row-major. `scratch` is memory that layers may use
+/// as they like, and that is kept between calls.
 pub trait LayerRule {
     /// The output's shape for this input, or in words what the layer needs instead. Nothing is allocated.
     fn output_shape(&self, input: &Shape) -> Result<Shape, String>;
 
-    /// The parameters for this input; `None` for a layer without. Saturates where a count overflows.
-    fn parameters(&self, input: &Shape) -> Option<ParameterCount> {
+    /// The layer's parameters for this input, in the order in which they are stored; none for most layers.
+    fn tensors(&self, input: &Shape) -> Vec<Tensor> {
         let _ = input;
-        None
+        Vec::new()
+    }
+
+    /// Samples that must run together at least.
+    fn least_batch(&self, input: &Shape) -> usize {
+        let _ = input;
+        1
+    }
+
+    /// Whether what a sample becomes depends on the other samples of its batch.
+    fn mixes_batch(&self) -> bool {
+        false
     }
 
     /// Values of scratch memory that one pass needs. Saturates where a count overflows.
@@ -65,35 +82,46 @@ pub trait LayerRule {
         0
     }
 
-    /// output = layer(input). `scratch` is memory that layers may use as they like, and that is kept between calls.
-    fn forward<T: Real>(&self, site: Site<'_>, parameters: &[T], input: &[T], output: &mut [T], scratch: &mut Vec<T>);
+    /// output = layer(input).
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Vec<T>);
 
-    /// downstream = (∂output/∂input)ᵀ upstream, at the `input` and `output` of the last forward pass.
-    #[expect(clippy::too_many_arguments, reason = "all that a backward pass depends on")]
+    /// downstream = (∂output/∂input)ᵀ upstream, at the `input` of the last forward pass.
     fn backward<T: Real>(
         &self,
-        site: Site<'_>,
-        parameters: &[T],
+        pass: Pass<'_, T>,
         input: &[T],
-        output: &[T],
         upstream: &[T],
         downstream: &mut [T],
         scratch: &mut Vec<T>,
     );
 
-    /// Visits the edges of the layer's graph, (input unit, output unit, weight), at the `input` and `output` of the last
-    /// forward pass; units that are closed, and inputs that a maximum passes over, have none.
+    /// Visits the edges of the layer's graph, (input unit, output unit, weight), for one sample at this `input`; units that
+    /// are closed, and inputs that a maximum passes over, have none.
+    ///
+    /// # Errors
+    /// The layer's derivative is not a graph of weighted edges.
     fn edges<T: Real>(
         &self,
-        site: Site<'_>,
-        parameters: &[T],
+        pass: Pass<'_, T>,
         input: &[T],
-        output: &[T],
         visit: impl FnMut(usize, usize, T),
-    );
+    ) -> Result<(), NoPathTheory>;
 
-    /// One step of the backward pass over variances: from E(∂f/∂outputⱼ)² to E(∂f/∂inputᵢ)², under the hypotheses (H):
-    /// each edge multiplies by its weight's variance, each ReLU by ½, each of k averaged edges by 1/k².
+    /// Visits all edges of the layer's graph before any input is known, (input unit, output unit, factor): the factor by
+    /// which an edge multiplies E(∂f/∂output)² under the hypotheses (H), its weight's variance, ½ for a ReLU, 1/k² for one
+    /// of k averaged edges.
+    ///
+    /// # Errors
+    /// Path theory does not apply to the layer.
+    fn connections(
+        &self,
+        site: Site<'_>,
+        weight_variance: f64,
+        visit: impl FnMut(usize, usize, f64),
+    ) -> Result<(), NoPathTheory>;
+
+    /// One step of the backward pass over variances, from E(∂f/∂outputⱼ)² to E(∂f/∂inputᵢ)²: the sum over an input's edges
+    /// of factor × upstream. Layers with many edges have a faster way to the same sum.
     ///
     /// # Errors
     /// Path theory does not apply to the layer.
@@ -103,7 +131,10 @@ pub trait LayerRule {
         weight_variance: f64,
         upstream: &[f64],
         downstream: &mut [f64],
-    ) -> Result<(), NoVariancePass>;
+    ) -> Result<(), NoPathTheory> {
+        downstream.fill(0.0);
+        self.connections(site, weight_variance, |from, to, factor| downstream[from] += factor * upstream[to])
+    }
 }
 
 /// Makes the [`Layer`] enum and its dispatch from the table of layers.
@@ -121,6 +152,13 @@ macro_rules! layers {
             }
         })*
 
+        /// Calls the same method of whichever layer it is.
+        macro_rules! dispatch {
+            ($self:ident, $layer:ident => $call:expr) => {
+                match $self { $(Layer::$variant($layer) => $call,)* }
+            };
+        }
+
         impl Layer {
             /// Names of all layer types, as specs write them.
             pub const NAMES: &'static [&'static str] = &[$($name),*];
@@ -128,71 +166,6 @@ macro_rules! layers {
             /// The layer's type, as specs write it.
             pub fn name(&self) -> &'static str {
                 match self { $(Layer::$variant(_) => $name,)* }
-            }
-        }
-
-        impl LayerRule for Layer {
-            fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
-                match self { $(Layer::$variant(layer) => layer.output_shape(input),)* }
-            }
-
-            fn parameters(&self, input: &Shape) -> Option<ParameterCount> {
-                match self { $(Layer::$variant(layer) => layer.parameters(input),)* }
-            }
-
-            fn scratch_count(&self, site: Site<'_>) -> usize {
-                match self { $(Layer::$variant(layer) => layer.scratch_count(site),)* }
-            }
-
-            fn forward<T: Real>(
-                &self,
-                site: Site<'_>,
-                parameters: &[T],
-                input: &[T],
-                output: &mut [T],
-                scratch: &mut Vec<T>,
-            ) {
-                match self { $(Layer::$variant(layer) => layer.forward(site, parameters, input, output, scratch),)* }
-            }
-
-            fn backward<T: Real>(
-                &self,
-                site: Site<'_>,
-                parameters: &[T],
-                input: &[T],
-                output: &[T],
-                upstream: &[T],
-                downstream: &mut [T],
-                scratch: &mut Vec<T>,
-            ) {
-                match self {
-                    $(Layer::$variant(layer) => {
-                        layer.backward(site, parameters, input, output, upstream, downstream, scratch)
-                    })*
-                }
-            }
-
-            fn edges<T: Real>(
-                &self,
-                site: Site<'_>,
-                parameters: &[T],
-                input: &[T],
-                output: &[T],
-                visit: impl FnMut(usize, usize, T),
-            ) {
-                match self { $(Layer::$variant(layer) => layer.edges(site, parameters, input, output, visit),)* }
-            }
-
-            fn variance_backward(
-                &self,
-                site: Site<'_>,
-                weight_variance: f64,
-                upstream: &[f64],
-                downstream: &mut [f64],
-            ) -> Result<(), NoVariancePass> {
-                match self {
-                    $(Layer::$variant(layer) => layer.variance_backward(site, weight_variance, upstream, downstream),)*
-                }
             }
         }
     };
@@ -204,7 +177,75 @@ layers! {
     Relu, "relu";
     AveragePool, "avg-pool";
     MaxPool, "max-pool";
+    WeightPool, "weight-pool";
     GlobalAveragePool, "global-avg-pool";
     GlobalMaxPool, "global-max-pool";
+    BatchNorm, "batch-norm";
     Flatten, "flatten";
+    Sum, "residual";
+}
+
+impl LayerRule for Layer {
+    fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
+        dispatch!(self, layer => layer.output_shape(input))
+    }
+
+    fn tensors(&self, input: &Shape) -> Vec<Tensor> {
+        dispatch!(self, layer => layer.tensors(input))
+    }
+
+    fn least_batch(&self, input: &Shape) -> usize {
+        dispatch!(self, layer => layer.least_batch(input))
+    }
+
+    fn mixes_batch(&self) -> bool {
+        dispatch!(self, layer => layer.mixes_batch())
+    }
+
+    fn scratch_count(&self, site: Site<'_>) -> usize {
+        dispatch!(self, layer => layer.scratch_count(site))
+    }
+
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Vec<T>) {
+        dispatch!(self, layer => layer.forward(pass, input, output, scratch));
+    }
+
+    fn backward<T: Real>(
+        &self,
+        pass: Pass<'_, T>,
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        scratch: &mut Vec<T>,
+    ) {
+        dispatch!(self, layer => layer.backward(pass, input, upstream, downstream, scratch));
+    }
+
+    fn edges<T: Real>(
+        &self,
+        pass: Pass<'_, T>,
+        input: &[T],
+        visit: impl FnMut(usize, usize, T),
+    ) -> Result<(), NoPathTheory> {
+        dispatch!(self, layer => layer.edges(pass, input, visit))
+    }
+
+    fn connections(
+        &self,
+        site: Site<'_>,
+        weight_variance: f64,
+        visit: impl FnMut(usize, usize, f64),
+    ) -> Result<(), NoPathTheory> {
+        dispatch!(self, layer => layer.connections(site, weight_variance, visit))
+    }
+
+    fn variance_backward(
+        &self,
+        site: Site<'_>,
+        weight_variance: f64,
+        upstream: &[f64],
+        downstream: &mut [f64],
+    ) -> Result<(), NoPathTheory> {
+        dispatch!(self, layer => layer.variance_backward(site, weight_variance, upstream, downstream))
+    }
 }

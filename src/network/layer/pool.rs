@@ -1,7 +1,7 @@
 //! Average and max pooling over a sliding window, and over the whole image.
 
-use super::window::Window;
-use super::{LayerRule, NoVariancePass, Real, Shape, Site};
+use super::window::{Window, window_shape};
+use super::{LayerRule, NoPathTheory, Pass, Real, Shape, Site};
 
 /// What a pooled unit takes of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,95 +27,124 @@ pub struct GlobalAveragePool;
 pub struct GlobalMaxPool;
 
 /// Why max pooling has no pass over variances.
-const MAX_POOLING: NoVariancePass = NoVariancePass(
+const MAX_POOLING: NoPathTheory = NoPathTheory(
     "max pooling breaks H1: a pooled unit is positive far more often than half of the time (1 − 2⁻ᵏ for k independent inputs)",
 );
 
-/// Inputs of each unit of the output, within one channel.
-type Members = Vec<Vec<usize>>;
-
-/// Height and width of the input, and the inputs of each output.
-fn sliding(window: &Window, site: Site<'_>) -> (usize, Members) {
-    let [height, width] = [site.input.sizes()[1], site.input.sizes()[2]];
-    let places = [site.output.sizes()[1], site.output.sizes()[2]];
-    let mut members = vec![Vec::with_capacity(window.size.pow(2)); places[0] * places[1]];
-    window.for_each([height, width], places, |_, place, pixel| members[place].push(pixel));
-    (height * width, members)
+/// Where the windows of one channel lie.
+#[derive(Debug, Clone, Copy)]
+struct Windows {
+    /// Height and width of a window.
+    size: [usize; 2],
+    /// Pixels between two windows.
+    stride: usize,
+    /// Height and width of the image.
+    image: [usize; 2],
+    /// Windows along the height and the width.
+    places: [usize; 2],
 }
 
-fn global(site: Site<'_>) -> (usize, Members) {
-    let pixels = site.input.len() / site.input.sizes()[0];
-    (pixels, vec![(0..pixels).collect()])
+impl Windows {
+    fn sliding(window: &Window, site: Site<'_>) -> Self {
+        let plane = |shape: &Shape| [shape.sizes()[1], shape.sizes()[2]];
+        Self { size: [window.size; 2], stride: window.stride, image: plane(site.input), places: plane(site.output) }
+    }
+
+    fn global(site: Site<'_>) -> Self {
+        let image = [site.input.sizes()[1], site.input.sizes()[2]];
+        Self { size: image, stride: 1, image, places: [1, 1] }
+    }
+
+    /// Pixels of an image.
+    fn pixels(&self) -> usize {
+        self.image[0] * self.image[1]
+    }
+
+    /// Pixels under a window, k.
+    fn members(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Number of windows.
+    fn count(&self) -> usize {
+        self.places[0] * self.places[1]
+    }
+
+    /// The pixels under a window, row by row.
+    fn under(self, place: usize) -> impl Iterator<Item = usize> {
+        let [_, width] = self.image;
+        let [row, column] = [place / self.places[1], place % self.places[1]];
+        let corner = row * self.stride * width + column * self.stride;
+        (0..self.size[0]).flat_map(move |down| corner + down * width..corner + down * width + self.size[1])
+    }
+
+    /// The first pixel under a window that attains the largest value; a NaN counts as largest, so that it is not passed
+    /// over.
+    fn first_largest<T: Real>(self, image: &[T], place: usize) -> usize {
+        let larger = |largest: usize, pixel: usize| {
+            if image[pixel] > image[largest] || image[pixel].is_nan() { pixel } else { largest }
+        };
+        // Windows have at least one pixel.
+        self.under(place).reduce(larger).unwrap_or(0)
+    }
 }
 
 impl Pool {
-    fn forward<T: Real>(self, (pixels, members): (usize, Members), input: &[T], output: &mut [T]) {
-        for (image, pooled) in input.chunks_exact(pixels).zip(output.chunks_exact_mut(members.len())) {
-            for (unit, inputs) in pooled.iter_mut().zip(&members) {
+    fn forward<T: Real>(self, windows: Windows, input: &[T], output: &mut [T]) {
+        let share = T::one() / T::from_f64(windows.members() as f64);
+        for (image, pooled) in input.chunks_exact(windows.pixels()).zip(output.chunks_exact_mut(windows.count())) {
+            for (place, unit) in pooled.iter_mut().enumerate() {
                 *unit = match self {
-                    Pool::Average => {
-                        let sum = inputs.iter().fold(T::zero(), |sum, &pixel| sum + image[pixel]);
-                        sum / T::from_f64(inputs.len() as f64)
-                    }
-                    Pool::Max => image[first_largest(image, inputs)],
+                    Pool::Average => share * windows.under(place).fold(T::zero(), |sum, pixel| sum + image[pixel]),
+                    Pool::Max => image[windows.first_largest(image, place)],
                 };
             }
         }
     }
 
-    fn backward<T: Real>(self, (pixels, members): (usize, Members), input: &[T], upstream: &[T], downstream: &mut [T]) {
+    fn backward<T: Real>(self, windows: Windows, input: &[T], upstream: &[T], downstream: &mut [T]) {
+        let share = T::one() / T::from_f64(windows.members() as f64);
         downstream.fill(T::zero());
-        let images = input.chunks_exact(pixels).zip(downstream.chunks_exact_mut(pixels));
-        for ((image, below), above) in images.zip(upstream.chunks_exact(members.len())) {
-            for (&gradient, inputs) in above.iter().zip(&members) {
+        let images = input.chunks_exact(windows.pixels()).zip(downstream.chunks_exact_mut(windows.pixels()));
+        for ((image, below), above) in images.zip(upstream.chunks_exact(windows.count())) {
+            for (place, &gradient) in above.iter().enumerate() {
                 match self {
-                    Pool::Average => {
-                        let share = gradient / T::from_f64(inputs.len() as f64);
-                        inputs.iter().for_each(|&pixel| below[pixel] += share);
-                    }
-                    Pool::Max => below[first_largest(image, inputs)] += gradient,
+                    Pool::Average => windows.under(place).for_each(|pixel| below[pixel] += share * gradient),
+                    Pool::Max => below[windows.first_largest(image, place)] += gradient,
                 }
             }
         }
     }
-}
 
-impl Pool {
-    fn edges<T: Real>(self, (pixels, members): (usize, Members), input: &[T], mut visit: impl FnMut(usize, usize, T)) {
-        for (channel, image) in input.chunks_exact(pixels).enumerate() {
-            let (below, above) = (channel * pixels, channel * members.len());
-            for (unit, inputs) in members.iter().enumerate() {
+    fn edges<T: Real>(self, windows: Windows, input: &[T], mut visit: impl FnMut(usize, usize, T)) {
+        let share = T::one() / T::from_f64(windows.members() as f64);
+        for (channel, image) in input.chunks_exact(windows.pixels()).enumerate() {
+            let (below, above) = (channel * windows.pixels(), channel * windows.count());
+            for place in 0..windows.count() {
                 match self {
-                    Pool::Average => {
-                        let share = T::one() / T::from_f64(inputs.len() as f64);
-                        inputs.iter().for_each(|&pixel| visit(below + pixel, above + unit, share));
-                    }
-                    Pool::Max => visit(below + first_largest(image, inputs), above + unit, T::one()),
+                    Pool::Average => windows.under(place).for_each(|pixel| visit(below + pixel, above + place, share)),
+                    Pool::Max => visit(below + windows.first_largest(image, place), above + place, T::one()),
                 }
             }
         }
     }
-}
 
-/// The first input that attains the largest value; a NaN counts as largest, so that it is not passed over.
-fn first_largest<T: Real>(image: &[T], inputs: &[usize]) -> usize {
-    let mut largest = inputs[0];
-    for &pixel in &inputs[1..] {
-        if image[pixel] > image[largest] || image[pixel].is_nan() {
-            largest = pixel;
+    /// Each of k averaged edges multiplies by 1/k².
+    fn connections(
+        self,
+        windows: Windows,
+        channels: usize,
+        mut visit: impl FnMut(usize, usize, f64),
+    ) -> Result<(), NoPathTheory> {
+        if self == Pool::Max {
+            return Err(MAX_POOLING);
         }
-    }
-    largest
-}
-
-/// Each of k pooled edges multiplies by (1/k)².
-fn average_variance((pixels, members): (usize, Members), upstream: &[f64], downstream: &mut [f64]) {
-    downstream.fill(0.0);
-    for (below, above) in downstream.chunks_exact_mut(pixels).zip(upstream.chunks_exact(members.len())) {
-        for (variance, inputs) in above.iter().zip(&members) {
-            let share = variance / (inputs.len() as f64).powi(2);
-            inputs.iter().for_each(|&pixel| below[pixel] += share);
+        let factor = (windows.members() as f64).powi(-2);
+        for unit in 0..channels * windows.count() {
+            let (channel, place) = (unit / windows.count(), unit % windows.count());
+            windows.under(place).for_each(|pixel| visit(channel * windows.pixels() + pixel, unit, factor));
         }
+        Ok(())
     }
 }
 
@@ -126,69 +155,56 @@ fn channels(input: &Shape) -> Result<Shape, String> {
     }
 }
 
-/// The four layers differ in how units find their inputs and in what they take of them.
+/// The four layers differ in where their windows lie and in what they take of them.
 macro_rules! pools {
-    ($($layer:ident, $pool:expr, $shape:expr, $members:expr;)*) => {$(
+    ($($layer:ident, $pool:expr, $shape:expr, $windows:expr;)*) => {$(
         impl LayerRule for $layer {
             fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
                 $shape(self, input)
             }
 
-            fn forward<T: Real>(&self, site: Site<'_>, _: &[T], input: &[T], output: &mut [T], _: &mut Vec<T>) {
-                $pool.forward($members(self, site), input, output);
+            fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
+                $pool.forward($windows(self, pass.site), input, output);
             }
 
             fn backward<T: Real>(
                 &self,
-                site: Site<'_>,
-                _: &[T],
+                pass: Pass<'_, T>,
                 input: &[T],
-                _: &[T],
                 upstream: &[T],
                 downstream: &mut [T],
                 _: &mut Vec<T>,
             ) {
-                $pool.backward($members(self, site), input, upstream, downstream);
+                $pool.backward($windows(self, pass.site), input, upstream, downstream);
             }
 
             fn edges<T: Real>(
                 &self,
-                site: Site<'_>,
-                _: &[T],
+                pass: Pass<'_, T>,
                 input: &[T],
-                _: &[T],
                 visit: impl FnMut(usize, usize, T),
-            ) {
-                $pool.edges($members(self, site), input, visit);
+            ) -> Result<(), NoPathTheory> {
+                $pool.edges($windows(self, pass.site), input, visit);
+                Ok(())
             }
 
-            fn variance_backward(
+            fn connections(
                 &self,
                 site: Site<'_>,
                 _: f64,
-                upstream: &[f64],
-                downstream: &mut [f64],
-            ) -> Result<(), NoVariancePass> {
-                match $pool {
-                    Pool::Average => average_variance($members(self, site), upstream, downstream),
-                    Pool::Max => return Err(MAX_POOLING),
-                }
-                Ok(())
+                visit: impl FnMut(usize, usize, f64),
+            ) -> Result<(), NoPathTheory> {
+                $pool.connections($windows(self, site), site.input.sizes()[0], visit)
             }
         }
     )*};
 }
 
-fn window_shape(window: &Window, input: &Shape) -> Result<Shape, String> {
-    let ([channels, ..], [rows, columns]) = window.slide(input)?;
-    Shape::new([channels, rows, columns]).ok_or_else(|| "leaves nothing".into())
-}
-
 pools! {
-    AveragePool, Pool::Average, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| sliding(&layer.0, site);
-    MaxPool, Pool::Max, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| sliding(&layer.0, site);
-    GlobalAveragePool, Pool::Average, |_: &Self, input| channels(input), |_: &Self, site| global(site);
-    GlobalMaxPool, Pool::Max, |_: &Self, input| channels(input), |_: &Self, site| global(site);
+    AveragePool, Pool::Average, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| Windows::sliding(&layer.0, site);
+    MaxPool, Pool::Max, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| Windows::sliding(&layer.0, site);
+    GlobalAveragePool, Pool::Average, |_: &Self, input| channels(input), |_: &Self, site| Windows::global(site);
+    GlobalMaxPool, Pool::Max, |_: &Self, input| channels(input), |_: &Self, site| Windows::global(site);
 }
 
 #[cfg(test)]
@@ -198,11 +214,11 @@ mod tests {
     fn run(layer: &impl LayerRule, input: [usize; 3], image: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let input = Shape::new(input).unwrap();
         let output = layer.output_shape(&input).unwrap();
-        let site = Site { input: &input, output: &output };
+        let pass = Pass { site: Site { input: &input, output: &output }, batch: 1, parameters: &[] };
         let (mut values, mut gradient) = (vec![0.0; output.len()], vec![0.0; input.len()]);
-        layer.forward(site, &[], image, &mut values, &mut Vec::new());
+        layer.forward(pass, image, &mut values, &mut Vec::new());
         let ones = vec![1.0; output.len()];
-        layer.backward(site, &[], image, &values, &ones, &mut gradient, &mut Vec::new());
+        layer.backward(pass, image, &ones, &mut gradient, &mut Vec::new());
         (values, gradient)
     }
 

@@ -1,6 +1,6 @@
 //! The rectified linear unit, h = max(z, 0).
 
-use super::{LayerRule, NoVariancePass, Real, Shape, Site};
+use super::{LayerRule, NoPathTheory, Pass, Real, Shape, Site};
 
 /// h = max(z, 0) with derivative 1 for z > 0 and 0 otherwise; a NaN stays a NaN.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,43 +11,38 @@ impl LayerRule for Relu {
         Ok(input.clone())
     }
 
-    fn forward<T: Real>(&self, _: Site<'_>, _: &[T], input: &[T], output: &mut [T], _: &mut Vec<T>) {
+    fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
         for (unit, &z) in output.iter_mut().zip(input) {
             // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
             *unit = if z <= T::zero() { T::zero() } else { z };
         }
     }
 
-    fn backward<T: Real>(
-        &self,
-        _: Site<'_>,
-        _: &[T],
-        _: &[T],
-        output: &[T],
-        upstream: &[T],
-        downstream: &mut [T],
-        _: &mut Vec<T>,
-    ) {
-        for ((gradient, &unit), &above) in downstream.iter_mut().zip(output).zip(upstream) {
-            *gradient = if unit <= T::zero() { T::zero() } else { above };
+    fn backward<T: Real>(&self, _: Pass<'_, T>, input: &[T], upstream: &[T], downstream: &mut [T], _: &mut Vec<T>) {
+        for ((gradient, &z), &above) in downstream.iter_mut().zip(input).zip(upstream) {
+            *gradient = if z <= T::zero() { T::zero() } else { above };
         }
     }
 
-    fn edges<T: Real>(&self, _: Site<'_>, _: &[T], _: &[T], output: &[T], mut visit: impl FnMut(usize, usize, T)) {
-        let open = output.iter().enumerate().filter(|(_, unit)| **unit > T::zero());
+    fn edges<T: Real>(
+        &self,
+        _: Pass<'_, T>,
+        input: &[T],
+        mut visit: impl FnMut(usize, usize, T),
+    ) -> Result<(), NoPathTheory> {
+        let open = input.iter().enumerate().filter(|(_, z)| **z > T::zero());
         open.for_each(|(unit, _)| visit(unit, unit, T::one()));
+        Ok(())
     }
 
-    fn variance_backward(
+    /// H1: each unit is open half of the time, independently of the weights.
+    fn connections(
         &self,
-        _: Site<'_>,
+        site: Site<'_>,
         _: f64,
-        upstream: &[f64],
-        downstream: &mut [f64],
-    ) -> Result<(), NoVariancePass> {
-        for (below, above) in downstream.iter_mut().zip(upstream) {
-            *below = above / 2.0;
-        }
+        mut visit: impl FnMut(usize, usize, f64),
+    ) -> Result<(), NoPathTheory> {
+        (0..site.input.len()).for_each(|unit| visit(unit, unit, 0.5));
         Ok(())
     }
 }
@@ -59,20 +54,13 @@ mod tests {
     #[test]
     fn negative_units_are_closed_both_ways_and_nan_is_not_hidden() {
         let shape = Shape::new([4]).unwrap();
-        let site = Site { input: &shape, output: &shape };
+        let pass = Pass { site: Site { input: &shape, output: &shape }, batch: 1, parameters: &[] };
+        let input = [-1.0, 0.0, 2.0, f64::NAN];
         let (mut output, mut gradient) = ([0.0f64; 4], [0.0f64; 4]);
-        Relu.forward(site, &[], &[-1.0, 0.0, 2.0, f64::NAN], &mut output, &mut Vec::new());
+        Relu.forward(pass, &input, &mut output, &mut Vec::new());
         assert_eq!(output[..3], [0.0, 0.0, 2.0]);
         assert!(output[3].is_nan());
-        Relu.backward(
-            site,
-            &[],
-            &[-1.0, 0.0, 2.0, f64::NAN],
-            &output,
-            &[5.0, 5.0, 5.0, f64::NAN],
-            &mut gradient,
-            &mut Vec::new(),
-        );
+        Relu.backward(pass, &input, &[5.0, 5.0, 5.0, f64::NAN], &mut gradient, &mut Vec::new());
         assert_eq!(gradient[..3], [0.0, 0.0, 5.0]);
         assert!(gradient[3].is_nan());
     }

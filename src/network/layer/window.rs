@@ -62,6 +62,11 @@ impl Window {
         }
     }
 
+    /// Whether some taps stand beyond the edge, on zeros that no pixel fills.
+    pub fn leaves_gaps(&self) -> bool {
+        self.padding > 0 && self.mode == PaddingMode::Zeros
+    }
+
     /// Channels, height and width of an image, and the height and width of what the window gives.
     ///
     /// # Errors
@@ -137,6 +142,12 @@ impl Window {
         let end = (pixels + self.padding).saturating_sub(shift).div_ceil(self.stride).min(places);
         first..end.max(first)
     }
+}
+
+/// The shape that a window gives in each channel of its own.
+pub fn window_shape(window: &Window, input: &Shape) -> Result<Shape, String> {
+    let ([channels, ..], [rows, columns]) = window.slide(input)?;
+    Shape::new([channels, rows, columns]).ok_or_else(|| "leaves nothing".into())
 }
 
 /// Neighbouring places in one row under one tap, and the first one's pixel.

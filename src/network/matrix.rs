@@ -1,0 +1,130 @@
+//! Matrix products: the one wrapper around the `gemm` crate, which chooses AVX-512, AVX2 or plain code at run time.
+//!
+//! For a given machine a product has the same bits every time: it runs on one thread, in a fixed order.
+
+use std::any::TypeId;
+
+use gemm::Parallelism;
+
+use super::Real;
+
+/// A matrix in a slice, row-major, or the transpose of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a, T> {
+    values: &'a [T],
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+}
+
+impl<'a, T: Real> Matrix<'a, T> {
+    /// The matrix [rows, columns] of these values, row by row.
+    ///
+    /// # Panics
+    /// The slice does not hold rows × columns values.
+    pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
+        Self { values, rows, columns, transposed: false }
+    }
+
+    /// Its transpose; nothing is moved.
+    pub fn transposed(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
+    }
+
+    /// Distance between neighbours in one row, and between neighbours in one column.
+    fn strides(&self) -> (isize, isize) {
+        // A slice never holds more than isize::MAX values.
+        if self.transposed { (self.rows.cast_signed(), 1) } else { (1, self.columns.cast_signed()) }
+    }
+
+    /// Writes self · other into `product`, row by row; with `accumulate`, adds it to what is there.
+    ///
+    /// # Panics
+    /// The inner sizes differ, or `product` is not of self's rows × other's columns values.
+    pub fn multiply(self, other: Matrix<'_, T>, product: &mut [T], accumulate: bool) {
+        assert_eq!(self.columns, other.rows, "inner sizes of a matrix product");
+        assert_eq!(product.len(), self.rows * other.columns, "size of a matrix product");
+        assert!([TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>()), "a type that gemm knows");
+        let ((lhs_cs, lhs_rs), (rhs_cs, rhs_rs)) = (self.strides(), other.strides());
+        // SAFETY: the three slices hold rows × columns values (asserted here and in `new`), so every element that the
+        // strides reach is inside them; `product` is borrowed mutably and so overlaps neither factor; and T is one of the
+        // types that gemm has kernels for (asserted above).
+        unsafe {
+            gemm::gemm(
+                self.rows,
+                other.columns,
+                self.columns,
+                product.as_mut_ptr(),
+                1,
+                other.columns.cast_signed(),
+                accumulate,
+                self.values.as_ptr(),
+                lhs_cs,
+                lhs_rs,
+                other.values.as_ptr(),
+                rhs_cs,
+                rhs_rs,
+                T::one(),
+                T::one(),
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, ArrayView2};
+    use proptest::prelude::*;
+
+    /// The same product by ndarray, the safe twin.
+    fn twin(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
+        a.dot(&b)
+    }
+
+    proptest! {
+        #[test]
+        fn products_agree_with_those_of_ndarray(
+            rows in 1usize..40, inner in 1usize..40, columns in 1usize..40, kind in 0usize..8, seed in 0u32..1000,
+        ) {
+            let value = |index: usize| f64::from((index as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) / 1e7 - 0.8;
+            let (flip_a, flip_b, accumulate) = (kind & 1 == 1, kind & 2 == 2, kind & 4 == 4);
+            let a: Vec<f64> = (0..rows * inner).map(value).collect();
+            let b: Vec<f64> = (0..inner * columns).map(|index| value(index + 5000)).collect();
+            let stored = |values: &[f64], rows: usize, columns: usize, flip: bool| {
+                let array = Array2::from_shape_vec(if flip { (columns, rows) } else { (rows, columns) }, values.to_vec()).unwrap();
+                if flip { array.reversed_axes() } else { array }
+            };
+            let view = |values, rows, columns, flip| {
+                if flip { Matrix::new(values, columns, rows).transposed() } else { Matrix::new(values, rows, columns) }
+            };
+            let expected = twin(stored(&a, rows, inner, flip_a).view(), stored(&b, inner, columns, flip_b).view())
+                + if accumulate { 1.0 } else { 0.0 };
+            let mut product = vec![if accumulate { 1.0 } else { f64::NAN }; rows * columns];
+            view(&a, rows, inner, flip_a).multiply(view(&b, inner, columns, flip_b), &mut product, accumulate);
+            for (x, y) in product.iter().zip(&expected) {
+                prop_assert!((x - y).abs() < 1e-12 * (1.0 + y.abs()), "{x} {y}");
+            }
+            let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
+            let (a, b) = (single(&a), single(&b));
+            let mut product = vec![0.0f32; rows * columns];
+            Matrix::new(&a, rows, inner).multiply(Matrix::new(&b, inner, columns), &mut product, false);
+            if !flip_a && !flip_b && !accumulate {
+                for (x, y) in product.iter().zip(&expected) {
+                    prop_assert!((f64::from(*x) - y).abs() < 1e-4, "{x} {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "inner sizes")]
+    fn sizes_that_do_not_fit_are_refused_before_memory_is_touched() {
+        Matrix::new(&[1.0f32; 6], 2, 3).multiply(Matrix::new(&[1.0; 6], 2, 3), &mut [0.0; 4], false);
+    }
+}
