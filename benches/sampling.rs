@@ -42,6 +42,8 @@ fn explicit(dimension: usize, widths: &[usize], distribution: WeightDistribution
         input: InputLaw::Gaussian,
         label: LabelRule::Random,
         observables: ["loss.l1", "loss.l2", "loss.linf"].map(|name| name.parse().expect("an observable")).to_vec(),
+        batch: 1,
+        path_total: None,
     }
 }
 
@@ -110,6 +112,8 @@ fn explicit_conv(bencher: Bencher, side: usize) {
         input: InputLaw::Gaussian,
         label: LabelRule::Random,
         observables: ["loss.l1", "loss.l2", "loss.linf"].map(|name| name.parse().expect("an observable")).to_vec(),
+        batch: 1,
+        path_total: None,
     };
     draws(bencher, &sampler, (600_000 / (side * side)) as u64);
 }

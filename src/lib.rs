@@ -21,6 +21,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod attack;
 pub mod data;
 pub mod experiment;
 pub mod figure;

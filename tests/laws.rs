@@ -192,6 +192,8 @@ fn samplers(
 ) -> (CollapsedSampler, ExplicitSampler) {
     let initialisation = Initialisation::he(network, WeightDistribution::Normal, gain);
     let explicit = ExplicitSampler {
+        batch: 1,
+        path_total: None,
         architecture: network.clone(),
         initialisation: initialisation.clone(),
         input: input.clone(),

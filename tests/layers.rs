@@ -1,7 +1,7 @@
 //! Laws of networks of every layer type, on random small architectures: backpropagation, path enumeration and
 //! difference quotients are three ways to one gradient; the pass over variances is the mean over fair coins.
 
-use gradlaw::network::layer::{LayerRule, Pass, Role};
+use gradlaw::network::layer::{LayerRule, Pass, Role, Scratch};
 use gradlaw::network::path::{PathError, path_gradient};
 use gradlaw::network::{
     Architecture, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Initialisation,
@@ -288,7 +288,7 @@ fn squared_gradient_with_coins(network: &Architecture, initialisation: &Initiali
         } else {
             let input = vec![0.0; node.input.len()];
             let pass = Pass { site: node.site(), batch: 1, parameters: parameters.of(node) };
-            node.layer.backward(pass, &input, &upstream, &mut downstream, &mut Vec::new());
+            node.layer.backward(pass, &input, &upstream, &mut downstream, &mut Scratch::default());
         }
         add(&mut gradients[node.source], &downstream);
         if let Some(addend) = node.addend {

@@ -32,8 +32,18 @@ shipped! {
     "collapsed-explicit",
     "conv-dimension",
     "conv-padding",
+    "conv-dilation",
     "pooling",
+    "pooling-depth",
+    "pooling-nine",
+    "global-pooling",
+    "normalisation-residual",
+    "hypothesis-gap",
+    "broken-hypotheses",
+    "damage",
+    "damage-dimension",
     "real-images",
+    "real-images-conv",
 }
 
 /// The shipped spec of this name.

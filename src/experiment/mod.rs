@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod claim;
 pub mod expression;
 pub mod format;
+mod initialisation;
 pub mod inputs;
 pub mod judge;
 pub mod load;

@@ -7,21 +7,19 @@ use std::ops::Deref;
 use sha2::{Digest, Sha256};
 
 use super::architecture::ArchitectureBinder;
-use super::expression::{Expression, Variables, describe};
+use super::expression::Variables;
 use super::format::rounded;
+use super::initialisation::InitialisationBinder;
 use super::inputs::Source;
 use super::reader::SpecError;
 use super::results::place;
-use super::spec::{
-    InitSpec, InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec, VarianceSpec, abscissa, with_dimension,
-};
-use crate::network::initialisation::last_weighted;
-use crate::network::{Architecture, Initialisation, Statistics, Variances};
-use crate::sampling::observable::Statistic;
+use super::spec::{InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec, abscissa, with_dimension};
+use crate::network::{Architecture, Initialisation, Statistics};
+use crate::sampling::observable::{HypothesisObservable, Statistic};
 use crate::sampling::{
     CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
 };
-use crate::theory::{self, TheoryValue};
+use crate::theory::{self, TheoryValue, path_variances};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
 const SAMPLING_FORMAT: u32 = 2;
@@ -171,37 +169,8 @@ impl Binder<'_> {
     }
 
     fn initialisation(&self, architecture: &Architecture) -> Result<Initialisation, SpecError> {
-        let InitSpec { distribution, variance, bias_variance } = &self.network.init;
-        let last = last_weighted(architecture);
-        let gain = self.network.output_gain.as_ref();
-        let gain = gain.map(|gain| self.positive("output_gain", gain, self.variables)).transpose()?;
-        Initialisation::by_layer(architecture, *distribution, |index, fan_in, fan_out| {
-            let sizes = [("fan_in".to_owned(), fan_in as f64), ("fan_out".to_owned(), fan_out as f64)];
-            let variables = [self.variables, &sizes].concat();
-            let weight = match (variance, gain) {
-                (_, Some(gain)) if Some(index) == last => gain / fan_in as f64,
-                (VarianceSpec::He, None) if Some(index) == last => 1.0 / fan_in as f64,
-                (VarianceSpec::He, _) => 2.0 / fan_in as f64,
-                (VarianceSpec::Xavier, _) => 2.0 / (fan_in as f64 + fan_out as f64),
-                (VarianceSpec::Formula(formula), _) => self.positive("init.variance", formula, &variables)?,
-            };
-            let bias = match bias_variance {
-                Some(formula) => self.positive("init.bias_variance", formula, &variables)?,
-                None => 0.0,
-            };
-            Ok(Variances { weight, bias })
-        })
-    }
-
-    fn positive(&self, key: &str, formula: &Expression, variables: &Variables) -> Result<f64, SpecError> {
-        match formula.evaluate(variables) {
-            Ok(value) if value > 0.0 => Ok(value),
-            Ok(value) => {
-                let message = format!("must be above 0, but is {value} at {}", describe(variables));
-                Err(self.refuse(key, formula.text(), message))
-            }
-            Err(message) => Err(self.refuse(key, formula.text(), message)),
-        }
+        let Self { network, variables, .. } = self;
+        InitialisationBinder { network, variables, keys: self.architecture_binder() }.bind(architecture)
     }
 
     fn label(&self, architecture: &Architecture, input: &InputLaw) -> Result<LabelRule, SpecError> {
@@ -258,7 +227,9 @@ impl Binder<'_> {
                 Err(_) => {}
             }
         }
-        let conditional = |(_, o): &&(String, Observable)| o.statistic == Statistic::RaoBlackwell;
+        let conditional = |(_, observable): &&(String, Observable)| {
+            observable.of_gradient().is_some_and(|observable| observable.statistic == Statistic::RaoBlackwell)
+        };
         if let Some((name, _)) = self.spec.observables.iter().find(conditional) {
             let message = format!("needs the collapsed sampler, and \"{}\" is sampled explicitly", self.network.label);
             return Err(self.spec.origin.error("observables", name, message));
@@ -269,9 +240,46 @@ impl Binder<'_> {
             input,
             label,
             observables,
+            batch: self.batch(architecture)?,
+            path_total: self.path_total(architecture, initialisation)?,
         };
         self.check_memory(&sampler, architecture, limits)?;
         Ok((Box::new(sampler), "explicit"))
+    }
+
+    /// Samples that run together: one, unless a layer normalises by the statistics of its batch.
+    fn batch(&self, architecture: &Architecture) -> Result<usize, SpecError> {
+        let (batch, least) = (self.spec.input.batch, architecture.least_batch());
+        if !architecture.mixes_batch() {
+            return Ok(1);
+        }
+        if batch < least {
+            let message = format!(
+                "must be at least {least}, since \"{}\" normalises single values by the statistics of the batch",
+                self.network.label
+            );
+            return Err(self.spec.origin.error("input.batch", &batch.to_string(), message));
+        }
+        Ok(batch)
+    }
+
+    /// What the gap to path theory is measured from, where it is.
+    fn path_total(
+        &self,
+        architecture: &Architecture,
+        initialisation: &Initialisation,
+    ) -> Result<Option<f64>, SpecError> {
+        let gap =
+            |(_, observable): &&(String, Observable)| *observable == Observable::Hypothesis(HypothesisObservable::Gap);
+        let Some((name, _)) = self.spec.observables.iter().find(gap) else { return Ok(None) };
+        match path_variances(architecture, initialisation) {
+            Ok(variances) => Ok(Some(variances.iter().sum())),
+            Err(reason) => {
+                let message =
+                    format!("has no path theory to be compared with for \"{}\": {reason}", self.network.label);
+                Err(self.spec.origin.error("observables", name, message))
+            }
+        }
     }
 
     fn check_memory(

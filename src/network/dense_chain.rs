@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::architecture::Architecture;
-use super::initialisation::Initialisation;
+use super::initialisation::{Departures, Initialisation};
 use super::layer::Layer;
 
 /// A bias-free dense ReLU network with independent weights: x ∈ ℝ^d, hidden widths n₁…n_D, logits f = W_{D+1} h_D.
@@ -31,6 +31,9 @@ impl DenseChain {
     /// # Errors
     /// Names the first layer that does not fit.
     pub fn new(architecture: &Architecture, initialisation: &Initialisation) -> Result<Self, NotADenseChain> {
+        if initialisation.departures != Departures::default() {
+            return Err(NotADenseChain("the weights are not independent".into()));
+        }
         let (mut widths, mut std_devs, mut after_dense) = (Vec::new(), Vec::new(), false);
         for (index, node) in architecture.nodes().iter().enumerate() {
             let refuse =

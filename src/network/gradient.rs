@@ -2,7 +2,7 @@
 
 use super::Real;
 use super::architecture::{Addend, Architecture, Parameters};
-use super::layer::{LayerRule, Pass};
+use super::layer::{LayerRule, Pass, Scratch};
 use super::loss;
 
 /// The memory of one network's forward and backward pass, allocated once and used for any number of runs.
@@ -29,7 +29,7 @@ pub struct Tape<T> {
     /// The input, and every layer's output.
     values: Vec<Vec<T>>,
     gradients: GradientMemory<T>,
-    scratch: Vec<T>,
+    scratch: Scratch<T>,
 }
 
 /// Memory for the gradients with respect to the values, each kept only while it is needed.
@@ -105,7 +105,7 @@ impl<T: Real> Tape<T> {
             batch,
             values: values.map(|value| vec![T::zero(); batch * architecture.value_shape(value).len()]).collect(),
             gradients: GradientMemory::new(architecture, batch),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 

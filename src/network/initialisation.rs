@@ -38,11 +38,25 @@ pub struct Variances {
     pub bias: f64,
 }
 
-/// How the parameters of an architecture are drawn: independently, with one law and a variance for each layer.
+/// Departures from independent weights and fair masks, by which the hypotheses (H) can be broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Departures {
+    /// Breaks H5: the correlation ρ of any two weights that enter one unit, w = √(1 − ρ) w₀ + √ρ σ z with one z ~ N(0, 1) a unit.
+    pub unit_correlation: f64,
+    /// Breaks H4: layers of one shape share their weights, each scaled to its own variance.
+    pub shared: bool,
+    /// Breaks H1: the mean of all biases.
+    pub bias_mean: f64,
+}
+
+/// How the parameters of an architecture are drawn: independently unless [`Departures`] say otherwise, with one law and a
+/// variance for each layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Initialisation {
     /// The shape of the law.
     pub distribution: WeightDistribution,
+    /// How it departs from the hypotheses; not at all unless given.
+    pub departures: Departures,
     variances: Vec<Variances>,
 }
 
@@ -59,7 +73,7 @@ impl Initialisation {
             Some(fan) => rule(index, fan.inputs, fan.outputs),
             None => Ok(none),
         });
-        Ok(Self { distribution, variances: variances.collect::<Result<_, E>>()? })
+        Ok(Self { distribution, departures: Departures::default(), variances: variances.collect::<Result<_, E>>()? })
     }
 
     /// He et al. (2015): variance 2/fan-in in hidden layers, `output_gain`/fan-in in the last; biases zero.
@@ -91,7 +105,42 @@ impl Initialisation {
                 }
             }
         }
+        self.depart(architecture, &mut parameters, rng);
         parameters
+    }
+
+    /// Makes independently drawn parameters depart from the hypotheses.
+    pub fn depart<T: Real>(&self, architecture: &Architecture, parameters: &mut Parameters<T>, rng: &mut impl Rng) {
+        let Departures { unit_correlation, shared, bias_mean } = self.departures;
+        let weighted = architecture.nodes().iter().enumerate().filter(|(_, node)| node.fan().is_some());
+        for (index, node) in weighted.clone().filter(|_| unit_correlation > 0.0) {
+            let weights = parameters.tensor_mut(node, 0);
+            let common = unit_correlation.sqrt() * self.variances[index].weight.sqrt();
+            let own = T::from_f64((1.0 - unit_correlation).sqrt());
+            let length = weights.len() / node.tensors[0].sizes[0];
+            for unit in weights.chunks_exact_mut(length) {
+                let shift = T::from_f64(common * WeightDistribution::Normal.draw(rng));
+                unit.iter_mut().for_each(|weight| *weight = own * *weight + shift);
+            }
+        }
+        for (index, node) in weighted.filter(|_| shared) {
+            let twin =
+                architecture.nodes()[..index].iter().enumerate().find(|(_, other)| other.tensors == node.tensors);
+            if let Some((first, other)) = twin {
+                let scale = T::from_f64((self.variances[index].weight / self.variances[first].weight).sqrt());
+                let weights = parameters.tensor(other, 0).to_vec();
+                let own = parameters.tensor_mut(node, 0);
+                own.iter_mut().zip(weights).for_each(|(weight, shared)| *weight = scale * shared);
+            }
+        }
+        if bias_mean != 0.0 {
+            let shift = T::from_f64(bias_mean);
+            for node in architecture.nodes() {
+                for (place, _) in node.tensors.iter().enumerate().filter(|(_, tensor)| tensor.role == Role::Bias) {
+                    parameters.tensor_mut(node, place).iter_mut().for_each(|bias| *bias += shift);
+                }
+            }
+        }
     }
 
     /// The law and the standard deviation of an array of a layer's parameters; `None` for one that is not drawn.
@@ -142,6 +191,35 @@ mod tests {
                 assert!((square.mean() - variance).abs() < slack, "{distribution:?}: {}", square.mean() / variance);
             }
         }
+    }
+
+    /// |z| < 4.5 for the correlation within a unit (false alarms below 10⁻⁵).
+    #[test]
+    fn departures_correlate_share_and_shift_and_keep_the_variance() {
+        let layers = vec![Dense::new(50).into(), Relu.into(), Dense { units: 50, bias: true }.into()];
+        let network = Architecture::new(Shape::new([50]).unwrap(), layers).unwrap();
+        let mut initialisation = Initialisation::he(&network, WeightDistribution::Normal, 2.0);
+        initialisation.departures = Departures { unit_correlation: 0.3, shared: false, bias_mean: 1.5 };
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let (mut product, mut square) = (Moments::default(), Moments::default());
+        for _ in 0..40 {
+            let drawn = initialisation.draw::<f64>(&network, &mut rng);
+            for row in drawn.tensor(&network.nodes()[0], 0).chunks_exact(50) {
+                product.push(25.0 * row[0] * row[1]);
+                square.push(25.0 * row[2] * row[2]);
+            }
+            assert_eq!(drawn.tensor(&network.nodes()[2], 1), [1.5; 50]);
+        }
+        assert!((product.mean() - 0.3).abs() < 4.5 * product.std_error(), "{}", product.mean());
+        assert!((square.mean() - 1.0).abs() < 4.5 * square.std_error(), "{}", square.mean());
+
+        let layers = vec![Dense::new(50).into(), Relu.into(), Dense::new(50).into()];
+        let network = Architecture::new(Shape::new([50]).unwrap(), layers).unwrap();
+        let mut initialisation = Initialisation::he(&network, WeightDistribution::Normal, 0.5);
+        initialisation.departures.shared = true;
+        let drawn = initialisation.draw::<f64>(&network, &mut rng);
+        let [first, last] = [0, 2].map(|index| drawn.tensor(&network.nodes()[index], 0));
+        assert!(first.iter().zip(last).all(|(a, b)| (a / 2.0 - b).abs() < 1e-15));
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub fn cross_entropy_gradient<T: Real>(logits: &[T], label: usize, gradient: &mu
     gradient[label] = T::from_f64(-others + 0.0 * total);
 }
 
+/// The predicted class: the index of the first logit that is largest.
+pub fn prediction<T: Real>(logits: &[T]) -> usize {
+    (1..logits.len()).fold(0, |best, index| if logits[index] > logits[best] { index } else { best })
+}
+
 /// The largest logit, and Σ exp(f − largest).
 fn shifted_total<T: Real>(logits: &[T]) -> (f64, f64) {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, logit| largest.max(logit.as_f64()));

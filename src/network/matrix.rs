@@ -3,18 +3,29 @@
 //! For a given machine a product has the same bits every time: it runs on one thread, in a fixed order.
 
 use std::any::TypeId;
+use std::ops::Range;
 
 use gemm::Parallelism;
 
 use super::Real;
 
-/// A matrix in a slice, row-major, or the transpose of one.
+/// A matrix that lies in a slice: whole, as a range of its columns, or transposed.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a, T> {
     values: &'a [T],
     rows: usize,
     columns: usize,
-    transposed: bool,
+    /// Distance between neighbours in one column, and between neighbours in one row.
+    strides: [usize; 2],
+}
+
+/// A matrix to be written: a range of the columns of one that lies row by row in a slice.
+#[derive(Debug)]
+pub struct MatrixMut<'a, T> {
+    values: &'a mut [T],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
 }
 
 impl<'a, T: Real> Matrix<'a, T> {
@@ -24,47 +35,54 @@ impl<'a, T: Real> Matrix<'a, T> {
     /// The slice does not hold rows × columns values.
     pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
-        Self { values, rows, columns, transposed: false }
+        Self { values, rows, columns, strides: [columns, 1] }
+    }
+
+    /// A range of its columns; nothing is moved.
+    ///
+    /// # Panics
+    /// The range is not inside the matrix.
+    pub fn columns(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.columns, "columns of a matrix");
+        Self { values: &self.values[range.start * self.strides[1]..], columns: range.len(), ..self }
     }
 
     /// Its transpose; nothing is moved.
     pub fn transposed(self) -> Self {
-        Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
+        let [row, column] = self.strides;
+        Self { rows: self.columns, columns: self.rows, strides: [column, row], ..self }
     }
 
-    /// Distance between neighbours in one row, and between neighbours in one column.
-    fn strides(&self) -> (isize, isize) {
-        // A slice never holds more than isize::MAX values.
-        if self.transposed { (self.rows.cast_signed(), 1) } else { (1, self.columns.cast_signed()) }
-    }
-
-    /// Writes self · other into `product`, row by row; with `accumulate`, adds it to what is there.
+    /// Writes self · other into `product`; with `accumulate`, adds it to what is there.
     ///
     /// # Panics
-    /// The inner sizes differ, or `product` is not of self's rows × other's columns values.
-    pub fn multiply(self, other: Matrix<'_, T>, product: &mut [T], accumulate: bool) {
+    /// The sizes do not fit.
+    pub fn multiply(self, other: Matrix<'_, T>, product: MatrixMut<'_, T>, accumulate: bool) {
         assert_eq!(self.columns, other.rows, "inner sizes of a matrix product");
-        assert_eq!(product.len(), self.rows * other.columns, "size of a matrix product");
+        assert_eq!((product.rows, product.columns), (self.rows, other.columns), "sizes of a matrix product");
         assert!([TypeId::of::<f32>(), TypeId::of::<f64>()].contains(&TypeId::of::<T>()), "a type that gemm knows");
-        let ((lhs_cs, lhs_rs), (rhs_cs, rhs_rs)) = (self.strides(), other.strides());
-        // SAFETY: the three slices hold rows × columns values (asserted here and in `new`), so every element that the
-        // strides reach is inside them; `product` is borrowed mutably and so overlaps neither factor; and T is one of the
-        // types that gemm has kernels for (asserted above).
+        assert!(self.fits() && other.fits(), "factors lie inside their slices");
+        assert!(last(product.rows, product.columns, [product.row_stride, 1]) <= product.values.len());
+        // A slice never holds more than isize::MAX values, so no stride wraps.
+        let stride = |stride: usize| stride.cast_signed();
+        // SAFETY: every element that the strides reach is inside its slice (asserted above, against the last one); rows of
+        // the product do not overlap, since its stride is at least its number of columns by construction; `product` is
+        // borrowed mutably and so overlaps neither factor; and T is one of the types that gemm has kernels for (asserted).
         unsafe {
             gemm::gemm(
                 self.rows,
                 other.columns,
                 self.columns,
-                product.as_mut_ptr(),
+                product.values.as_mut_ptr(),
                 1,
-                other.columns.cast_signed(),
+                stride(product.row_stride),
                 accumulate,
                 self.values.as_ptr(),
-                lhs_cs,
-                lhs_rs,
+                stride(self.strides[1]),
+                stride(self.strides[0]),
                 other.values.as_ptr(),
-                rhs_cs,
-                rhs_rs,
+                stride(other.strides[1]),
+                stride(other.strides[0]),
                 T::one(),
                 T::one(),
                 false,
@@ -73,6 +91,35 @@ impl<'a, T: Real> Matrix<'a, T> {
                 Parallelism::None,
             );
         }
+    }
+
+    fn fits(&self) -> bool {
+        last(self.rows, self.columns, self.strides) <= self.values.len()
+    }
+}
+
+/// One past the index of a matrix's last element.
+fn last(rows: usize, columns: usize, [row, column]: [usize; 2]) -> usize {
+    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row + (columns - 1) * column + 1 }
+}
+
+impl<'a, T> MatrixMut<'a, T> {
+    /// The matrix [rows, columns] of these values, row by row.
+    ///
+    /// # Panics
+    /// The slice does not hold rows × columns values.
+    pub fn new(values: &'a mut [T], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
+        Self { values, rows, columns, row_stride: columns }
+    }
+
+    /// A range of its columns; nothing is moved.
+    ///
+    /// # Panics
+    /// The range is not inside the matrix.
+    pub fn columns(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.columns, "columns of a matrix");
+        Self { values: &mut self.values[range.start..], columns: range.len(), ..self }
     }
 }
 
@@ -106,14 +153,24 @@ mod tests {
             let expected = twin(stored(&a, rows, inner, flip_a).view(), stored(&b, inner, columns, flip_b).view())
                 + if accumulate { 1.0 } else { 0.0 };
             let mut product = vec![if accumulate { 1.0 } else { f64::NAN }; rows * columns];
-            view(&a, rows, inner, flip_a).multiply(view(&b, inner, columns, flip_b), &mut product, accumulate);
+            let whole = MatrixMut::new(&mut product, rows, columns);
+            view(&a, rows, inner, flip_a).multiply(view(&b, inner, columns, flip_b), whole, accumulate);
+            let (cut, mut halves) = (seed as usize % (columns + 1), vec![if accumulate { 1.0 } else { f64::NAN }; rows * columns]);
+            for range in [0..cut, cut..columns] {
+                let half = MatrixMut::new(&mut halves, rows, columns).columns(range.clone());
+                view(&a, rows, inner, flip_a).multiply(view(&b, inner, columns, flip_b).columns(range), half, accumulate);
+            }
+            for (x, y) in product.iter().zip(&halves) {
+                prop_assert!((x - y).abs() < 1e-12 * (1.0 + y.abs()), "in two pieces: {x} {y}");
+            }
             for (x, y) in product.iter().zip(&expected) {
                 prop_assert!((x - y).abs() < 1e-12 * (1.0 + y.abs()), "{x} {y}");
             }
             let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
             let (a, b) = (single(&a), single(&b));
             let mut product = vec![0.0f32; rows * columns];
-            Matrix::new(&a, rows, inner).multiply(Matrix::new(&b, inner, columns), &mut product, false);
+            let single = MatrixMut::new(&mut product, rows, columns);
+            Matrix::new(&a, rows, inner).multiply(Matrix::new(&b, inner, columns), single, false);
             if !flip_a && !flip_b && !accumulate {
                 for (x, y) in product.iter().zip(&expected) {
                     prop_assert!((f64::from(*x) - y).abs() < 1e-4, "{x} {y}");
@@ -125,6 +182,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "inner sizes")]
     fn sizes_that_do_not_fit_are_refused_before_memory_is_touched() {
-        Matrix::new(&[1.0f32; 6], 2, 3).multiply(Matrix::new(&[1.0; 6], 2, 3), &mut [0.0; 4], false);
+        let mut product = [0.0; 4];
+        let product = MatrixMut::new(&mut product, 2, 2);
+        Matrix::new(&[1.0f32; 6], 2, 3).multiply(Matrix::new(&[1.0; 6], 2, 3), product, false);
     }
 }

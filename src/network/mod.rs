@@ -14,11 +14,12 @@ pub mod norm;
 pub mod path;
 pub mod real;
 pub mod shape;
+mod simd;
 
 pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
 pub use dense_chain::{DenseChain, NotADenseChain};
 pub use gradient::Tape;
-pub use initialisation::{Initialisation, Variances, WeightDistribution};
+pub use initialisation::{Departures, Initialisation, Variances, WeightDistribution};
 pub use layer::{
     AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, PaddingMode, Relu,
     Statistics, WeightPool, Window,

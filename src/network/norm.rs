@@ -43,6 +43,11 @@ impl Norm {
         (dimension as f64).powf(1.0 - 1.0 / self.0)
     }
 
+    /// d^(1/q): the size, in this norm, of a perturbation of 1 in every coordinate.
+    pub fn uniform_size(self, dimension: usize) -> f64 {
+        (dimension as f64).powf(1.0 / self.0)
+    }
+
     /// ‖g‖_q, summed in double precision.
     pub fn of<T: Real>(self, gradient: &[T]) -> f64 {
         let mut sums = NormSums::new(&[self]);
@@ -50,23 +55,29 @@ impl Norm {
         sums.norm(self)
     }
 
-    /// The perturbation δ with ‖δ‖ₚ = 1 in the dual norm that attains Hölder's bound g·δ = ‖g‖_q: sign(g) for q = 1,
+    /// Writes the perturbation δ with ‖δ‖ₚ = 1 in the dual norm that attains Hölder's bound g·δ = ‖g‖_q: sign(g) for q = 1,
     /// g/‖g‖₂ for q = 2, sign(gᵢ)|gᵢ|^(q−1)/‖g‖_q^(q−1) in general, and the largest coordinate alone for q = ∞.
     /// Zero where g is zero.
-    pub fn steepest_direction(self, gradient: &[f64]) -> Vec<f64> {
+    pub fn steepest_direction<T: Real>(self, gradient: &[T], direction: &mut [T]) {
+        let sign = |g: T| if g == T::zero() { T::zero() } else { g.signum() };
+        if self == Self::ONE {
+            return direction.iter_mut().zip(gradient).for_each(|(delta, &g)| *delta = sign(g));
+        }
         let norm = self.of(gradient);
         if norm == 0.0 {
-            return vec![0.0; gradient.len()];
-        }
-        let sign = |g: f64| if g == 0.0 { 0.0 } else { g.signum() };
-        if self == Self::INFINITY {
-            let mut direction = vec![0.0; gradient.len()];
-            if let Some(largest) = gradient.iter().position(|g| g.abs() == norm) {
+            direction.fill(T::zero());
+        } else if self == Self::TWO {
+            let inverse = T::from_f64(1.0 / norm);
+            direction.iter_mut().zip(gradient).for_each(|(delta, &g)| *delta = inverse * g);
+        } else if self == Self::INFINITY {
+            direction.fill(T::zero());
+            if let Some(largest) = gradient.iter().position(|g| g.abs().as_f64() == norm) {
                 direction[largest] = sign(gradient[largest]);
             }
-            return direction;
+        } else {
+            let power = |g: T| T::from_f64((g.abs().as_f64() / norm).powf(self.0 - 1.0));
+            direction.iter_mut().zip(gradient).for_each(|(delta, &g)| *delta = sign(g) * power(g));
         }
-        gradient.iter().map(|&g| sign(g) * (g.abs() / norm).powf(self.0 - 1.0)).collect()
     }
 }
 
@@ -238,7 +249,8 @@ mod tests {
             let other = &other[..gradient.len()];
             let bound = norm.of(&gradient) * norm.dual().of(other);
             prop_assert!(product(other).abs() <= bound * (1.0 + 1e-9));
-            let steepest = norm.steepest_direction(&gradient);
+            let mut steepest = vec![f64::NAN; gradient.len()];
+            norm.steepest_direction(&gradient, &mut steepest);
             prop_assert!((product(&steepest) - norm.of(&gradient)).abs() < 1e-9 * norm.of(&gradient));
             prop_assert!((norm.dual().of(&steepest) - 1.0).abs() < 1e-9 || norm.of(&gradient) == 0.0);
         }

@@ -22,7 +22,7 @@ use super::Stream;
 use super::input::{ChosenInput, InputLaw, LabelRule};
 use super::monte_carlo::{Sampler, Worker};
 use super::normal::BulkGenerator;
-use super::observable::{Gradient, Observable, Statistic};
+use super::observable::{Gradient, GradientObservable, Observable, Statistic};
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, NotADenseChain, WeightDistribution, loss};
 use crate::statistics::gaussian::expected_sphere_norm;
@@ -36,7 +36,7 @@ pub struct CollapsedSampler {
     chain: DenseChain,
     input: InputLaw,
     label: LabelRule,
-    observables: Vec<Observable>,
+    observables: Vec<GradientObservable>,
     masks: Vec<FairCoins>,
     /// E‖u‖₁ of a uniform direction u.
     direction_l1: f64,
@@ -46,8 +46,8 @@ impl CollapsedSampler {
     /// A sampler for this network.
     ///
     /// # Errors
-    /// Says why the collapsed law is not exact: other layers than alternating dense and ReLU, biases, or weights that
-    /// are not Gaussian.
+    /// Says why the collapsed law is not exact: other layers than alternating dense and ReLU, biases, weights that are not
+    /// Gaussian, or observables of other things than a gradient.
     pub fn new(
         architecture: &Architecture,
         initialisation: &Initialisation,
@@ -59,6 +59,8 @@ impl CollapsedSampler {
         if initialisation.distribution != WeightDistribution::Normal {
             return Err(NotADenseChain("the weights are not Gaussian".into()));
         }
+        let gradients: Option<Vec<GradientObservable>> = observables.iter().map(|o| o.of_gradient().copied()).collect();
+        let observables = gradients.ok_or_else(|| NotADenseChain("an observable needs the network itself".into()))?;
         let masks = chain.widths.iter().map(|&width| FairCoins::new(width as u64)).collect();
         let direction_l1 = expected_sphere_norm(chain.dimension as u64, 1.0);
         Ok(Self { chain, input, label, observables, masks, direction_l1 })
@@ -102,7 +104,7 @@ impl Sampler for CollapsedSampler {
     }
 
     fn worker(&self) -> Box<dyn Worker + '_> {
-        let norms: Vec<Norm> = self.observables.iter().filter_map(Observable::norm).collect();
+        let norms: Vec<Norm> = self.observables.iter().filter_map(GradientObservable::norm).collect();
         let held = self.held();
         Box::new(CollapsedWorker {
             sampler: self,

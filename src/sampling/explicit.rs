@@ -3,10 +3,13 @@
 //! Right for every architecture and initialisation; it holds one network a worker.
 
 use super::Stream;
+use super::attacked::Attacked;
+use super::hypotheses::Sampled;
 use super::input::{InputLaw, LabelRule};
 use super::monte_carlo::{Sampler, Worker};
 use super::normal::BulkGenerator;
-use super::observable::{Gradient, Observable};
+use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
+use crate::attack::Model;
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, WeightDistribution};
 
@@ -24,6 +27,10 @@ pub struct ExplicitSampler {
     pub label: LabelRule,
     /// What is measured.
     pub observables: Vec<Observable>,
+    /// Samples that run together, of which the first is observed; more than one only where a layer mixes them.
+    pub batch: usize,
+    /// Σᵢ E(∂f₀/∂xᵢ)² by path theory, where the gap to it is measured.
+    pub path_total: Option<f64>,
 }
 
 /// Beyond this factor between the typical sizes of a network's values, single precision may over- or underflow.
@@ -56,7 +63,8 @@ impl Sampler for ExplicitSampler {
     }
 
     fn bytes_per_worker(&self) -> u64 {
-        let counts = [self.architecture.parameter_count(), self.architecture.activation_count()];
+        let activations = self.architecture.activation_count().saturating_mul(self.batch);
+        let counts = [self.architecture.parameter_count(), activations];
         let values =
             counts.iter().fold(self.architecture.dimension() as u64, |sum, &count| sum.saturating_add(count as u64));
         values.saturating_mul(if self.needs_double() { size_of::<f64>() } else { size_of::<f32>() } as u64)
@@ -77,38 +85,53 @@ type DrawParameters<T> = fn(&Architecture, &Initialisation, &mut Stream, &mut Pa
 struct ExplicitWorker<'a, T> {
     sampler: &'a ExplicitSampler,
     draw_parameters: DrawParameters<T>,
+    /// One input, in single precision.
     input: Vec<f32>,
     parameters: Parameters<T>,
     tape: Tape<T>,
     sums: NormSums,
+    attacked: Attacked<T>,
 }
 
 impl<'a, T: Real> ExplicitWorker<'a, T> {
     fn new(sampler: &'a ExplicitSampler, draw_parameters: DrawParameters<T>) -> Self {
-        let norms: Vec<Norm> = sampler.observables.iter().filter_map(Observable::norm).collect();
+        let gradients = sampler.observables.iter().filter_map(Observable::of_gradient);
+        let norms: Vec<Norm> = gradients.filter_map(GradientObservable::norm).collect();
         Self {
             sampler,
             draw_parameters,
             input: vec![0.0; sampler.architecture.dimension()],
             parameters: Parameters::new(&sampler.architecture),
-            tape: Tape::new(&sampler.architecture),
+            tape: Tape::with_batch(&sampler.architecture, sampler.batch),
             sums: NormSums::new(&norms),
+            attacked: Attacked::default(),
         }
     }
-}
 
-impl<T: Real> Worker for ExplicitWorker<'_, T> {
-    fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
-        let ExplicitSampler { architecture, initialisation, input, label, observables } = self.sampler;
-        let (chosen, label) = input.choose(*label, architecture.outputs(), &mut stream);
-        chosen.write(&mut self.input);
-        for (value, &x) in self.tape.input_mut().iter_mut().zip(&self.input) {
-            *value = T::from_f64(x.into());
+    /// Chooses the inputs of the batch, and the label of the first, which is the one that is observed.
+    fn draw_inputs(&mut self, stream: &mut Stream) -> usize {
+        let ExplicitSampler { architecture, input, label, .. } = self.sampler;
+        let mut first = None;
+        for sample in self.tape.input_mut().chunks_exact_mut(architecture.dimension()) {
+            let (chosen, label) = input.choose(*label, architecture.outputs(), stream);
+            chosen.write(&mut self.input);
+            sample.iter_mut().zip(&self.input).for_each(|(value, &x)| *value = T::from_f64(x.into()));
+            first.get_or_insert(label);
         }
-        (self.draw_parameters)(architecture, initialisation, &mut stream, &mut self.parameters);
-        self.tape.propagate(architecture, &self.parameters);
+        // A batch has at least one sample.
+        first.unwrap_or_default()
+    }
+
+    /// Observables of the gradients ∂ₓL and ∂ₓf₀ at the last forward pass.
+    fn measure_gradients(&mut self, label: usize, values: &mut [f64]) {
+        let ExplicitSampler { architecture, observables, path_total, .. } = self.sampler;
         for gradient in [Gradient::Loss, Gradient::Logit] {
-            if !observables.iter().any(|observable| observable.gradient == gradient) {
+            let concerns = |observable: &Observable| match observable {
+                Observable::Gradient(observable) => observable.gradient == gradient,
+                Observable::Hypothesis(HypothesisObservable::Gap) => gradient == Gradient::Logit,
+                _ => false,
+            };
+            if !observables.iter().any(concerns) {
                 continue;
             }
             let coordinates = match gradient {
@@ -117,10 +140,39 @@ impl<T: Real> Worker for ExplicitWorker<'_, T> {
             };
             self.sums.clear();
             self.sums.add(coordinates);
-            for (value, observable) in values.iter_mut().zip(observables).filter(|(_, o)| o.gradient == gradient) {
-                *value = observable.of_sums(&self.sums);
+            for (value, observable) in values.iter_mut().zip(observables).filter(|(_, o)| concerns(o)) {
+                *value = match observable {
+                    Observable::Gradient(observable) => observable.of_sums(&self.sums),
+                    _ => self.sums.norm(Norm::TWO).powi(2) / path_total.unwrap_or(f64::NAN) - 1.0,
+                };
             }
         }
+    }
+
+    fn measure_hypotheses(&self, values: &mut [f64]) {
+        let ExplicitSampler { architecture, observables, .. } = self.sampler;
+        let sampled = Sampled { architecture, parameters: &self.parameters, tape: &self.tape };
+        for (value, observable) in values.iter_mut().zip(observables) {
+            match observable {
+                Observable::Hypothesis(HypothesisObservable::Gap) => {}
+                Observable::Hypothesis(hypothesis) => *value = sampled.measure(*hypothesis),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<T: Real> Worker for ExplicitWorker<'_, T> {
+    fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
+        let ExplicitSampler { architecture, initialisation, observables, .. } = self.sampler;
+        let label = self.draw_inputs(&mut stream);
+        (self.draw_parameters)(architecture, initialisation, &mut stream, &mut self.parameters);
+        self.tape.propagate(architecture, &self.parameters);
+        self.measure_gradients(label, values);
+        self.measure_hypotheses(values);
+        // Last, since attacks move the input.
+        let model = Model::new(architecture, &self.parameters, &mut self.tape);
+        self.attacked.measure(model, observables, label, &mut stream, values);
     }
 }
 
@@ -144,8 +196,11 @@ fn draw_in_bulk(
     let mut generator = BulkGenerator::new(stream);
     for (index, node) in architecture.nodes().iter().enumerate() {
         for (place, tensor) in node.tensors.iter().enumerate() {
-            let Some((distribution, std_dev)) = initialisation.law_of(index, tensor.role) else { continue };
             let values = parameters.tensor_mut(node, place);
+            let Some((distribution, std_dev)) = initialisation.law_of(index, tensor.role) else {
+                values.fill(tensor.role.initial_value() as f32);
+                continue;
+            };
             match distribution {
                 WeightDistribution::Normal => generator.fill_normal(std_dev as f32, values),
                 WeightDistribution::Rademacher => generator.fill_signs(std_dev as f32, values),
@@ -157,6 +212,7 @@ fn draw_in_bulk(
             }
         }
     }
+    initialisation.depart(architecture, parameters, stream);
 }
 
 #[cfg(test)]
@@ -203,6 +259,8 @@ mod tests {
             input: InputLaw::Gaussian,
             label: LabelRule::Fixed(2),
             observables: vec!["loss.l1".parse().unwrap()],
+            batch: 1,
+            path_total: None,
         };
         let key = StreamKey::new(2, &["bulk"]);
         let mut worker = sampler.worker();
@@ -244,6 +302,8 @@ mod tests {
             input: InputLaw::Gaussian,
             label: LabelRule::Random,
             observables: vec!["logit.l2".parse().unwrap()],
+            batch: 1,
+            path_total: None,
         };
         let mut worker = sampler.worker();
         let logarithms: Moments = (0..400)

@@ -1,8 +1,10 @@
 //! Sampling of networks: a stream of random numbers for every draw, explicit networks, the collapsed sampler that is
 //! exact in law, and the Monte Carlo driver that runs either on all cores.
 
+mod attacked;
 pub mod collapsed;
 pub mod explicit;
+mod hypotheses;
 pub mod input;
 pub mod monte_carlo;
 pub mod normal;
@@ -13,5 +15,5 @@ pub use collapsed::CollapsedSampler;
 pub use explicit::ExplicitSampler;
 pub use input::{InputLaw, LabelRule, Samples};
 pub use monte_carlo::{Observer, Sampler, StoppingRule, Tally, Worker};
-pub use observable::{Gradient, Observable};
+pub use observable::{Gradient, GradientObservable, Observable};
 pub use stream::{Stream, StreamKey};

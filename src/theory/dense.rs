@@ -8,7 +8,7 @@
 //! No width or dimension is taken to infinity.
 
 use crate::network::{DenseChain, Norm};
-use crate::sampling::Observable;
+use crate::sampling::GradientObservable;
 use crate::sampling::observable::Statistic;
 use crate::statistics::gaussian::{expected_norm, halved_chi_mean};
 
@@ -44,7 +44,7 @@ impl<'a> DenseLaw<'a> {
     ///
     /// First powers: E‖∂ₓf_k‖_q = σ₁ E√A E‖ξ‖_q with E√A = Π σ_{l+1} m(n_l), m(n) = E χ_K. Even powers of ℓ₂ and squares of ℓ₁
     /// need only E A and E A² ([`scale_moment`](Self::scale_moment)).
-    pub fn mean(&self, observable: &Observable) -> Option<f64> {
+    pub fn mean(&self, observable: &GradientObservable) -> Option<f64> {
         let d = self.chain.dimension as f64;
         let norm = observable.norm().unwrap_or(Norm::ONE);
         // Everything but the norm itself: the scale, and 1/d or d^(1−1/Q) to the observable's power.

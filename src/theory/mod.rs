@@ -10,7 +10,8 @@ pub use variance::path_variances;
 use std::f64::consts::FRAC_2_PI;
 
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, WeightDistribution};
-use crate::sampling::{Gradient, Observable};
+use crate::sampling::observable::HypothesisObservable;
+use crate::sampling::{Gradient, GradientObservable, Observable};
 
 /// What kind of statement a theoretical value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +50,26 @@ pub struct TheoryValue {
 /// Dense chains with Gaussian weights have the whole law of the logit gradient ([`DenseLaw`]). For other symmetric
 /// weights of continuous law the squared ℓ₂ norm keeps its exact mean. Elsewhere path theory gives E(∂f₀/∂xᵢ)² under (H)
 /// ([`path_variances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. The loss gradient has no
-/// closed form.
+/// closed form. What (H) says of itself, such as ½ for the share of open masks, is of kind `path` too.
 pub fn expected(
     architecture: &Architecture,
     initialisation: &Initialisation,
     continuous_input: bool,
     observable: &Observable,
 ) -> Option<TheoryValue> {
-    if observable.gradient != Gradient::Logit {
-        return None;
-    }
+    let observable = match observable {
+        Observable::Gradient(observable) if observable.gradient == Gradient::Logit => observable,
+        // A hypothesis says nothing of its own gap unless there is a pass over variances.
+        Observable::Hypothesis(HypothesisObservable::Gap) => {
+            return path_variances(architecture, initialisation)
+                .is_ok()
+                .then_some(TheoryValue { mean: 0.0, kind: TheoryKind::Path });
+        }
+        Observable::Hypothesis(hypothesis) => {
+            return Some(TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path });
+        }
+        _ => return None,
+    };
     if let Ok(chain) = DenseChain::new(architecture, initialisation) {
         let squared = observable.needs_length_only() && observable.power == 2;
         match initialisation.distribution {
@@ -81,7 +92,7 @@ pub fn expected(
 fn by_paths(
     architecture: &Architecture,
     initialisation: &Initialisation,
-    observable: &Observable,
+    observable: &GradientObservable,
 ) -> Option<TheoryValue> {
     let (length, sum) = (observable.needs_length_only(), observable.norm() == Some(Norm::ONE));
     let kind = match observable.power {

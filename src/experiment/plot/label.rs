@@ -4,8 +4,9 @@ use super::Strand;
 use crate::experiment::claim::{ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::format::{rounded, with_error};
 use crate::experiment::results::Verdict;
-use crate::sampling::Observable;
-use crate::sampling::observable::{Gradient, Statistic};
+use crate::sampling::observable::{
+    AttackObservable, Consequence, Gradient, GradientObservable, HypothesisObservable, Observable, Statistic,
+};
 use crate::statistics::{Fit, WeightedPoint};
 
 /// "slope 0.4998 ± 0.0004, predicted 0.5"; `predictions` are the values that the strand's means are compared with.
@@ -80,7 +81,27 @@ pub(super) fn strand_label(strand: &Strand<'_>, all: &[Strand<'_>]) -> String {
 
 /// The observable in the paper's notation.
 pub fn symbol(name: &str) -> String {
-    let Ok(observable) = name.parse::<Observable>() else { return name.into() };
+    match name.parse() {
+        Ok(Observable::Gradient(observable)) => gradient_symbol(&observable),
+        Ok(Observable::Attack(observable)) => attack_symbol(name, &observable),
+        Ok(Observable::Hypothesis(HypothesisObservable::Gap)) => "‖∂ₓf‖₂²/path theory − 1".into(),
+        _ => name.into(),
+    }
+}
+
+fn attack_symbol(name: &str, observable: &AttackObservable) -> String {
+    // `damage.fgsm@0.1.first-order`: the attack stands between the first point and the size.
+    let attack = name.split_once('@').and_then(|(front, _)| front.split_once('.')).map_or("", |(_, attack)| attack);
+    let (attack, epsilon) = (attack.to_uppercase(), rounded(observable.epsilon, 3));
+    match observable.consequence {
+        Consequence::Damage => format!("damage of {attack}, ε = {epsilon}"),
+        Consequence::FirstOrder => format!("damage/first order, {attack}, ε = {epsilon}"),
+        Consequence::Vulnerability => format!("vulnerability to {attack}, ε = {epsilon}"),
+        Consequence::Changed => format!("predictions changed by {attack}, ε = {epsilon}"),
+    }
+}
+
+fn gradient_symbol(observable: &GradientObservable) -> String {
     let function = match observable.gradient {
         Gradient::Loss => "∂ₓL",
         Gradient::Logit => "∂ₓf",
@@ -129,6 +150,9 @@ mod tests {
             ("loss.linf.scaled", "εₚ ‖∂ₓL‖∞"),
             ("loss.l1.5", "‖∂ₓL‖₁.₅"),
             ("loss.coordinate", "|∂ᵢL|"),
+            ("damage.pgd-l2@0.1", "damage of PGD-L2, ε = 0.1"),
+            ("damage.fgsm@1e-3.first-order", "damage/first order, FGSM, ε = 0.001"),
+            ("masks.open", "masks.open"),
         ] {
             assert_eq!(symbol(name), expected);
         }

@@ -12,7 +12,13 @@ pub struct InputSpec {
     pub distribution: InputDistribution,
     /// How labels are chosen.
     pub label: LabelSpec,
+    /// Inputs that run together where a layer normalises by the statistics of its batch.
+    pub batch: usize,
 }
+
+/// Inputs that run together unless the spec says otherwise.
+const DEFAULT_BATCH: usize = 16;
+const MOST_BATCH: i64 = 1 << 20;
 
 /// Where inputs come from.
 #[derive(Debug, Clone)]
@@ -64,9 +70,10 @@ pub enum LabelSpec {
 }
 
 pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSpec, SpecError> {
-    let gaussian = InputSpec { distribution: InputDistribution::Gaussian, label: LabelSpec::Random };
+    let gaussian =
+        InputSpec { distribution: InputDistribution::Gaussian, label: LabelSpec::Random, batch: DEFAULT_BATCH };
     let Some(table) = reader.table("input")? else { return Ok(gaussian) };
-    let known = &["distribution", "label", "path", "resize", "low", "high", "value"];
+    let known = &["distribution", "label", "batch", "path", "resize", "low", "high", "value"];
     let input = Reader::new(table, origin, "input", known)?;
     let kind = input.string("distribution")?.unwrap_or("gaussian");
     let keys: &[&str] = match kind {
@@ -78,7 +85,7 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
         _ => return Err(input.refuse("distribution", "must be gaussian, uniform, constant, cifar10 or npy")),
     };
     let stray = |key: &&&str| input.has(key) && !keys.contains(*key);
-    if let Some(key) = known[2..].iter().find(stray) {
+    if let Some(key) = known[3..].iter().find(stray) {
         return Err(input.refuse(key, format!("does not go with distribution = \"{kind}\"")));
     }
     // Inputs are in single precision.
@@ -103,7 +110,8 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
         _ => {}
     }
     let label = read_label(&input, distribution.path().is_some())?;
-    Ok(InputSpec { distribution, label })
+    let batch = input.whole("batch", 1, MOST_BATCH)?.map_or(DEFAULT_BATCH, |batch| batch as usize);
+    Ok(InputSpec { distribution, label, batch })
 }
 
 fn read_label(input: &Reader<'_>, has_data: bool) -> Result<LabelSpec, SpecError> {

@@ -36,6 +36,12 @@ pub struct InitSpec {
     pub variance: VarianceSpec,
     /// Variance of the biases, an expression of `fan_in`, `fan_out` and the sweep variables.
     pub bias_variance: Option<Expression>,
+    /// Mean of the biases, an expression of the sweep variables; breaks H1.
+    pub bias_mean: Option<Expression>,
+    /// Correlation of weights that enter one unit, an expression of the sweep variables; breaks H5.
+    pub unit_correlation: Option<Expression>,
+    /// Whether layers of one shape share their weights; breaks H4.
+    pub shared: bool,
 }
 
 /// Variance of the weights of a layer.
@@ -93,7 +99,15 @@ fn read_network(table: &Table, origin: &Origin, path: &str, default: SamplerChoi
 
 fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError> {
     use WeightDistribution::{Normal, Rademacher, Uniform};
-    let named = |distribution, variance| Ok(InitSpec { distribution, variance, bias_variance: None });
+    let plain = |distribution, variance| InitSpec {
+        distribution,
+        variance,
+        bias_variance: None,
+        bias_mean: None,
+        unit_correlation: None,
+        shared: false,
+    };
+    let named = |distribution, variance| Ok(plain(distribution, variance));
     let schemes = "he-normal, he-uniform, he-rademacher, xavier-normal";
     match reader.value("init") {
         None => named(Normal, VarianceSpec::He),
@@ -106,7 +120,8 @@ fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError
         },
         Some(Value::Table(table)) => {
             let path = reader.path_of("init");
-            let init = Reader::new(table, origin, &path, &["scheme", "variance", "bias_variance"])?;
+            let known = &["scheme", "variance", "bias_variance", "bias_mean", "unit_correlation", "shared"];
+            let init = Reader::new(table, origin, &path, known)?;
             let distribution = match init.required_string("scheme")? {
                 "normal" => Normal,
                 "uniform" => Uniform,
@@ -115,8 +130,13 @@ fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError
             };
             let formula = "an expression of fan_in, fan_out and the sweep variables, such as \"2 / fan_in^1.5\"";
             let variance = init.expression("variance")?.ok_or_else(|| init.missing("variance", formula))?;
-            let bias_variance = init.expression("bias_variance")?;
-            Ok(InitSpec { distribution, variance: VarianceSpec::Formula(variance), bias_variance })
+            Ok(InitSpec {
+                bias_variance: init.expression("bias_variance")?,
+                bias_mean: init.expression("bias_mean")?,
+                unit_correlation: init.expression("unit_correlation")?,
+                shared: init.boolean("shared")?.unwrap_or(false),
+                ..plain(distribution, VarianceSpec::Formula(variance))
+            })
         }
         Some(_) => Err(reader.refuse("init", format!("must be {schemes}, or a table {{ scheme, variance }}"))),
     }

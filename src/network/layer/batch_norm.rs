@@ -2,7 +2,7 @@
 //!
 //! Ioffe and Szegedy, *Batch Normalization*, arXiv 1502.03167.
 
-use super::{LayerRule, NoPathTheory, Pass, Real, Role, Shape, Site, Tensor};
+use super::{LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 
 /// y = γ (x − μ)/√(σ² + ε) + β for each channel: the first axis of an image, the units of a vector.
 ///
@@ -117,7 +117,7 @@ impl LayerRule for BatchNorm {
         self.statistics == Statistics::Batch
     }
 
-    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
         for channel in 0..Self::sizes(pass.site)[0] {
             let Normaliser { mean, scale, shift } = self.normaliser(pass, input, channel);
             let (mean, scale, shift) = (T::from_f64(mean), T::from_f64(scale), T::from_f64(shift));
@@ -127,7 +127,14 @@ impl LayerRule for BatchNorm {
 
     /// With batch statistics, x̂ = (x − μ)/√(σ² + ε) and means over the batch and all pixels of the channel:
     /// ∂/∂x = scale · (g − mean(g) − x̂ mean(g x̂)).
-    fn backward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], upstream: &[T], downstream: &mut [T], _: &mut Vec<T>) {
+    fn backward<T: Real>(
+        &self,
+        pass: Pass<'_, T>,
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        _: &mut Scratch<T>,
+    ) {
         let [channels, pixels] = Self::sizes(pass.site);
         let count = (pass.batch * pixels) as f64;
         for channel in 0..channels {
@@ -191,7 +198,7 @@ mod tests {
         let shape = Shape::new([2, 1, 2]).unwrap();
         let pass = Pass { site: Site { input: &shape, output: &shape }, batch, parameters };
         let mut output = vec![0.0; input.len()];
-        BatchNorm { statistics, epsilon: 1e-12 }.forward(pass, input, &mut output, &mut Vec::new());
+        BatchNorm { statistics, epsilon: 1e-12 }.forward(pass, input, &mut output, &mut Scratch::default());
         output
     }
 

@@ -1,8 +1,11 @@
 //! The convolution (cross-correlation) of an image with learned kernels.
 
+use std::ops::Range;
+
+use super::unfold::Unfolding;
 use super::window::Window;
-use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Shape, Site, Tensor};
-use crate::network::matrix::Matrix;
+use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
+use crate::network::matrix::{Matrix, MatrixMut};
 
 /// `z[o, r, c] = Σ W[o, i, a, b] x[i, r·stride + a·dilation − padding, c·stride + b·dilation − padding] + b[o]`, with W of
 /// shape `[channels out, channels in, size, size]`, row-major, followed in memory by b where there is one.
@@ -15,6 +18,9 @@ pub struct Conv {
     /// Whether there are biases.
     pub bias: bool,
 }
+
+/// Output pixels that are unfolded at a time: 64 channels of 3 × 3 taps then take half a megabyte, a second-level cache.
+const BLOCK_PLACES: usize = 256;
 
 impl Conv {
     /// Channels, height and width of the input; height and width of the output.
@@ -30,35 +36,16 @@ impl Conv {
         (self.window.size, self.window.stride, self.window.padding) == (1, 1, 0)
     }
 
-    /// The input's pixels under every tap at every place: a matrix [channels in · taps, places], zero beyond the edge.
-    fn unfold<T: Real>(&self, site: Site<'_>, image: &[T], columns: &mut Vec<T>) {
-        let ([channels, height, width], places) = Self::sizes(site);
-        let (pixels, count, taps) = (height * width, places[0] * places[1], self.window.size.pow(2));
-        if self.window.leaves_gaps() {
-            columns.clear();
-        }
-        columns.resize(channels * taps * count, T::zero());
-        for (channel, rows) in image.chunks_exact(pixels).zip(columns.chunks_exact_mut(taps * count)) {
-            self.window.for_each_run([height, width], places, |run| {
-                let row = &mut rows[run.tap * count + run.place..][..run.length];
-                let under = channel[run.pixel..].iter().step_by(self.window.stride);
-                row.iter_mut().zip(under).for_each(|(value, &pixel)| *value = pixel);
-            });
-        }
+    /// Blocks of rows of the output: as many rows as keep the unfolded matrix of a block in the processor's cache.
+    fn blocks(site: Site<'_>) -> impl Iterator<Item = Range<usize>> {
+        let (_, [rows, columns]) = Self::sizes(site);
+        let step = (BLOCK_PLACES / columns).max(1);
+        (0..rows).step_by(step).map(move |first| first..(first + step).min(rows))
     }
 
-    /// The transpose of [`unfold`](Self::unfold): every pixel is the sum over the taps and places that see it.
-    fn fold<T: Real>(&self, site: Site<'_>, columns: &[T], image: &mut [T]) {
-        let ([_, height, width], places) = Self::sizes(site);
-        let (count, taps) = (places[0] * places[1], self.window.size.pow(2));
-        image.fill(T::zero());
-        for (channel, rows) in image.chunks_exact_mut(height * width).zip(columns.chunks_exact(taps * count)) {
-            self.window.for_each_run([height, width], places, |run| {
-                let row = &rows[run.tap * count + run.place..][..run.length];
-                let under = channel[run.pixel..].iter_mut().step_by(self.window.stride);
-                under.zip(row).for_each(|(pixel, &gradient)| *pixel += gradient);
-            });
-        }
+    fn unfolding(&self, site: Site<'_>) -> Unfolding<'_> {
+        let (image, places) = Self::sizes(site);
+        Unfolding::new(&self.window, image, places)
     }
 
     /// Visits every edge, (input unit, output unit, index of its weight).
@@ -93,24 +80,32 @@ impl LayerRule for Conv {
             return 0;
         }
         let ([channels, ..], [rows, columns]) = Self::sizes(site);
+        let places = columns.saturating_mul((BLOCK_PLACES / columns).clamp(1, rows));
         let taps = self.window.size.saturating_mul(self.window.size);
-        channels.saturating_mul(taps).saturating_mul(rows.saturating_mul(columns))
+        channels.saturating_mul(taps).saturating_mul(places).saturating_add(self.unfolding(site).padded_len())
     }
 
-    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Vec<T>) {
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
         let ([channels, ..], places) = Self::sizes(pass.site);
         let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);
         let (weights, biases) = pass.parameters.split_at(self.channels * fan_in);
         let weights = Matrix::new(weights, self.channels, fan_in);
+        let unfolding = self.unfolding(pass.site);
         let samples = input.chunks_exact(pass.site.input.len());
         for (image, maps) in samples.zip(output.chunks_exact_mut(pass.site.output.len())) {
-            let columns = if self.is_pointwise() {
-                image
+            if self.is_pointwise() {
+                let product = MatrixMut::new(maps, self.channels, count);
+                weights.multiply(Matrix::new(image, fan_in, count), product, false);
             } else {
-                self.unfold(pass.site, image, scratch);
-                &scratch[..]
-            };
-            weights.multiply(Matrix::new(columns, fan_in, count), maps, false);
+                unfolding.pad(image, &mut scratch.image);
+                for rows in Self::blocks(pass.site) {
+                    let range = rows.start * places[1]..rows.end * places[1];
+                    scratch.matrix.resize(fan_in * range.len(), T::zero());
+                    unfolding.unfold(rows, &scratch.image, &mut scratch.matrix);
+                    let columns = Matrix::new(&scratch.matrix, fan_in, range.len());
+                    weights.multiply(columns, MatrixMut::new(maps, self.channels, count).columns(range), false);
+                }
+            }
             for (map, &bias) in maps.chunks_exact_mut(count).zip(biases) {
                 map.iter_mut().for_each(|unit| *unit += bias);
             }
@@ -123,21 +118,28 @@ impl LayerRule for Conv {
         _: &[T],
         upstream: &[T],
         downstream: &mut [T],
-        scratch: &mut Vec<T>,
+        scratch: &mut Scratch<T>,
     ) {
         let ([channels, ..], places) = Self::sizes(pass.site);
         let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);
         let weights = Matrix::new(&pass.parameters[..self.channels * fan_in], self.channels, fan_in).transposed();
+        let unfolding = self.unfolding(pass.site);
         let samples = upstream.chunks_exact(pass.site.output.len());
         for (maps, image) in samples.zip(downstream.chunks_exact_mut(pass.site.input.len())) {
             let maps = Matrix::new(maps, self.channels, count);
             if self.is_pointwise() {
-                weights.multiply(maps, image, false);
-            } else {
-                scratch.resize(fan_in * count, T::zero());
-                weights.multiply(maps, scratch, false);
-                self.fold(pass.site, scratch, image);
+                weights.multiply(maps, MatrixMut::new(image, fan_in, count), false);
+                continue;
             }
+            unfolding.clear(&mut scratch.image);
+            for rows in Self::blocks(pass.site) {
+                let range = rows.start * places[1]..rows.end * places[1];
+                scratch.matrix.resize(fan_in * range.len(), T::zero());
+                let columns = MatrixMut::new(&mut scratch.matrix, fan_in, range.len());
+                weights.multiply(maps.columns(range), columns, false);
+                unfolding.fold(rows, &scratch.matrix, &mut scratch.image);
+            }
+            unfolding.unpad(&scratch.image, image);
         }
     }
 
@@ -191,7 +193,7 @@ mod tests {
         let output = conv.output_shape(&input).unwrap();
         let mut values = vec![0.0; output.len()];
         let pass = Pass { site: Site { input: &input, output: &output }, batch: 1, parameters: weights };
-        conv.forward(pass, image, &mut values, &mut Vec::new());
+        conv.forward(pass, image, &mut values, &mut Scratch::default());
         values
     }
 

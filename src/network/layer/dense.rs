@@ -1,7 +1,7 @@
 //! The dense (fully connected) layer, z = W h + b.
 
-use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Shape, Site, Tensor};
-use crate::network::matrix::Matrix;
+use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
+use crate::network::matrix::{Matrix, MatrixMut};
 
 /// z = W h + b with W of shape [units, inputs], row-major, followed in memory by b where there is one.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,12 +39,13 @@ impl LayerRule for Dense {
         std::iter::once(weights).chain(self.bias.then(|| Tensor::biases(self.units))).collect()
     }
 
-    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
         let inputs = pass.site.input.len();
         let (weights, biases) = pass.parameters.split_at(self.units * inputs);
         if pass.batch >= WORTH_A_PRODUCT {
             let weights = Matrix::new(weights, self.units, inputs).transposed();
-            Matrix::new(input, pass.batch, inputs).multiply(weights, output, false);
+            let product = MatrixMut::new(output, pass.batch, self.units);
+            Matrix::new(input, pass.batch, inputs).multiply(weights, product, false);
         } else {
             for (sample, units) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(self.units)) {
                 for (row, unit) in weights.chunks_exact(inputs).zip(units) {
@@ -59,12 +60,13 @@ impl LayerRule for Dense {
         }
     }
 
-    fn backward<T: Real>(&self, pass: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Vec<T>) {
+    fn backward<T: Real>(&self, pass: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Scratch<T>) {
         let inputs = pass.site.input.len();
         let weights = &pass.parameters[..self.units * inputs];
         if pass.batch >= WORTH_A_PRODUCT {
             let weights = Matrix::new(weights, self.units, inputs);
-            return Matrix::new(upstream, pass.batch, self.units).multiply(weights, downstream, false);
+            let product = MatrixMut::new(downstream, pass.batch, inputs);
+            return Matrix::new(upstream, pass.batch, self.units).multiply(weights, product, false);
         }
         downstream.fill(T::zero());
         for (above, below) in upstream.chunks_exact(self.units).zip(downstream.chunks_exact_mut(inputs)) {
@@ -158,8 +160,8 @@ mod tests {
             let pass = Pass { site: Site { input: &shapes.0, output: &shapes.1 }, batch, parameters: &parameters };
             let (mut output, mut downstream) = (vec![0.0; batch * units], vec![0.0; batch * inputs]);
             let input_values = input.as_slice().unwrap();
-            layer.forward(pass, input_values, &mut output, &mut Vec::new());
-            layer.backward(pass, input_values, upstream.as_slice().unwrap(), &mut downstream, &mut Vec::new());
+            layer.forward(pass, input_values, &mut output, &mut Scratch::default());
+            layer.backward(pass, input_values, upstream.as_slice().unwrap(), &mut downstream, &mut Scratch::default());
 
             let close = |a: &[f64], b: Array2<f64>| a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-12 * (1.0 + y.abs()));
             prop_assert!(close(&output, input.dot(&weights.t()) + &bias));

@@ -1,6 +1,6 @@
 //! Layers that pass every value on as it is: flattening, and the end of a residual block.
 
-use super::{LayerRule, NoPathTheory, Pass, Real, Shape, Site};
+use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 
 /// The vector of all elements, in row-major order; a vector stays as it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,11 +18,11 @@ macro_rules! identities {
                 Ok($shape(input))
             }
 
-            fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
+            fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
                 output.copy_from_slice(input);
             }
 
-            fn backward<T: Real>(&self, _: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Vec<T>) {
+            fn backward<T: Real>(&self, _: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Scratch<T>) {
                 downstream.copy_from_slice(upstream);
             }
 

@@ -13,6 +13,7 @@ mod identity;
 mod pool;
 mod relu;
 mod tensor;
+mod unfold;
 mod weight_pool;
 mod window;
 
@@ -48,13 +49,21 @@ pub struct Pass<'a, T> {
     pub parameters: &'a [T],
 }
 
+/// Memory that layers may use as they like, and that is kept between calls.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch<T> {
+    /// An image with its padding.
+    image: Vec<T>,
+    /// An unfolded image.
+    matrix: Vec<T>,
+}
+
 /// Why path theory says nothing of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoPathTheory(pub &'static str);
 
-/// What every layer can do. Slices hold one sample after another, each row-major. `scratch` is memory that layers may use
-/// as they like, and that is kept between calls.
+/// What every layer can do. Slices hold one sample after another, each row-major.
 pub trait LayerRule {
     /// The output's shape for this input, or in words what the layer needs instead. Nothing is allocated.
     fn output_shape(&self, input: &Shape) -> Result<Shape, String>;
@@ -83,7 +92,7 @@ pub trait LayerRule {
     }
 
     /// output = layer(input).
-    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Vec<T>);
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>);
 
     /// downstream = (∂output/∂input)ᵀ upstream, at the `input` of the last forward pass.
     fn backward<T: Real>(
@@ -92,7 +101,7 @@ pub trait LayerRule {
         input: &[T],
         upstream: &[T],
         downstream: &mut [T],
-        scratch: &mut Vec<T>,
+        scratch: &mut Scratch<T>,
     );
 
     /// Visits the edges of the layer's graph, (input unit, output unit, weight), for one sample at this `input`; units that
@@ -206,7 +215,7 @@ impl LayerRule for Layer {
         dispatch!(self, layer => layer.scratch_count(site))
     }
 
-    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Vec<T>) {
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
         dispatch!(self, layer => layer.forward(pass, input, output, scratch));
     }
 
@@ -216,7 +225,7 @@ impl LayerRule for Layer {
         input: &[T],
         upstream: &[T],
         downstream: &mut [T],
-        scratch: &mut Vec<T>,
+        scratch: &mut Scratch<T>,
     ) {
         dispatch!(self, layer => layer.backward(pass, input, upstream, downstream, scratch));
     }

@@ -1,7 +1,7 @@
 //! Average and max pooling over a sliding window, and over the whole image.
 
 use super::window::{Window, window_shape};
-use super::{LayerRule, NoPathTheory, Pass, Real, Shape, Site};
+use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 
 /// What a pooled unit takes of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,7 @@ macro_rules! pools {
                 $shape(self, input)
             }
 
-            fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
+            fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
                 $pool.forward($windows(self, pass.site), input, output);
             }
 
@@ -173,7 +173,7 @@ macro_rules! pools {
                 input: &[T],
                 upstream: &[T],
                 downstream: &mut [T],
-                _: &mut Vec<T>,
+                _: &mut Scratch<T>,
             ) {
                 $pool.backward($windows(self, pass.site), input, upstream, downstream);
             }
@@ -216,9 +216,9 @@ mod tests {
         let output = layer.output_shape(&input).unwrap();
         let pass = Pass { site: Site { input: &input, output: &output }, batch: 1, parameters: &[] };
         let (mut values, mut gradient) = (vec![0.0; output.len()], vec![0.0; input.len()]);
-        layer.forward(pass, image, &mut values, &mut Vec::new());
+        layer.forward(pass, image, &mut values, &mut Scratch::default());
         let ones = vec![1.0; output.len()];
-        layer.backward(pass, image, &ones, &mut gradient, &mut Vec::new());
+        layer.backward(pass, image, &ones, &mut gradient, &mut Scratch::default());
         (values, gradient)
     }
 

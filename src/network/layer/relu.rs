@@ -1,6 +1,7 @@
 //! The rectified linear unit, h = max(z, 0).
 
-use super::{LayerRule, NoPathTheory, Pass, Real, Shape, Site};
+use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+use crate::network::simd::vectorized;
 
 /// h = max(z, 0) with derivative 1 for z > 0 and 0 otherwise; a NaN stays a NaN.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,17 +12,21 @@ impl LayerRule for Relu {
         Ok(input.clone())
     }
 
-    fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
-        for (unit, &z) in output.iter_mut().zip(input) {
-            // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
-            *unit = if z <= T::zero() { T::zero() } else { z };
-        }
+    fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
+        vectorized(|| {
+            for (unit, &z) in output.iter_mut().zip(input) {
+                // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
+                *unit = if z <= T::zero() { T::zero() } else { z };
+            }
+        });
     }
 
-    fn backward<T: Real>(&self, _: Pass<'_, T>, input: &[T], upstream: &[T], downstream: &mut [T], _: &mut Vec<T>) {
-        for ((gradient, &z), &above) in downstream.iter_mut().zip(input).zip(upstream) {
-            *gradient = if z <= T::zero() { T::zero() } else { above };
-        }
+    fn backward<T: Real>(&self, _: Pass<'_, T>, input: &[T], upstream: &[T], downstream: &mut [T], _: &mut Scratch<T>) {
+        vectorized(|| {
+            for ((gradient, &z), &above) in downstream.iter_mut().zip(input).zip(upstream) {
+                *gradient = if z <= T::zero() { T::zero() } else { above };
+            }
+        });
     }
 
     fn edges<T: Real>(
@@ -57,10 +62,10 @@ mod tests {
         let pass = Pass { site: Site { input: &shape, output: &shape }, batch: 1, parameters: &[] };
         let input = [-1.0, 0.0, 2.0, f64::NAN];
         let (mut output, mut gradient) = ([0.0f64; 4], [0.0f64; 4]);
-        Relu.forward(pass, &input, &mut output, &mut Vec::new());
+        Relu.forward(pass, &input, &mut output, &mut Scratch::default());
         assert_eq!(output[..3], [0.0, 0.0, 2.0]);
         assert!(output[3].is_nan());
-        Relu.backward(pass, &input, &[5.0, 5.0, 5.0, f64::NAN], &mut gradient, &mut Vec::new());
+        Relu.backward(pass, &input, &[5.0, 5.0, 5.0, f64::NAN], &mut gradient, &mut Scratch::default());
         assert_eq!(gradient[..3], [0.0, 0.0, 5.0]);
         assert!(gradient[3].is_nan());
     }

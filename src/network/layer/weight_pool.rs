@@ -1,7 +1,7 @@
 //! Weight pooling: a pool whose weights are learned, one k×k filter a channel (a depthwise convolution).
 
 use super::window::{Window, window_shape};
-use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Shape, Site, Tensor};
+use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 
 /// `z[c, r, s] = Σ w[c, a, b] x[c, r·stride + a, s·stride + b]`, with w of shape `[channels, 1, size, size]`, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ impl LayerRule for WeightPool {
         vec![Tensor::new("weight", [input.sizes()[0], 1, self.0.size, self.0.size], Role::Weight(fan))]
     }
 
-    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Vec<T>) {
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
         let [channels, pixels, places] = Self::channel_sizes(pass.site);
         output.fill(T::zero());
         let maps = input.chunks_exact(pixels).zip(output.chunks_exact_mut(places));
@@ -55,7 +55,7 @@ impl LayerRule for WeightPool {
         }
     }
 
-    fn backward<T: Real>(&self, pass: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Vec<T>) {
+    fn backward<T: Real>(&self, pass: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Scratch<T>) {
         let [channels, pixels, places] = Self::channel_sizes(pass.site);
         downstream.fill(T::zero());
         let maps = downstream.chunks_exact_mut(pixels).zip(upstream.chunks_exact(places));
@@ -102,9 +102,9 @@ mod tests {
         let pass = Pass { site: Site { input: &input, output: &output }, batch: 1, parameters: &parameters };
         let image: Vec<f64> = (0..16).map(f64::from).collect();
         let (mut values, mut gradient) = ([0.0; 4], [9.0; 16]);
-        layer.forward(pass, &image, &mut values, &mut Vec::new());
+        layer.forward(pass, &image, &mut values, &mut Scratch::default());
         assert_eq!(values, [0.0, 2.0, 26.0, 30.0]);
-        layer.backward(pass, &image, &[1.0, 2.0, 3.0, 4.0], &mut gradient, &mut Vec::new());
+        layer.backward(pass, &image, &[1.0, 2.0, 3.0, 4.0], &mut gradient, &mut Scratch::default());
         let mut expected = [0.0; 16];
         (expected[0], expected[2], expected[13], expected[15]) = (1.0, 2.0, 6.0, 8.0);
         assert_eq!(gradient, expected);

@@ -62,11 +62,6 @@ impl Window {
         }
     }
 
-    /// Whether some taps stand beyond the edge, on zeros that no pixel fills.
-    pub fn leaves_gaps(&self) -> bool {
-        self.padding > 0 && self.mode == PaddingMode::Zeros
-    }
-
     /// Channels, height and width of an image, and the height and width of what the window gives.
     ///
     /// # Errors
@@ -82,7 +77,13 @@ impl Window {
     /// The pixel under a tap at a place along an axis; `None` for a zero beyond the edge.
     #[inline]
     pub fn source(&self, place: usize, tap: usize, pixels: usize) -> Option<usize> {
-        let position = (place * self.stride + tap * self.dilation) as isize - self.padding as isize;
+        self.pixel(place * self.stride + tap * self.dilation, pixels)
+    }
+
+    /// The pixel that a position along a padded axis shows; `None` for a zero beyond the edge.
+    #[inline]
+    pub fn pixel(&self, position: usize, pixels: usize) -> Option<usize> {
+        let position = position as isize - self.padding as isize;
         let last = pixels as isize - 1;
         let inside = match self.mode {
             PaddingMode::Zeros if position < 0 || position > last => return None,
@@ -106,7 +107,7 @@ impl Window {
     }
 
     /// Visits the same in runs of neighbouring places, whose pixels are the stride apart.
-    pub fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
+    fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
         for tap_row in 0..self.size {
             for row in 0..rows {
                 let Some(pixel_row) = self.source(row, tap_row, height) else { continue };
@@ -152,15 +153,15 @@ pub fn window_shape(window: &Window, input: &Shape) -> Result<Shape, String> {
 
 /// Neighbouring places in one row under one tap, and the first one's pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
+struct Run {
     /// The tap.
-    pub tap: usize,
+    tap: usize,
     /// The first place.
-    pub place: usize,
+    place: usize,
     /// The first pixel.
-    pub pixel: usize,
+    pixel: usize,
     /// How many.
-    pub length: usize,
+    length: usize,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Observables: the numbers that a draw gives, named as specs name them.
+//! Norms of gradients as observables.
 //!
 //! `loss.*` looks at ∂ₓL, `logit.*` at ∂ₓf₀. What follows is a norm (`.l1`, `.l2`, `.linf`, `.lQ` for any real Q ≥ 1), the
 //! mean magnitude of a coordinate (`.coordinate`), or the conditional mean of ℓ₁ (`.l1.rao-blackwell`), and then
@@ -6,6 +6,7 @@
 
 use std::str::FromStr;
 
+use super::{UnknownObservable, strip};
 use crate::network::Norm;
 use crate::network::norm::NormSums;
 
@@ -29,9 +30,9 @@ pub enum Statistic {
     RaoBlackwell,
 }
 
-/// One number of a draw.
+/// One number of a draw's gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Observable {
+pub struct GradientObservable {
     /// Whose gradient.
     pub gradient: Gradient,
     /// What of it.
@@ -42,11 +43,7 @@ pub struct Observable {
     pub power: i32,
 }
 
-impl Observable {
-    /// What an observable may be, for error messages.
-    pub const ALLOWED: &'static str = "loss or logit, then .l1, .l2, .l2sq, .linf, .lQ (a number Q >= 1), .coordinate or \
-                                       .l1.rao-blackwell, then .scaled and .squared where wanted";
-
+impl GradientObservable {
     /// The norm whose sums the observable needs; `None` for the Rao–Blackwell form.
     pub fn norm(&self) -> Option<Norm> {
         match self.statistic {
@@ -77,11 +74,7 @@ impl Observable {
     }
 }
 
-/// A name that is not an observable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownObservable;
-
-impl FromStr for Observable {
+impl FromStr for GradientObservable {
     type Err = UnknownObservable;
 
     fn from_str(name: &str) -> Result<Self, UnknownObservable> {
@@ -108,11 +101,6 @@ impl FromStr for Observable {
     }
 }
 
-/// Removes a modifier from the end of a name, and says whether it was there.
-fn strip<'a>(name: &'a str, modifier: &str) -> (&'a str, bool) {
-    name.strip_suffix(modifier).map_or((name, false), |rest| (rest, true))
-}
-
 /// The order in `lQ`.
 fn order(name: &str) -> Option<Norm> {
     let digits = name.strip_prefix('l')?;
@@ -126,7 +114,7 @@ mod tests {
     use super::*;
 
     fn value(name: &str, gradient: &[f64]) -> f64 {
-        let observable: Observable = name.parse().unwrap();
+        let observable: GradientObservable = name.parse().unwrap();
         let mut sums = NormSums::new(&observable.norm().into_iter().collect::<Vec<_>>());
         sums.add(gradient);
         observable.of_sums(&sums)
@@ -171,8 +159,8 @@ mod tests {
             "loss.l1.rao-blackwell.squared",
             "loss.l2.l2",
         ] {
-            assert_eq!(name.parse::<Observable>(), Err(UnknownObservable), "{name}");
+            assert_eq!(name.parse::<GradientObservable>(), Err(UnknownObservable), "{name}");
         }
-        assert!("logit.l1.rao-blackwell".parse::<Observable>().is_ok());
+        assert!("logit.l1.rao-blackwell".parse::<GradientObservable>().is_ok());
     }
 }

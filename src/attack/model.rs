@@ -1,0 +1,40 @@
+//! What an attack sees of a network: logits and loss gradients at inputs of its choice.
+
+use crate::network::{Architecture, Parameters, Real, Tape};
+
+/// A network whose first sample is moved about; the other samples of its batch, where there are any, stay.
+#[derive(Debug)]
+pub struct Model<'a, T> {
+    architecture: &'a Architecture,
+    parameters: &'a Parameters<T>,
+    tape: &'a mut Tape<T>,
+}
+
+impl<'a, T: Real> Model<'a, T> {
+    /// The network of these parameters on this tape.
+    pub fn new(architecture: &'a Architecture, parameters: &'a Parameters<T>, tape: &'a mut Tape<T>) -> Self {
+        Self { architecture, parameters, tape }
+    }
+
+    /// The input of the last forward pass.
+    pub fn input(&self) -> &[T] {
+        &self.tape.values(0)[..self.architecture.dimension()]
+    }
+
+    /// The logits of the last forward pass.
+    pub fn last_logits(&self) -> &[T] {
+        &self.tape.logits()[..self.architecture.outputs()]
+    }
+
+    /// The logits at `input`.
+    pub fn logits(&mut self, input: &[T]) -> &[T] {
+        self.tape.input_mut()[..input.len()].copy_from_slice(input);
+        &self.tape.propagate(self.architecture, self.parameters)[..self.architecture.outputs()]
+    }
+
+    /// ∂ₓL at `input`, L the softmax cross-entropy with this label.
+    pub fn loss_gradient(&mut self, input: &[T], label: usize) -> &[T] {
+        self.logits(input);
+        self.tape.loss_gradient(self.architecture, self.parameters, label)
+    }
+}

@@ -1,0 +1,133 @@
+//! What attacks do to one sampled network: the loss and the prediction before and after each of them.
+
+use ndarray_rand::rand::Rng;
+
+use super::observable::{AttackObservable, Consequence, Observable};
+use crate::attack::{AnyAttack, Attack, Model};
+use crate::network::{Norm, Real, loss};
+
+/// Memory to attack with, kept between draws.
+#[derive(Debug, Default)]
+pub(super) struct Attacked<T> {
+    input: Vec<T>,
+    perturbed: Vec<T>,
+}
+
+/// What is observed of the network at one input.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    loss: f64,
+    prediction: usize,
+}
+
+impl State {
+    fn new<T: Real>(logits: &[T], label: usize) -> Self {
+        Self { loss: loss::cross_entropy(logits, label), prediction: loss::prediction(logits) }
+    }
+}
+
+impl<T: Real> Attacked<T> {
+    /// Writes the attack observables of a network whose tape holds its last forward pass; each attack of one size runs
+    /// once. Leaves the tape at a perturbed input.
+    pub fn measure(
+        &mut self,
+        mut model: Model<'_, T>,
+        observables: &[Observable],
+        label: usize,
+        rng: &mut impl Rng,
+        values: &mut [f64],
+    ) {
+        let attacks = |index: usize| match observables[index] {
+            Observable::Attack(observable) => Some(observable),
+            _ => None,
+        };
+        let Some(first) = (0..observables.len()).find(|&index| attacks(index).is_some()) else { return };
+        self.input.clear();
+        self.input.extend_from_slice(model.input());
+        self.perturbed.resize(self.input.len(), T::zero());
+        let before = State::new(model.last_logits(), label);
+        let mut norms: Vec<(Norm, f64)> = Vec::new();
+        let mut done: Vec<(AnyAttack, f64, State)> = Vec::new();
+        for index in first..observables.len() {
+            let Some(AttackObservable { consequence, attack, epsilon }) = attacks(index) else { continue };
+            let size = epsilon * attack.norm().uniform_size(self.input.len());
+            let known = done.iter().find(|(other, at, _)| (*other, *at) == (attack, epsilon)).map(|(.., after)| *after);
+            let after = known.unwrap_or_else(|| {
+                attack.perturb(&mut model, &self.input, label, size, rng, &mut self.perturbed);
+                let after = State::new(model.logits(&self.perturbed), label);
+                done.push((attack, epsilon, after));
+                after
+            });
+            values[index] = match consequence {
+                Consequence::Damage => after.loss - before.loss,
+                Consequence::FirstOrder => {
+                    let dual = attack.norm().dual();
+                    let known = norms.iter().find(|(norm, _)| *norm == dual).map(|(_, length)| *length);
+                    let length = known.unwrap_or_else(|| {
+                        let length = dual.of(model.loss_gradient(&self.input, label));
+                        norms.push((dual, length));
+                        length
+                    });
+                    if length == 0.0 { 1.0 } else { (after.loss - before.loss) / (size * length) }
+                }
+                Consequence::Vulnerability => {
+                    let wrong = |state: State| f64::from(u8::from(state.prediction != label));
+                    wrong(after) - wrong(before)
+                }
+                Consequence::Changed => f64::from(u8::from(after.prediction != before.prediction)),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Architecture, Dense, Initialisation, Parameters, Relu, Shape, Tape, WeightDistribution};
+    use ndarray_rand::rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn observables_are_what_an_attack_by_hand_gives() {
+        let layers = vec![Dense::new(30).into(), Relu.into(), Dense::new(4).into()];
+        let network = Architecture::new(Shape::new([20]).unwrap(), layers).unwrap();
+        let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
+        let names = [
+            "damage.fgsm@0.3",
+            "damage.fgsm@0.3.first-order",
+            "vulnerability.fgsm@0.3",
+            "changed.fgsm@0.3",
+            "damage.l2@0.3",
+        ];
+        let observables = names.map(|name| name.parse().unwrap());
+        let mut seen = [false; 2];
+        for seed in 0..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let parameters: Parameters<f64> = initialisation.draw(&network, &mut rng);
+            let input: Vec<f64> = (0..20).map(|_| WeightDistribution::Normal.draw(&mut rng)).collect();
+            let mut tape = Tape::new(&network);
+            let logits = tape.forward(&network, &parameters, &input).to_vec();
+            let mut values = [f64::NAN; 5];
+            let model = Model::new(&network, &parameters, &mut tape);
+            Attacked::default().measure(model, &observables, 1, &mut rng, &mut values);
+
+            tape.forward(&network, &parameters, &input);
+            let gradient = tape.loss_gradient(&network, &parameters, 1).to_vec();
+            let moved =
+                |step: &dyn Fn(f64) -> f64| input.iter().zip(&gradient).map(|(x, g)| x + step(*g)).collect::<Vec<_>>();
+            let after = Tape::new(&network).forward(&network, &parameters, &moved(&|g| 0.3 * g.signum())).to_vec();
+            let damage = loss::cross_entropy(&after, 1) - loss::cross_entropy(&logits, 1);
+            assert!((values[0] - damage).abs() < 1e-12);
+            assert!((values[1] - damage / (0.3 * Norm::ONE.of(&gradient))).abs() < 1e-12);
+            let best = |logits: &[f64]| (0..4).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+            let changed = best(&after) != best(&logits);
+            assert_eq!(values[3], f64::from(u8::from(changed)));
+            assert_eq!(values[2], f64::from(u8::from(best(&after) != 1)) - f64::from(u8::from(best(&logits) != 1)));
+            seen[usize::from(changed)] = true;
+            let length = 0.3 * 20f64.sqrt() / Norm::TWO.of(&gradient);
+            let after = Tape::new(&network).forward(&network, &parameters, &moved(&|g| length * g)).to_vec();
+            assert!((values[4] - (loss::cross_entropy(&after, 1) - loss::cross_entropy(&logits, 1))).abs() < 1e-12);
+        }
+        assert_eq!(seen, [true, true], "both outcomes were tested");
+    }
+}

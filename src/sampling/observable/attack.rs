@@ -1,0 +1,72 @@
+//! What an attack does to a sampled network: `damage.ATTACK@E`, `vulnerability.ATTACK@E`, `changed.ATTACK@E`.
+
+use std::str::FromStr;
+
+use super::{UnknownObservable, strip};
+use crate::attack::AnyAttack;
+
+/// What an attack of one size does to one network at one input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttackObservable {
+    /// What is observed.
+    pub consequence: Consequence,
+    /// The attack.
+    pub attack: AnyAttack,
+    /// Its size in ε_∞, a perturbation of one coordinate; an attack in ‖·‖ₚ has size εₚ = ε_∞ d^(1/p).
+    pub epsilon: f64,
+}
+
+/// What is observed of an attack from x to x + δ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// `damage`: the increase of the loss, L(x + δ) − L(x).
+    Damage,
+    /// `damage.ATTACK@E.first-order`: the damage over what the gradient predicts, εₚ‖∂ₓL‖_q with 1/p + 1/q = 1; 1 where ∂ₓL = 0, since
+    /// nothing is predicted and a step along the gradient changes nothing.
+    FirstOrder,
+    /// `vulnerability`: the increase of the 0-1 loss, 1 where a right prediction becomes wrong, −1 where a wrong one becomes
+    /// right.
+    Vulnerability,
+    /// `changed`: 1 where the prediction changes, whether it was right or not.
+    Changed,
+}
+
+impl FromStr for AttackObservable {
+    type Err = UnknownObservable;
+
+    fn from_str(name: &str) -> Result<Self, UnknownObservable> {
+        let (rest, first_order) = strip(name, ".first-order");
+        let (rest, size) = rest.split_once('@').ok_or(UnknownObservable)?;
+        let (consequence, attack) = rest.split_once('.').ok_or(UnknownObservable)?;
+        let consequence = match (consequence, first_order) {
+            ("damage", false) => Consequence::Damage,
+            ("damage", true) => Consequence::FirstOrder,
+            ("vulnerability", false) => Consequence::Vulnerability,
+            ("changed", false) => Consequence::Changed,
+            _ => return Err(UnknownObservable),
+        };
+        let attack = AnyAttack::named(attack).ok_or(UnknownObservable)?;
+        let epsilon = size.parse().ok().filter(|&epsilon: &f64| epsilon > 0.0 && (epsilon as f32).is_finite());
+        Ok(Self { consequence, attack, epsilon: epsilon.ok_or(UnknownObservable)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_is_observed_of_which_attack_at_which_size() {
+        let parsed: AttackObservable = "damage.pgd-l2@1e-3.first-order".parse().unwrap();
+        assert_eq!(parsed.consequence, Consequence::FirstOrder);
+        assert_eq!(Some(parsed.attack), AnyAttack::named("pgd-l2"));
+        assert_eq!(parsed.epsilon, 1e-3);
+        assert_eq!("changed.l2@2".parse::<AttackObservable>().unwrap().consequence, Consequence::Changed);
+        for name in ["damage.fgsm", "damage.fgsm@", "damage.fgsm@-1", "damage.fgsm@0", "damage.fgsm@nan", "loss.fgsm@1"]
+        {
+            assert_eq!(name.parse::<AttackObservable>(), Err(UnknownObservable), "{name}");
+        }
+        assert!("vulnerability.fgsm@0.1.first-order".parse::<AttackObservable>().is_err());
+        assert!("damage.fgsm@1e300".parse::<AttackObservable>().is_err());
+    }
+}

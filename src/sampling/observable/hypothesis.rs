@@ -1,0 +1,55 @@
+//! How far the hypotheses (H) of path theory hold in a sampled network.
+
+use std::str::FromStr;
+
+use super::UnknownObservable;
+
+/// A number that (H) predicts; all are means over the layers of one network.
+///
+/// H2, that a path traverses each layer at most once, holds for every architecture that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HypothesisObservable {
+    /// H1: the share of ReLU units that are open, predicted ½.
+    OpenMasks,
+    /// H1: the correlation of a unit's mask with a weight that enters it, predicted 0. For weights of mean zero behind
+    /// non-negative units it is of order 1/√(fan-in), and harmless: the paths' squares do not see the sign.
+    MaskWeightCorrelation,
+    /// H1: the correlation of a unit's mask with the square of a weight that enters it, predicted 0.
+    MaskSquareCorrelation,
+    /// H3: the mean square of the weights times fan-in over 2, predicted 1; the last layer, whose gain is free, is left out.
+    WeightVariance,
+    /// H4: the correlation of two weights of consecutive layers along one path, predicted 0.
+    LayerCorrelation,
+    /// H5: the correlation of two weights that enter one unit, predicted 0.
+    UnitCorrelation,
+    /// ‖∂ₓf₀‖₂² over the sum of the path variances, minus 1: its mean is the gap between networks and path theory, 0 under (H).
+    Gap,
+}
+
+impl HypothesisObservable {
+    /// The mean under (H).
+    pub fn predicted(self) -> f64 {
+        match self {
+            Self::OpenMasks => 0.5,
+            Self::WeightVariance => 1.0,
+            _ => 0.0,
+        }
+    }
+}
+
+impl FromStr for HypothesisObservable {
+    type Err = UnknownObservable;
+
+    fn from_str(name: &str) -> Result<Self, UnknownObservable> {
+        Ok(match name {
+            "masks.open" => Self::OpenMasks,
+            "masks.weight-correlation" => Self::MaskWeightCorrelation,
+            "masks.square-correlation" => Self::MaskSquareCorrelation,
+            "weights.variance" => Self::WeightVariance,
+            "weights.layer-correlation" => Self::LayerCorrelation,
+            "weights.unit-correlation" => Self::UnitCorrelation,
+            "logit.l2sq.gap" => Self::Gap,
+            _ => return Err(UnknownObservable),
+        })
+    }
+}
