@@ -10,13 +10,9 @@
 //! pre-activation is zero with positive probability: flipping the sign of a row flips its pre-activation and nothing else,
 //! so every mask is a fair coin independent of the row's squares.
 
+use super::graph::other_arm;
 use crate::network::layer::{LayerRule, NoPathTheory};
 use crate::network::{Architecture, Initialisation};
-
-/// Why a residual block without weights has no pass.
-const NO_WEIGHTS: NoPathTheory = NoPathTheory(
-    "a residual block without weights in its arms sends two paths over the same weights, whose cross term does not vanish",
-);
 
 /// E(∂f₀/∂xᵢ)² for every input i, by the backward pass over variances.
 ///
@@ -35,11 +31,8 @@ pub fn path_variances(architecture: &Architecture, initialisation: &Initialisati
         let variance = initialisation.variances(index).weight;
         node.layer.variance_backward(node.site(), variance, &upstream, &mut downstream)?;
         add(&mut variances[node.source], downstream);
-        if let Some(addend) = node.addend {
-            if !addend.has_weights {
-                return Err(NO_WEIGHTS);
-            }
-            add(&mut variances[addend.value], upstream);
+        if let Some(value) = other_arm(node)? {
+            add(&mut variances[value], upstream);
         }
     }
     Ok(variances.swap_remove(0))
