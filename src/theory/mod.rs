@@ -4,11 +4,13 @@
 mod dense;
 mod graph;
 mod random_walk;
+mod symmetry;
 mod variance;
 
 pub use dense::DenseLaw;
 pub use graph::{GraphError, MOST_EDGES, PathGraph};
 pub use random_walk::{Start, random_walks};
+pub use symmetry::{Condition, DegreeError, MOST_DEGREES, PathDegrees, relative_spread};
 pub use variance::path_variances;
 
 use std::f64::consts::FRAC_2_PI;
