@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod judge;
 pub mod load;
 pub mod overrides;
+pub mod paths;
 pub mod plot;
 pub mod point;
 pub mod reader;

@@ -12,7 +12,7 @@ use crate::statistics::QuantileSketch;
 use crate::theory::{TheoryKind, TheoryValue};
 
 pub use files::{ResultsError, write_atomically, write_draws};
-pub use table::{COLUMNS, read_points, to_csv};
+pub use table::{COLUMNS, number, read_points, records_to_csv, to_csv};
 
 /// One row of `points.csv`: one observable of one network at one sweep point.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,12 +121,14 @@ impl Row {
     /// z = (mean − theory)/standard error, where both are there; 0 for a difference of rounding size.
     pub fn z(&self) -> Option<f64> {
         let (sampled, (theory, _)) = (self.sampled?, self.theory.as_ref()?);
-        let difference = sampled.mean - theory;
-        if difference.abs() <= 1e-12 * theory.abs() {
-            return Some(0.0);
-        }
-        Some(difference / sampled.std_error)
+        Some(z_score(sampled.mean, sampled.std_error, *theory))
     }
+}
+
+/// z = (mean − theory)/standard error; 0 for a difference of rounding size.
+pub fn z_score(mean: f64, std_error: f64, theory: f64) -> f64 {
+    let difference = mean - theory;
+    if difference.abs() <= 1e-12 * theory.abs() { 0.0 } else { difference / std_error }
 }
 
 /// A network at a point of the sweep, for people.
