@@ -33,6 +33,8 @@ pub enum GraphError {
 pub struct PathGraph {
     dimension: usize,
     logit: usize,
+    /// Where the units of each value begin.
+    values: Vec<usize>,
     /// Of each unit, the factor of the edges that enter it; 1 for the inputs.
     factors: Vec<f64>,
     in_degrees: Vec<u32>,
@@ -80,7 +82,8 @@ impl PathGraph {
                 }
             })?;
         }
-        Ok(Self { dimension: architecture.dimension(), logit, factors, in_degrees, starts, targets })
+        let (dimension, values) = (architecture.dimension(), places.offsets);
+        Ok(Self { dimension, logit, values, factors, in_degrees, starts, targets })
     }
 
     /// Input dimension d; the inputs are units 0 to d − 1.
@@ -96,6 +99,20 @@ impl PathGraph {
     /// Where the edges of a unit lead; nowhere for a unit without a path to logit 0, and for the logit.
     pub fn edges(&self, unit: usize) -> &[u32] {
         &self.targets[self.starts[unit] as usize..self.starts[unit + 1] as usize]
+    }
+
+    /// The same edges, those into each layer together: more than one slice only where a residual block begins.
+    pub fn edges_by_layer(&self, unit: usize) -> impl Iterator<Item = &[u32]> {
+        // They were filled layer by layer.
+        let mut rest = self.edges(unit);
+        std::iter::from_fn(move || {
+            let first = *rest.first()? as usize;
+            let next = self.values.partition_point(|&start| start <= first);
+            let within = |&target: &u32| self.values.get(next).is_none_or(|&end| (target as usize) < end);
+            let (layer, others) = rest.split_at(rest.partition_point(within));
+            rest = others;
+            Some(layer)
+        })
     }
 
     /// The factor of path theory of each edge into a unit: its weight's variance, ½ for a ReLU, 1/k² for an average over k
@@ -198,6 +215,9 @@ mod tests {
         let residual = graph(&[2], vec![block, Dense::new(1).into()]).unwrap();
         assert_eq!(residual.path_count(), 6.0);
         assert_eq!((residual.edges(0), residual.in_degree(6)), (&[2, 3, 6][..], 2));
+        assert_eq!(residual.edges_by_layer(0).collect::<Vec<_>>(), [&[2, 3][..], &[6]]);
+        assert_eq!(residual.edges_by_layer(6).collect::<Vec<_>>(), [&[8]]);
+        assert_eq!(residual.edges_by_layer(8).count(), 0);
         // One pixel, under all nine taps of a kernel that wraps around.
         let window = Window { padding: 1, mode: PaddingMode::Circular, ..Window::new(3, 1) };
         let conv = Conv { channels: 1, window, bias: false };

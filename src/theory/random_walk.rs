@@ -1,11 +1,14 @@
 //! Random walks on a network's graph: path variances without a backward pass, as an independent way to the same numbers.
 //!
-//! E(∂f₀/∂xᵢ)² is a sum over paths, Σ_p Π_{edges} factor ([`path_variances`](super::path_variances)). A walk leaves every unit
-//! along one of its n edges with probability 1/n each, among those that lead to logit 0, and so takes path p with
-//! probability Π 1/n. Its weight Π n·factor has the mean Σ_p (Π 1/n)(Π n·factor) = Σ_p Π factor, whatever the graph: the
-//! mean weight is unbiased. Where all paths from an input meet the same factors and numbers of edges, as in a dense net,
-//! every walk has the same weight and one is enough; residual blocks and image borders spread the weights, the more the
-//! deeper the network.
+//! E(∂f₀/∂xᵢ)² is a sum over paths, Σ_p Π_{edges} factor ([`path_variances`](super::path_variances)). At every unit a walk chooses
+//! one of the m layers that read it with probability 1/m, then one of the n edges into this layer with probability 1/n,
+//! among those that lead to logit 0; so it takes path p with probability Π 1/(m n). Its weight Π m·n·factor has the mean
+//! Σ_p (Π 1/(m n))(Π m·n·factor) = Σ_p Π factor, whatever the graph: the mean weight is unbiased.
+//!
+//! m is 2 where a residual block begins and 1 elsewhere. Were the identity arm one edge among the hundreds of a
+//! convolution, it would be taken rarely, with a large weight, and few walks would see it at all. Where all paths from an
+//! input meet the same factors and numbers of edges, as in a dense net, every walk has the same weight and one is enough;
+//! borders of images, strides and unequal arms spread the weights, the more the deeper the network.
 
 use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
@@ -37,20 +40,22 @@ pub enum Start {
 /// use gradlaw::sampling::StreamKey;
 /// use gradlaw::theory::{PathGraph, Start, path_variances, random_walks};
 ///
-/// let block = Part::Residual { branch: vec![Dense::new(4).into(), Relu.into()], projection: vec![] };
+/// let branch = vec![Dense::new(4).into(), Relu.into(), Dense::new(4).into()];
+/// let block = Part::Residual { branch, projection: vec![] };
 /// let network = Architecture::from_parts(Shape::new([4]).expect("a shape"), vec![block, Dense::new(3).into()])?;
 /// let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
 /// let graph = PathGraph::new(&network, &initialisation)?;
 ///
-/// // Through the branch or around it: 1 + 1.
+/// // Through the branch or around it: 2 + 1.
 /// let exact: f64 = path_variances(&network, &initialisation)?.iter().sum();
-/// assert!((exact - 2.0).abs() < 1e-15);
+/// assert_eq!(exact, 3.0);
 /// let walks = random_walks(&graph, Start::Anywhere, 10_000, &StreamKey::new(1, &["walks"]));
 /// assert!((walks.mean() - exact).abs() < 4.5 * walks.std_error());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn random_walks(graph: &PathGraph, start: Start, walks: u64, key: &StreamKey) -> Moments {
     let starts: Vec<u32> = match start {
+        // Fits: graphs have fewer than 2³² units.
         Start::Input(input) => vec![input as u32],
         Start::Anywhere => {
             (0..graph.dimension()).filter(|&unit| !graph.edges(unit).is_empty()).map(|i| i as u32).collect()
@@ -67,22 +72,28 @@ pub fn random_walks(graph: &PathGraph, start: Start, walks: u64, key: &StreamKey
     })
 }
 
-/// The weight of one walk, which begins along one of these edges.
+/// The weight of one walk, which begins at one of these inputs.
 fn walk(graph: &PathGraph, starts: &[u32], stream: &mut Stream) -> f64 {
     let (mut edges, mut weight) = (starts, 1.0);
     loop {
-        let unit = match *edges {
-            [] => return 0.0,
-            [only] => only as usize,
-            // Graphs have at most 5·10⁷ edges.
-            _ => edges[stream.random_range(0..edges.len() as u32) as usize] as usize,
-        };
+        if edges.is_empty() {
+            return 0.0;
+        }
+        let unit = edges[choose(edges.len(), stream)] as usize;
         weight *= edges.len() as f64 * graph.factor(unit);
         if unit == graph.logit() {
             return weight;
         }
-        edges = graph.edges(unit);
+        let layers = graph.edges_by_layer(unit).count();
+        weight *= layers.max(1) as f64;
+        edges = graph.edges_by_layer(unit).nth(choose(layers, stream)).unwrap_or_default();
     }
+}
+
+/// One of `count` places, all equally likely; nothing is drawn where there is no choice.
+fn choose(count: usize, stream: &mut Stream) -> usize {
+    // Fits: graphs have at most 5·10⁷ edges.
+    if count < 2 { 0 } else { stream.random_range(0..count as u32) as usize }
 }
 
 #[cfg(test)]
@@ -119,17 +130,30 @@ mod tests {
         }
     }
 
-    /// From an input of two, three edges: two through the branch of weight 3·(2/2)·½·b, one around it of weight 3·b, b = ½.
-    /// |z| < 4.5 has a false-alarm rate of 7·10⁻⁶.
+    /// Through the branch with probability ½, weight 2·(2·1)·½·(2·1)·½ = 2; around it 2·½ = 1: mean 3/2, standard deviation
+    /// ½. |z| < 4.5 has a false-alarm rate of 7·10⁻⁶.
     #[test]
     fn residual_blocks_are_walked_without_bias() {
-        let block = Part::Residual { branch: vec![Dense::new(2).into(), Relu.into()], projection: vec![] };
+        let branch = vec![Dense::new(2).into(), Relu.into(), Dense::new(2).into()];
+        let block = Part::Residual { branch, projection: vec![] };
         let (graph, variances) = network(&[2], vec![block, Dense::new(1).into()]);
-        assert_eq!(variances, [1.0, 1.0]);
+        assert_eq!(variances, [1.5, 1.5]);
         let walks = random_walks(&graph, Start::Input(0), 50_000, &key());
-        assert!((walks.mean() - 1.0).abs() < 4.5 * walks.std_error());
-        // 3/4 with probability ⅔, 3/2 with ⅓: standard deviation √(1/8).
-        assert!((walks.std_dev() - 0.125f64.sqrt()).abs() < 0.005);
+        assert!((walks.mean() - 1.5).abs() < 4.5 * walks.std_error());
+        assert!((walks.std_dev() - 0.5).abs() < 0.005);
+    }
+
+    /// Uniform over all edges, a walk would go around all blocks with probability 37⁻⁸ and weigh 37⁸.
+    #[test]
+    fn both_arms_of_many_residual_blocks_are_seen() {
+        let window = Window { padding: 1, mode: PaddingMode::Circular, ..Window::new(3, 1) };
+        let conv = || Part::from(Conv { channels: 4, window, bias: false });
+        let block = Part::Residual { branch: vec![conv(), Relu.into()], projection: vec![] };
+        let parts = [vec![conv(), Relu.into()], vec![block; 8], vec![Flatten.into(), Dense::new(10).into()]].concat();
+        let (graph, variances) = network(&[1, 5, 5], parts);
+        let walks = random_walks(&graph, Start::Anywhere, 100, &key());
+        assert!((walks.mean() / variances.iter().sum::<f64>() - 1.0).abs() < 1e-13);
+        assert!((walks.mean() - 256.0).abs() < 1e-9, "a factor 2 for each block");
     }
 
     #[test]
