@@ -150,6 +150,20 @@ fn what_is_too_large_says_so_and_keeps_what_is_known() {
 }
 
 #[test]
+fn walks_that_are_too_few_for_their_skewness_are_not_tested() {
+    let place = Place::new(SPEC);
+    let csv = place.ok(&["paths", "spec.toml", "--walks", "10"]);
+    let (z, skewness, reason) = (numbers(&csv, "z"), numbers(&csv, "skewness"), column(&csv, "reason"));
+    let mut skewed = 0;
+    for row in 2..6 {
+        let few = skewness[row].unwrap().abs() > 0.1 * 10f64.sqrt();
+        assert_eq!((z[row].is_none(), reason[row].starts_with("too few walks")), (few, few), "{csv}");
+        skewed += usize::from(few);
+    }
+    assert!(skewed > 0 && !column(&csv, "symmetry")[5].is_empty());
+}
+
+#[test]
 fn bad_input_exits_with_two() {
     let place = Place::new(SPEC);
     for (arguments, expected) in [

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::point::{Law, laws};
 use super::reader::SpecError;
-use super::results::{number, records_to_csv, z_score};
+use super::results::{number, records_to_csv, too_few, z_score};
 use super::spec::Spec;
 use crate::network::Architecture;
 use crate::sampling::StreamKey;
@@ -51,7 +51,8 @@ pub struct PathRow {
     pub mean: Option<f64>,
     /// Its standard error.
     pub std_error: Option<f64>,
-    /// (mean − theory)/standard error; 0 for a difference of rounding size.
+    /// (mean − theory)/standard error; 0 for a difference of rounding size. `None` where the skewness makes the standard error
+    /// untrustworthy.
     pub z: Option<f64>,
     /// Skewness of the walks' weights.
     pub skewness: Option<f64>,
@@ -96,7 +97,9 @@ fn row(spec: &Spec, law: &Law, walks: u64) -> PathRow {
         spread: None,
         reason: None,
     };
-    row.reason = row.fill(law, walks, &key(spec, law)).err();
+    let refused = row.fill(law, walks, &key(spec, law)).err();
+    let reasons: Vec<String> = row.reason.take().into_iter().chain(refused).collect();
+    row.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     row
 }
 
@@ -122,7 +125,13 @@ impl PathRow {
         let weights = random_walks(&graph, Start::Anywhere, walks, key);
         (self.walks, self.skewness) = (Some(walks), Some(weights.skewness()));
         (self.mean, self.std_error) = (Some(weights.mean()), Some(weights.std_error()));
-        self.z = Some(z_score(weights.mean(), weights.std_error(), theory));
+        match too_few(weights.skewness(), walks) {
+            // As differences of rounding size are, the skewness of equal weights is rounding.
+            Some(needed) if weights.std_error() > 1e-12 * weights.mean() => {
+                self.reason = Some(format!("too few walks for weights so skewed (about {needed:.0} are needed)"));
+            }
+            _ => self.z = Some(z_score(weights.mean(), weights.std_error(), theory)),
+        }
         let degrees = PathDegrees::new(&graph).map_err(|error| error.to_string())?;
         (self.symmetry, self.share) = (Some(degrees.condition()), Some(degrees.commonest_share()));
         Ok(())

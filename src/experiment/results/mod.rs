@@ -93,12 +93,15 @@ impl Sampled {
         if self.non_finite > 0 {
             return Some(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
         }
-        let relative = self.skewness.abs() / (self.draws as f64).sqrt();
-        (relative > LARGEST_SKEWNESS).then(|| {
-            let needed = self.draws as f64 * (relative / LARGEST_SKEWNESS).powi(2);
-            format!("too few draws for so skewed a law (about {needed:.0} are needed)")
-        })
+        too_few(self.skewness, self.draws)
+            .map(|needed| format!("too few draws for so skewed a law (about {needed:.0} are needed)"))
     }
+}
+
+/// How many values are needed before their mean can be tested, where `count` of this skewness are too few.
+pub fn too_few(skewness: f64, count: u64) -> Option<f64> {
+    let relative = skewness.abs() / (count as f64).sqrt();
+    (relative > LARGEST_SKEWNESS).then(|| count as f64 * (relative / LARGEST_SKEWNESS).powi(2))
 }
 
 impl Row {
