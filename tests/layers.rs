@@ -1,5 +1,6 @@
 //! Laws of networks of every layer type, on random small architectures: backpropagation, path enumeration and
-//! difference quotients are three ways to one gradient; the pass over variances is the mean over fair coins.
+//! difference quotients are three ways to one gradient; the pass over variances is the mean over fair coins, and random walks
+//! and path-degrees are counted on the same graph.
 
 use gradlaw::network::layer::{LayerRule, Pass, Role, Scratch};
 use gradlaw::network::path::{PathError, path_gradient};
@@ -8,8 +9,9 @@ use gradlaw::network::{
     Layer, MaxPool, PaddingMode, Parameters, Part, Relu, Shape, Statistics, Tape, Variances, WeightDistribution,
     WeightPool, Window, loss,
 };
+use gradlaw::sampling::StreamKey;
 use gradlaw::statistics::Moments;
-use gradlaw::theory::path_variances;
+use gradlaw::theory::{PathDegrees, PathGraph, Start, path_variances, random_walks};
 use ndarray_rand::rand::seq::IndexedRandom;
 use ndarray_rand::rand::{Rng, SeedableRng};
 use proptest::prelude::*;
@@ -195,6 +197,35 @@ proptest! {
         }
     }
 
+    /// Two passes over one graph and the layers' own pass: factors along all paths give the variances, and the multisets of
+    /// path-degrees hold all paths.
+    #[test]
+    fn the_graph_holds_the_paths_of_every_input(seed in any::<u64>()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let network = random_network(Kinds { max_pools: false, ..ALL }, &mut rng);
+        let initialisation = variances(&network, 0.0);
+        let graph = PathGraph::new(&network, &initialisation).unwrap();
+        let (mut sums, mut counts) = (vec![0.0; graph.logit() + 1], vec![0u128; graph.logit() + 1]);
+        (sums[graph.logit()], counts[graph.logit()]) = (1.0, 1);
+        for unit in (0..graph.logit()).rev() {
+            let targets = || graph.edges(unit).iter().map(|&target| target as usize);
+            sums[unit] = targets().map(|target| graph.factor(target) * sums[target]).sum();
+            counts[unit] = targets().map(|target| counts[target]).sum();
+        }
+        let degrees = PathDegrees::new(&graph).unwrap();
+        for (input, variance) in path_variances(&network, &initialisation).unwrap().into_iter().enumerate() {
+            prop_assert!((sums[input] - variance).abs() <= 1e-12 * variance, "{} {variance} {network:?}", sums[input]);
+            prop_assert_eq!(degrees.of(input).iter().map(|&(_, count)| count).sum::<u128>(), counts[input]);
+            prop_assert!(degrees.of(input).is_sorted_by(|a, b| a.0 < b.0));
+        }
+        prop_assert_eq!(counts[..graph.dimension()].iter().sum::<u128>() as f64, graph.path_count());
+        for node in network.nodes() {
+            let mut edges = 0;
+            node.layer.connections(node.site(), 1.0, |_, _, _| edges += 1).unwrap();
+            prop_assert!(edges <= node.layer.edge_count(node.site()), "{node:?}");
+        }
+    }
+
     /// Both are linear, so a convolution behind an average pool is one convolution with the averaged kernel: of size
     /// kernel + pool − 1 and the pool's stride.
     #[test]
@@ -254,6 +285,30 @@ fn the_pass_over_variances_is_the_mean_over_fair_coins() {
         let z = (measured.mean() - expected) / measured.std_error();
         assert!(z.abs() < 4.5, "{} against {expected} (z = {z}) {network:?}", measured.mean());
     }
+}
+
+/// Random walks meet the pass over variances, |z| < 4.5 for ‖∂ₓf₀‖₂² and for one coordinate of 40 random architectures (false
+/// alarms below 6·10⁻⁴); weights are bounded products over few layers, so that 100 000 of them have a normal mean.
+#[test]
+fn random_walks_agree_with_the_pass_over_variances() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let mut spread = 0;
+    for index in 0..40 {
+        let network = random_network(Kinds { max_pools: false, ..ALL }, &mut rng);
+        let initialisation = variances(&network, 0.0);
+        let graph = PathGraph::new(&network, &initialisation).unwrap();
+        let expected = path_variances(&network, &initialisation).unwrap();
+        let input = rng.random_range(0..network.dimension());
+        let key = StreamKey::new(index, &["walks"]);
+        for (start, expected) in [(Start::Anywhere, expected.iter().sum()), (Start::Input(input), expected[input])] {
+            let walks = random_walks(&graph, start, 100_000, &key);
+            let error = 4.5 * walks.std_error() + 1e-12 * expected;
+            assert!((walks.mean() - expected).abs() <= error, "{walks:?} against {expected} {network:?}");
+            assert!(walks.skewness().abs() < 0.1 * (walks.count() as f64).sqrt());
+            spread += usize::from(walks.std_error() > 1e-6 * expected);
+        }
+    }
+    assert!(spread >= 20, "{spread} of 80 means have walks of different weights");
 }
 
 /// Whether two paths can take one weight through different places: a pixel in two pools, or under one tap of a kernel at

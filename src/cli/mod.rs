@@ -4,6 +4,7 @@ mod explain;
 mod failure;
 mod interrupt;
 mod list;
+mod paths;
 mod plot;
 mod progress;
 mod run;
@@ -55,6 +56,18 @@ enum Command {
         #[arg(required = true)]
         specs: Vec<String>,
     },
+    /// Count paths and compare two ways to sum over them: the pass over variances and random walks, without sampling networks
+    ///
+    /// One row for each network and sweep point: the number of paths to logit 0, E‖∂ₓf₀‖₂² by path theory and by random
+    /// walks, and how far the symmetry assumption (S) is true. As CSV, or as a list with --json.
+    Paths {
+        /// Specs, or names of shipped experiments
+        #[arg(required = true)]
+        specs: Vec<String>,
+        /// Random walks for each row
+        #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2..=MOST_WALKS))]
+        walks: u64,
+    },
     /// Draw figures again from saved results, without sampling
     Plot {
         /// Results folders
@@ -77,6 +90,9 @@ enum Command {
         shell: clap_complete::Shell,
     },
 }
+
+/// Most walks of a row: days of work.
+const MOST_WALKS: u64 = 10_000_000_000;
 
 #[derive(Debug, Args)]
 struct Sampling {
@@ -108,7 +124,7 @@ struct Common {
     /// Print no progress and no table
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Print verdicts as JSON
+    /// Print verdicts, or the rows of paths, as JSON
     #[arg(long, global = true)]
     json: bool,
     /// When to use colours
@@ -141,6 +157,14 @@ impl Common {
         Limits { threads: self.threads(), memory: (self.memory * f64::from(1u32 << 30)) as u64 }
     }
 
+    /// Starts the threads that sample.
+    fn start_threads(&self) -> Result<(), Failure> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads())
+            .build_global()
+            .map_err(|error| Failure::Usage(format!("--threads {}: cannot be started: {error}", self.threads())))
+    }
+
     /// `--set` and `--seed`.
     fn overrides(&self) -> Vec<Override> {
         let seed = self.seed.map(|seed| Override::new("seed", seed.into()));
@@ -156,6 +180,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Verify { specs, sampling } => run::verify(specs, sampling, common, &terminal),
         Command::Run { specs, sampling } => run::run(specs, sampling, common, &terminal),
         Command::Theory { specs } => theory::theory(specs, common, &terminal),
+        Command::Paths { specs, walks } => paths::paths(specs, *walks, common, &terminal),
         Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
         Command::List => list::list(&terminal),
         Command::Explain { name } => explain::explain(name, &terminal),

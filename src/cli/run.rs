@@ -70,7 +70,7 @@ fn perform(
     skip_without_data: bool,
 ) -> Result<Vec<Verdict>, Failure> {
     let entries = prepare(specs, common, sampling, skip_without_data)?;
-    start_threads(common)?;
+    common.start_threads()?;
     interrupt::listen();
     let began = Instant::now();
     let (done, stopped) = sample(&entries, sampling, common, terminal);
@@ -147,13 +147,6 @@ fn prepare(
         ));
     }
     Ok(entries)
-}
-
-fn start_threads(common: &Common) -> Result<(), Failure> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(common.threads())
-        .build_global()
-        .map_err(|error| Failure::Usage(format!("--threads {}: cannot be started: {error}", common.threads())))
 }
 
 fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {

@@ -12,6 +12,7 @@ pub mod inputs;
 pub mod judge;
 pub mod load;
 pub mod overrides;
+pub mod paths;
 pub mod plot;
 pub mod point;
 pub mod reader;

@@ -63,7 +63,8 @@ pub struct Node {
 pub struct Addend {
     /// The value that is added.
     pub value: usize,
-    /// Whether one of the arms has weights of its own, so that paths through different arms are uncorrelated.
+    /// Whether all paths through one of the arms take weights of its own, so that paths through different arms are
+    /// uncorrelated.
     pub has_weights: bool,
 }
 
@@ -136,7 +137,8 @@ impl Architecture {
     /// Names the first layer that does not fit, or what is wrong with the whole.
     pub fn from_parts(input: Shape, parts: Vec<Part>) -> Result<Self, ArchitectureError> {
         let mut builder = Builder { nodes: Vec::new(), offset: 0 };
-        let End { shape, .. } = builder.chain(parts, "", End { value: 0, shape: input.clone() })?;
+        let start = End { value: 0, shape: input.clone(), weighted: false };
+        let End { shape, .. } = builder.chain(parts, "", start)?;
         let Builder { nodes, offset } = builder;
         if shape.as_vector().is_none() {
             return Err(ArchitectureError::Logits(shape));
@@ -206,6 +208,8 @@ impl Architecture {
 struct End {
     value: usize,
     shape: Shape,
+    /// Whether every path through the chain so far takes a weight of the chain.
+    weighted: bool,
 }
 
 struct Builder {
@@ -231,7 +235,8 @@ impl Builder {
         position: String,
         start: End,
     ) -> Result<End, ArchitectureError> {
-        let first = self.nodes.len();
+        let before = start.weighted;
+        let start = End { weighted: false, ..start };
         let one = self.chain(branch, &format!("{position}.layers."), start.clone())?;
         let other = self.chain(projection, &format!("{position}.projection."), start)?;
         if one.shape != other.shape {
@@ -241,8 +246,9 @@ impl Builder {
             );
             return Err(ArchitectureError::Layer { position, kind: Layer::from(Sum).name(), reason });
         }
-        let has_weights = self.nodes[first..].iter().any(|node| node.fan().is_some());
-        self.push(Sum.into(), position, one, Some(Addend { value: other.value, has_weights }))
+        let has_weights = one.weighted || other.weighted;
+        let weighted = before || (one.weighted && other.weighted);
+        self.push(Sum.into(), position, End { weighted, ..one }, Some(Addend { value: other.value, has_weights }))
     }
 
     fn push(
@@ -268,8 +274,9 @@ impl Builder {
             offset: self.offset,
         };
         self.offset = self.offset.saturating_add(node.parameter_count());
+        let weighted = before.weighted || node.fan().is_some();
         self.nodes.push(node);
-        Ok(End { value: self.nodes.len(), shape: output })
+        Ok(End { value: self.nodes.len(), shape: output, weighted })
     }
 }
 
@@ -347,6 +354,23 @@ mod tests {
         assert_eq!(network.nodes()[3].addend, Some(Addend { value: 1, has_weights: true }));
         let refused = Architecture::from_parts(shape(&[6]), vec![block(5), Dense::new(2).into()]).unwrap_err();
         assert!(refused.to_string().starts_with("layer 0 (residual) adds [6] to the [5]"), "{refused}");
+    }
+
+    /// x + (x + Wx) has the path x twice, however many weights the inner block has.
+    #[test]
+    fn an_arm_has_weights_only_where_no_path_goes_around_them() {
+        let block = |branch: Vec<Part>, projection: Vec<Part>| Part::Residual { branch, projection };
+        let dense = || Part::from(Dense::new(6));
+        let flags = |part: Part| -> Vec<bool> {
+            let network = Architecture::from_parts(shape(&[6]), vec![dense(), part, Dense::new(2).into()]).unwrap();
+            network.nodes().iter().filter_map(|node| Some(node.addend?.has_weights)).collect()
+        };
+        let around = block(vec![dense()], vec![]);
+        assert_eq!(flags(block(vec![around.clone()], vec![])), [true, false]);
+        assert_eq!(flags(block(vec![around.clone(), dense()], vec![])), [true, true]);
+        assert_eq!(flags(block(vec![around.clone()], vec![dense()])), [true, true]);
+        assert_eq!(flags(block(vec![block(vec![dense()], vec![dense()])], vec![])), [true, true]);
+        assert_eq!(flags(block(vec![Relu.into()], vec![])), [false]);
     }
 
     #[test]

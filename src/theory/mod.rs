@@ -1,10 +1,16 @@
 //! What theory says before anything is sampled: the exact law of the logit gradient of dense networks, and path theory by
-//! the backward pass over variances for every layered network.
+//! the backward pass over variances, by random walks and by counting path-degrees for every layered network.
 
 mod dense;
+mod graph;
+mod random_walk;
+mod symmetry;
 mod variance;
 
 pub use dense::DenseLaw;
+pub use graph::{GraphError, MOST_EDGES, PathGraph};
+pub use random_walk::{Start, random_walks};
+pub use symmetry::{Condition, DegreeError, MOST_DEGREES, PathDegrees, relative_spread};
 pub use variance::path_variances;
 
 use std::f64::consts::FRAC_2_PI;

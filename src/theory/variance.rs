@@ -1,24 +1,78 @@
 //! The backward pass over variances: E(∂f_k/∂xᵢ)² as a sum over paths, at the cost of one backward pass.
 //!
-//! Each edge contributes its weight's variance, each ReLU a factor ½, each of k averaged edges 1/k². Under the hypotheses (H)
-//! the cross term of two different paths vanishes wherever they part over two different weights, whose product has mean 0.
-//! It survives where two paths from one input take the same weights through different places and meet again before the
-//! next weight of their own: out of a pixel that two pools share, or that one tap of a kernel sees from two places (under
-//! reflect padding, or circular padding that wraps a pixel twice), into a global pool. The pass leaves these terms out.
+//! Each edge contributes its weight's variance, each ReLU a factor ½, each of k averaged edges 1/k². Which pairs of paths
+//! this leaves out, [`path_variances`] says.
 //!
 //! Exact without further hypotheses for a dense chain of independent weights with symmetric rows wherever no
 //! pre-activation is zero with positive probability: flipping the sign of a row flips its pre-activation and nothing else,
 //! so every mask is a fair coin independent of the row's squares.
 
+use super::graph::other_arm;
 use crate::network::layer::{LayerRule, NoPathTheory};
 use crate::network::{Architecture, Initialisation};
 
-/// Why a residual block without weights has no pass.
-const NO_WEIGHTS: NoPathTheory = NoPathTheory(
-    "a residual block without weights in its arms sends two paths over the same weights, whose cross term does not vanish",
-);
-
-/// E(∂f₀/∂xᵢ)² for every input i, by the backward pass over variances.
+/// E(∂f₀/∂xᵢ)² for every input i under the hypotheses (H), by the backward pass over variances: Σ over the paths p from i to
+/// logit 0 of Π_{edges of p} factor.
+///
+/// # Which cross terms vanish
+/// ∂f₀/∂xᵢ is a sum over paths, and its square a sum over pairs (p, p′) of them. The pass keeps p = p′. The term of two
+/// different paths has the mean 0 as soon as they take two different weights anywhere, since these are uncorrelated and
+/// independent of all others (H4, H5). So it vanishes
+/// - in dense nets: two paths through different units take different weights;
+/// - in convolutions with zero padding and pools that do not overlap: from one pixel, one tap leads to one place, so that
+///   two paths part by taking different weights;
+/// - wherever a dense layer reads every place by a weight of its own;
+/// - between the arms of a residual block, if all paths through one of them take weights of it.
+///
+/// # Which do not
+/// Two paths that take *the same weights through different places* have a term of their own. They must part without a weight,
+/// and meet again without one:
+/// - they part where a pixel is in two windows of an average pool (a stride below the size), or under one tap of a kernel at
+///   two places (reflect padding; circular padding that wraps a pixel in twice);
+/// - they meet again in an average pool, most often the global one; never in a convolution, where one tap at one place sees
+///   one pixel.
+///
+/// Such a term is the product of the common weights' variances, 1/k for each pooled edge of either path, ½ for a ReLU that
+/// both pass in one place and ¼ for one that they pass in two. None is negative, so that the pass is a lower bound of the
+/// mean over networks whose masks are independent fair coins, and equal to it where there is no such pair. (Two arms of
+/// a residual block that can both be passed without weights are refused.) Here two of three columns' paths meet again over
+/// one shared weight:
+///
+/// ```
+/// use gradlaw::network::{Architecture, AveragePool, Conv, Dense, GlobalAveragePool, Initialisation, Parameters, Relu, Shape};
+/// use gradlaw::network::{Tape, Variances, WeightDistribution, Window};
+/// use gradlaw::theory::path_variances;
+///
+/// // Two overlapping pools of 2×2 on an image of 2×3; a 1×1 kernel v; ReLU; the mean of both; a weight w. Both variances 1.
+/// let kernel = Conv { channels: 1, window: Window::new(1, 1), bias: false };
+/// let pools = [AveragePool(Window::new(2, 1)).into(), kernel.into(), Relu.into(), GlobalAveragePool.into()];
+/// let layers = [&pools[..], &[Dense::new(1).into()]].concat();
+/// let network = Architecture::new(Shape::new([1, 2, 3]).expect("a shape"), layers)?;
+/// let ones = |_, _, _| Ok::<_, Box<dyn std::error::Error>>(Variances { weight: 1.0, bias: 0.0 });
+/// let initialisation = Initialisation::by_layer(&network, WeightDistribution::Rademacher, ones)?;
+///
+/// // An edge of the first pool ¼² = 1/16, of the second ½² = ¼, the ReLU ½: a path has 1/128. The pixels of the middle
+/// // column have two paths, the others one: 8 paths.
+/// let pass: f64 = path_variances(&network, &initialisation)?.iter().sum();
+/// assert_eq!(pass, 8.0 / 128.0);
+///
+/// // All four masks, each by an image: its left column decides over the left pool, its right column over the right one.
+/// // The signs of v and w change neither the squares nor the law of the masks, so v = w = 1 will do.
+/// let mut parameters = Parameters::<f64>::new(&network);
+/// let nodes = network.nodes();
+/// [&nodes[1], &nodes[4]].map(|node| parameters.tensor_mut(node, 0).fill(1.0));
+/// let mut tape = Tape::new(&network);
+/// let mut mean = 0.0;
+/// for [left, right] in [[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]] {
+///     tape.forward(&network, &parameters, &[left, 0.0, right, left, 0.0, right]);
+///     let gradient = tape.logit_gradient(&network, &parameters, 0);
+///     mean += gradient.iter().map(|g| g * g).sum::<f64>() / 4.0;
+/// }
+/// // Each of the two middle pixels adds the pair of its paths, twice ¼²·½²·¼ = 2/256.
+/// assert_eq!(mean, pass + 2.0 * 2.0 / 256.0);
+/// assert_eq!(mean / pass, 1.25);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// A layer to which path theory does not apply.
@@ -35,11 +89,8 @@ pub fn path_variances(architecture: &Architecture, initialisation: &Initialisati
         let variance = initialisation.variances(index).weight;
         node.layer.variance_backward(node.site(), variance, &upstream, &mut downstream)?;
         add(&mut variances[node.source], downstream);
-        if let Some(addend) = node.addend {
-            if !addend.has_weights {
-                return Err(NO_WEIGHTS);
-            }
-            add(&mut variances[addend.value], upstream);
+        if let Some(value) = other_arm(node)? {
+            add(&mut variances[value], upstream);
         }
     }
     Ok(variances.swap_remove(0))

@@ -12,7 +12,7 @@ use crate::statistics::QuantileSketch;
 use crate::theory::{TheoryKind, TheoryValue};
 
 pub use files::{ResultsError, write_atomically, write_draws};
-pub use table::{COLUMNS, read_points, to_csv};
+pub use table::{COLUMNS, number, read_points, records_to_csv, to_csv};
 
 /// One row of `points.csv`: one observable of one network at one sweep point.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,12 +93,15 @@ impl Sampled {
         if self.non_finite > 0 {
             return Some(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
         }
-        let relative = self.skewness.abs() / (self.draws as f64).sqrt();
-        (relative > LARGEST_SKEWNESS).then(|| {
-            let needed = self.draws as f64 * (relative / LARGEST_SKEWNESS).powi(2);
-            format!("too few draws for so skewed a law (about {needed:.0} are needed)")
-        })
+        too_few(self.skewness, self.draws)
+            .map(|needed| format!("too few draws for so skewed a law (about {needed:.0} are needed)"))
     }
+}
+
+/// How many values are needed before their mean can be tested, where `count` of this skewness are too few.
+pub fn too_few(skewness: f64, count: u64) -> Option<f64> {
+    let relative = skewness.abs() / (count as f64).sqrt();
+    (relative > LARGEST_SKEWNESS).then(|| count as f64 * (relative / LARGEST_SKEWNESS).powi(2))
 }
 
 impl Row {
@@ -121,12 +124,14 @@ impl Row {
     /// z = (mean − theory)/standard error, where both are there; 0 for a difference of rounding size.
     pub fn z(&self) -> Option<f64> {
         let (sampled, (theory, _)) = (self.sampled?, self.theory.as_ref()?);
-        let difference = sampled.mean - theory;
-        if difference.abs() <= 1e-12 * theory.abs() {
-            return Some(0.0);
-        }
-        Some(difference / sampled.std_error)
+        Some(z_score(sampled.mean, sampled.std_error, *theory))
     }
+}
+
+/// z = (mean − theory)/standard error; 0 for a difference of rounding size.
+pub fn z_score(mean: f64, std_error: f64, theory: f64) -> f64 {
+    let difference = mean - theory;
+    if difference.abs() <= 1e-12 * theory.abs() { 0.0 } else { difference / std_error }
 }
 
 /// A network at a point of the sweep, for people.

@@ -25,11 +25,14 @@ pub const COLUMNS: &[&str] = &[
 
 /// The rows as CSV. Numbers are the shortest that read back to the same bits.
 pub fn to_csv(rows: &[Row], variables: &[&str]) -> String {
+    let header = ["network", "observable"].iter().chain(variables).chain(COLUMNS).map(|s| (*s).to_owned()).collect();
+    records_to_csv(std::iter::once(header).chain(rows.iter().map(row_fields)))
+}
+
+/// Records of one length as CSV.
+pub fn records_to_csv(records: impl IntoIterator<Item = Vec<String>>) -> String {
     // Writing to memory fails only when memory ends, and then it panics rather than returns.
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut records =
-        vec![["network", "observable"].iter().chain(variables).chain(COLUMNS).map(|s| (*s).to_owned()).collect()];
-    records.extend(rows.iter().map(row_fields));
     for record in records {
         writer.write_record(&record).expect("all records have the header's length");
     }
@@ -56,7 +59,7 @@ fn row_fields(row: &Row) -> Vec<String> {
 }
 
 /// The shortest decimal that reads back to the same bits, with an exponent where that is shorter.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let plain = value.to_string();
     let scientific = format!("{value:e}");
     if plain.len() <= scientific.len() + 4 { plain } else { scientific }

@@ -163,6 +163,12 @@ impl LayerRule for Conv {
         Ok(())
     }
 
+    fn edge_count(&self, site: Site<'_>) -> usize {
+        let ([channels, ..], _) = Self::sizes(site);
+        let taps = self.window.size.saturating_mul(self.window.size);
+        channels.saturating_mul(taps).saturating_mul(site.output.len())
+    }
+
     /// Every edge multiplies by the weight's variance; the channels of a pixel all have the same sum.
     fn variance_backward(
         &self,

@@ -103,6 +103,10 @@ impl LayerRule for Dense {
         Ok(())
     }
 
+    fn edge_count(&self, site: Site<'_>) -> usize {
+        site.input.len().saturating_mul(self.units)
+    }
+
     fn variance_backward(
         &self,
         _: Site<'_>,

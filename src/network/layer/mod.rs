@@ -118,7 +118,7 @@ pub trait LayerRule {
 
     /// Visits all edges of the layer's graph before any input is known, (input unit, output unit, factor): the factor by
     /// which an edge multiplies E(∂f/∂output)² under the hypotheses (H), its weight's variance, ½ for a ReLU, 1/k² for one
-    /// of k averaged edges.
+    /// of k averaged edges. All edges into one output unit have the same factor.
     ///
     /// # Errors
     /// Path theory does not apply to the layer.
@@ -128,6 +128,12 @@ pub trait LayerRule {
         weight_variance: f64,
         visit: impl FnMut(usize, usize, f64),
     ) -> Result<(), NoPathTheory>;
+
+    /// Number of edges that [`connections`](Self::connections) visits, at most: a window beyond the edge on zeros has fewer.
+    /// Saturates where it overflows.
+    fn edge_count(&self, site: Site<'_>) -> usize {
+        site.input.len()
+    }
 
     /// One step of the backward pass over variances, from E(∂f/∂outputⱼ)² to E(∂f/∂inputᵢ)²: the sum over an input's edges
     /// of factor × upstream. Layers with many edges have a faster way to the same sum.
@@ -246,6 +252,10 @@ impl LayerRule for Layer {
         visit: impl FnMut(usize, usize, f64),
     ) -> Result<(), NoPathTheory> {
         dispatch!(self, layer => layer.connections(site, weight_variance, visit))
+    }
+
+    fn edge_count(&self, site: Site<'_>) -> usize {
+        dispatch!(self, layer => layer.edge_count(site))
     }
 
     fn variance_backward(

@@ -196,6 +196,10 @@ macro_rules! pools {
             ) -> Result<(), NoPathTheory> {
                 $pool.connections($windows(self, site), site.input.sizes()[0], visit)
             }
+
+            fn edge_count(&self, site: Site<'_>) -> usize {
+                $windows(self, site).members().saturating_mul(site.output.len())
+            }
         }
     )*};
 }

@@ -84,6 +84,10 @@ impl LayerRule for WeightPool {
         self.for_each_edge_of_all(site, |from, to, _| visit(from, to, weight_variance));
         Ok(())
     }
+
+    fn edge_count(&self, site: Site<'_>) -> usize {
+        self.taps().saturating_mul(site.output.len())
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,164 @@
+//! The rows of `gradlaw paths`: path sums by the pass over variances and by random walks, and the symmetry assumption (S), at
+//! every sweep point of a spec.
+
+use serde::Serialize;
+
+use super::point::{Law, laws};
+use super::reader::SpecError;
+use super::results::{number, records_to_csv, too_few, z_score};
+use super::spec::Spec;
+use crate::network::Architecture;
+use crate::sampling::StreamKey;
+use crate::theory::{Condition, PathDegrees, PathGraph, Start, path_variances, random_walks, relative_spread};
+
+/// Columns after the sweep variables.
+pub const PATH_COLUMNS: &[&str] = &[
+    "dimension",
+    "paths",
+    "theory",
+    "walks",
+    "mean",
+    "std_error",
+    "z",
+    "skewness",
+    "symmetry",
+    "share",
+    "spread",
+    "reason",
+];
+
+/// Most units of a network whose variances are held in memory, 8 bytes each.
+const MOST_UNITS: usize = 100_000_000;
+
+/// What path sums say of one network at one sweep point; what could not be computed is `None`, and `reason` says why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PathRow {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Label of the network.
+    pub network: String,
+    /// Values of the sweep variables.
+    pub variables: Vec<(String, f64)>,
+    /// Input dimension d.
+    pub dimension: usize,
+    /// Number of paths from all inputs to logit 0; exact below 2⁵³.
+    pub paths: Option<f64>,
+    /// E‖∂ₓf₀‖₂² by the pass over variances.
+    pub theory: Option<f64>,
+    /// Number of random walks.
+    pub walks: Option<u64>,
+    /// Their mean weight, the estimate of the same number.
+    pub mean: Option<f64>,
+    /// Its standard error.
+    pub std_error: Option<f64>,
+    /// (mean − theory)/standard error; 0 for a difference of rounding size. `None` where the skewness makes the standard error
+    /// untrustworthy.
+    pub z: Option<f64>,
+    /// Skewness of the walks' weights.
+    pub skewness: Option<f64>,
+    /// How far (S) is true.
+    pub symmetry: Option<Condition>,
+    /// Share of the inputs that see the commonest multiset of path-degrees.
+    pub share: Option<f64>,
+    /// (largest − smallest)/mean of E(∂f₀/∂xᵢ)² over the inputs.
+    pub spread: Option<f64>,
+    /// Why something is missing.
+    pub reason: Option<String>,
+}
+
+/// The rows of every network at every point, each from so many random walks on the threads of the current pool.
+///
+/// # Errors
+/// The first size, shape or variance that is not allowed, or a sweep variable that is named like a column.
+pub fn path_rows(spec: &Spec, walks: u64) -> Result<Vec<PathRow>, SpecError> {
+    if let Some(name) = spec.sweep.names().find(|name| PATH_COLUMNS.contains(name)) {
+        let columns = PATH_COLUMNS.join(", ");
+        let message = format!("has the name of a column of the table of paths ({columns}): give it another");
+        return Err(spec.origin.error(&format!("sweep.{name}"), "", message));
+    }
+    Ok(laws(spec)?.iter().map(|law| row(spec, law, walks)).collect())
+}
+
+fn row(spec: &Spec, law: &Law, walks: u64) -> PathRow {
+    let mut row = PathRow {
+        experiment: spec.name.clone(),
+        network: law.network.clone(),
+        variables: law.variables.clone(),
+        dimension: law.architecture.dimension(),
+        paths: None,
+        theory: None,
+        walks: None,
+        mean: None,
+        std_error: None,
+        z: None,
+        skewness: None,
+        symmetry: None,
+        share: None,
+        spread: None,
+        reason: None,
+    };
+    let refused = row.fill(law, walks, &key(spec, law)).err();
+    let reasons: Vec<String> = row.reason.take().into_iter().chain(refused).collect();
+    row.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+    row
+}
+
+/// The key of the walks' random streams.
+fn key(spec: &Spec, law: &Law) -> StreamKey {
+    let values = law.variables.iter().map(|(name, value)| format!("{name}={value:e}"));
+    let parts: Vec<String> = ["random walks".to_owned(), law.network.clone()].into_iter().chain(values).collect();
+    StreamKey::new(spec.seed, &parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+impl PathRow {
+    /// Computes one thing after the other, until a network is too large for the next or path theory does not apply.
+    fn fill(&mut self, law: &Law, walks: u64, key: &StreamKey) -> Result<(), String> {
+        let units = unit_count(&law.architecture);
+        if units > MOST_UNITS {
+            return Err(format!("has {units} units, more than the {MOST_UNITS} whose variances are held in memory"));
+        }
+        let variances = path_variances(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
+        let theory = variances.iter().sum();
+        (self.theory, self.spread) = (Some(theory), Some(relative_spread(&variances)));
+        let graph = PathGraph::new(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
+        self.paths = Some(graph.path_count());
+        let weights = random_walks(&graph, Start::Anywhere, walks, key);
+        (self.walks, self.skewness) = (Some(walks), Some(weights.skewness()));
+        (self.mean, self.std_error) = (Some(weights.mean()), Some(weights.std_error()));
+        match too_few(weights.skewness(), walks) {
+            // As differences of rounding size are, the skewness of equal weights is rounding.
+            Some(needed) if weights.std_error() > 1e-12 * weights.mean() => {
+                self.reason = Some(format!("too few walks for weights so skewed (about {needed:.0} are needed)"));
+            }
+            _ => self.z = Some(z_score(weights.mean(), weights.std_error(), theory)),
+        }
+        let degrees = PathDegrees::new(&graph).map_err(|error| error.to_string())?;
+        (self.symmetry, self.share) = (Some(degrees.condition()), Some(degrees.commonest_share()));
+        Ok(())
+    }
+
+    fn fields(&self) -> Vec<String> {
+        let maybe = |value: Option<f64>| value.map(number).unwrap_or_default();
+        let mut fields = vec![self.network.clone()];
+        fields.extend(self.variables.iter().map(|&(_, value)| number(value)));
+        fields.extend([self.dimension.to_string(), maybe(self.paths), maybe(self.theory)]);
+        fields.push(self.walks.map(|walks| walks.to_string()).unwrap_or_default());
+        fields.extend([self.mean, self.std_error, self.z, self.skewness].map(maybe));
+        fields.push(self.symmetry.map(|condition| condition.name().to_owned()).unwrap_or_default());
+        fields.extend([self.share, self.spread].map(maybe));
+        fields.push(self.reason.clone().unwrap_or_default());
+        fields
+    }
+}
+
+/// Units of all values. Saturates where it overflows.
+fn unit_count(architecture: &Architecture) -> usize {
+    let outputs = architecture.nodes().iter().map(|node| node.output.len());
+    outputs.fold(architecture.dimension(), usize::saturating_add)
+}
+
+/// The rows as CSV: the network, the sweep variables, and [`PATH_COLUMNS`].
+pub fn paths_to_csv(rows: &[PathRow], variables: &[&str]) -> String {
+    let header = ["network"].iter().chain(variables).chain(PATH_COLUMNS).map(|name| (*name).to_owned()).collect();
+    records_to_csv(std::iter::once(header).chain(rows.iter().map(PathRow::fields)))
+}
