@@ -21,9 +21,11 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod array;
 pub mod data;
 pub mod experiment;
 pub mod figure;
+mod nearest;
 pub mod network;
 pub mod sampling;
 pub mod statistics;
