@@ -97,6 +97,10 @@ impl LayerRule for Conv {
         channels.saturating_mul(taps).saturating_mul(rows.saturating_mul(columns))
     }
 
+    fn add_bias(&mut self) {
+        self.bias = true;
+    }
+
     fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Vec<T>) {
         let ([channels, ..], places) = Self::sizes(pass.site);
         let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);
