@@ -2,6 +2,7 @@
 
 mod explain;
 mod failure;
+mod gradient;
 mod interrupt;
 mod list;
 mod plot;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use failure::Failure;
+use gradient::GradientArguments;
 use gradlaw::experiment::{Limits, Override};
 use terminal::Terminal;
 
@@ -55,6 +57,11 @@ enum Command {
         #[arg(required = true)]
         specs: Vec<String>,
     },
+    /// Print the gradients of a given network at given inputs, as one JSON object
+    ///
+    /// For each input: logits, softmax cross-entropy, and norms of the gradients of the loss (loss.*) and of the first
+    /// logit (logit.*). Numbers that are not finite are null, and `nonfinite` counts such coordinates of both gradients.
+    Gradient(GradientArguments),
     /// Draw figures again from saved results, without sampling
     Plot {
         /// Results folders
@@ -148,6 +155,14 @@ impl Common {
     }
 }
 
+/// Starts the threads that compute.
+fn start_threads(common: &Common) -> Result<(), Failure> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(common.threads())
+        .build_global()
+        .map_err(|error| Failure::Usage(format!("--threads {}: cannot be started: {error}", common.threads())))
+}
+
 /// Runs the command and says how it ended.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { command, common } = arguments;
@@ -156,6 +171,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Verify { specs, sampling } => run::verify(specs, sampling, common, &terminal),
         Command::Run { specs, sampling } => run::run(specs, sampling, common, &terminal),
         Command::Theory { specs } => theory::theory(specs, common, &terminal),
+        Command::Gradient(given) => gradient::gradient(given, common, &terminal),
         Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
         Command::List => list::list(&terminal),
         Command::Explain { name } => explain::explain(name, &terminal),

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::table::{self, Section};
 use super::terminal::Terminal;
-use super::{Common, Sampling, interrupt};
+use super::{Common, Sampling, interrupt, start_threads};
 
 /// An experiment of the run, or why it is left out.
 enum Entry {
@@ -147,13 +147,6 @@ fn prepare(
         ));
     }
     Ok(entries)
-}
-
-fn start_threads(common: &Common) -> Result<(), Failure> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(common.threads())
-        .build_global()
-        .map_err(|error| Failure::Usage(format!("--threads {}: cannot be started: {error}", common.threads())))
 }
 
 fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {
