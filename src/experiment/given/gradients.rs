@@ -75,18 +75,17 @@ pub fn gradients<T: Real>(network: &GivenNetwork<T>, request: &Request<'_, T>) -
     let double = (request.engine == Engine::Differences).then(|| network.parameters.converted());
     let count = request.samples.count();
     let worker = || Worker::new(network, request, double.as_ref());
-    let each = (0..count).into_par_iter().map_init(worker, Worker::sample);
-    let results: Vec<Computed<T>> = each.collect();
-    let (mut of_loss, mut samples) = (Vec::new(), Vec::new());
-    for (index, result) in results.into_iter().enumerate() {
-        let refuse = |error| {
-            let message = format!("{error} (at sample {index}): take the engine backprop");
-            network.origin.error("layers", "", message)
-        };
-        let (gradient, report) = result.map_err(refuse)?;
-        of_loss.extend(gradient);
-        samples.push(report);
-    }
+    let refuse = |index: usize, error: PathError| {
+        let message = format!("{error} (at sample {index}): take the engine backprop");
+        network.origin.error("layers", "", message)
+    };
+    // The first refusal ends the work, so that which sample it names depends on the threads.
+    let each = (0..count)
+        .into_par_iter()
+        .map_init(worker, |worker, index| worker.sample(index).map_err(|error| refuse(index, error)));
+    let computed: Vec<(Vec<T>, SampleReport<T>)> = each.collect::<Result<_, SpecError>>()?;
+    let (of_loss, samples): (Vec<Vec<T>>, Vec<SampleReport<T>>) = computed.into_iter().unzip();
+    let of_loss = of_loss.concat();
     let input = network.architecture.input().sizes();
     let axis = (!request.samples.is_alone()).then_some(count);
     let shape = axis.into_iter().chain(input.iter().copied()).collect();
@@ -106,9 +105,6 @@ impl<T: WritableElement> Gradients<T> {
         write_atomically(path, &contents)
     }
 }
-
-/// ∂ₓL at one sample, and what is reported of it.
-type Computed<T> = Result<(Vec<T>, SampleReport<T>), PathError>;
 
 /// The memory of one thread.
 struct Worker<'a, T> {
@@ -131,8 +127,8 @@ impl<'a, T: Real> Worker<'a, T> {
         }
     }
 
-    /// Computes one sample.
-    fn sample(&mut self, index: usize) -> Computed<T> {
+    /// ∂ₓL at one sample, and what is reported of it.
+    fn sample(&mut self, index: usize) -> Result<(Vec<T>, SampleReport<T>), PathError> {
         let GivenNetwork { architecture, parameters, .. } = self.network;
         let logits = self.tape.forward(architecture, parameters, self.request.samples.sample(index)).to_vec();
         let label = self.request.labels.map_or_else(|| largest(&logits), |labels| labels[index]);
