@@ -21,10 +21,12 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod array;
 pub mod attack;
 pub mod data;
 pub mod experiment;
 pub mod figure;
+mod nearest;
 pub mod network;
 pub mod sampling;
 pub mod statistics;

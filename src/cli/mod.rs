@@ -2,6 +2,7 @@
 
 mod explain;
 mod failure;
+mod gradient;
 mod interrupt;
 mod list;
 mod paths;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use failure::Failure;
+use gradient::GradientArguments;
 use gradlaw::experiment::{Limits, Override};
 use terminal::Terminal;
 
@@ -68,6 +70,11 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2..=MOST_WALKS))]
         walks: u64,
     },
+    /// Print the gradients of a given network at given inputs, as one JSON object
+    ///
+    /// For each input: logits, softmax cross-entropy, and norms of the gradients of the loss (loss.*) and of the first
+    /// logit (logit.*). Numbers that are not finite are null, and `nonfinite` counts such coordinates of both gradients.
+    Gradient(GradientArguments),
     /// Draw figures again from saved results, without sampling
     Plot {
         /// Results folders
@@ -157,7 +164,7 @@ impl Common {
         Limits { threads: self.threads(), memory: (self.memory * f64::from(1u32 << 30)) as u64 }
     }
 
-    /// Starts the threads that sample.
+    /// Starts the threads that compute.
     fn start_threads(&self) -> Result<(), Failure> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads())
@@ -181,6 +188,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Run { specs, sampling } => run::run(specs, sampling, common, &terminal),
         Command::Theory { specs } => theory::theory(specs, common, &terminal),
         Command::Paths { specs, walks } => paths::paths(specs, *walks, common, &terminal),
+        Command::Gradient(given) => gradient::gradient(given, common, &terminal),
         Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
         Command::List => list::list(&terminal),
         Command::Explain { name } => explain::explain(name, &terminal),

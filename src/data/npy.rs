@@ -1,79 +1,126 @@
-//! Samples read from a NumPy `.npy` array.
-//!
-//! The file's header is looked at before anything is reserved or read: a few damaged bytes there
-//! could otherwise ask for any amount of memory.
+//! Samples, and their labels, read from NumPy `.npy` arrays.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
-use ndarray::ArrayD;
-use ndarray_npy::{ReadNpyExt, ReadableElement, npy::header::Header};
-
 use super::{DataError, SampleSet, open_file};
+use crate::array::{Element, Layout, checked_product, read_npy_header, unravel};
+use crate::network::Real;
 
 const EXPECTED: &str = "a NumPy .npy file";
 
-/// Longest accepted header, in bytes; NumPy writes 128 for any array it can hold here.
-const MAX_HEADER_BYTES: u64 = 4096;
-
-/// Most opening brackets accepted in a header: one for its dictionary, one for the shape, and a few
-/// so that a type that cannot be read is still named.
-const MAX_BRACKETS: usize = 8;
-
-/// Samples of a NumPy array, as `f32`, without labels.
-pub struct Npy {
+/// Samples of a NumPy array, in single or double precision, without labels.
+pub struct Npy<T = f32> {
     /// All samples one after the other, C order.
-    values: Vec<f32>,
+    values: Vec<T>,
     /// Shape of one sample.
     shape: Vec<usize>,
     /// Product of `shape`, at least 1.
     size: usize,
+    /// Whether the array is one sample, without an axis for their number.
+    alone: bool,
 }
 
-impl Npy {
+impl<T: Real> Npy<T> {
     /// Reads the `.npy` file at `path` as samples of shape `sample_shape`.
     ///
     /// The array holds f32, f64 or u8 (any byte order), in C or Fortran order. Its shape is
     /// `sample_shape` (one sample), `[N, sample_shape…]`, or `[N, d]` where d is the product of
-    /// `sample_shape` and each row one sample in C order. Values are taken as they are: f64 is
-    /// rounded to the nearest f32, and u8 is **not** divided by 255.
+    /// `sample_shape` and each row one sample in C order. Values are taken as they are, rounded to the
+    /// nearest `T`; u8 is **not** divided by 255.
     ///
     /// # Errors
     ///
     /// Says what is wrong with the file: it is missing, damaged or cut short, holds another type,
     /// has another shape (both are named) or no sample, or has a value that is not finite or
-    /// beyond f32 (its index is named). Refuses a `sample_shape` whose product is 0 or overflows.
+    /// beyond `T` (its index is named). Refuses a `sample_shape` whose product is 0 or overflows.
     pub fn open(path: &Path, sample_shape: &[usize]) -> Result<Self, DataError> {
-        let fail = |message: String| DataError::new(path, message);
-        let failed = |error: io::Error| DataError::io(path, &error, EXPECTED);
         let size = checked_product(sample_shape).filter(|&size| size > 0);
         let size = size.ok_or_else(|| {
-            fail(format!(
-                "cannot be read as samples of shape {sample_shape:?}, which hold no values or too \
-                 many to count; expected lengths of at least 1"
-            ))
+            DataError::new(
+                path,
+                format!(
+                    "cannot be read as samples of shape {sample_shape:?}, which hold no values or too \
+                     many to count; expected lengths of at least 1"
+                ),
+            )
         })?;
-        let (mut file, length) = open_file(path, EXPECTED)?;
-        let (header, header_length) = read_header(&mut file).map_err(fail)?;
-        check_shape(&header.shape, sample_shape, size).map_err(fail)?;
-        let element = Element::of(&header).map_err(fail)?;
-        check_length(&header, element, length.saturating_sub(header_length)).map_err(fail)?;
-        file.rewind().map_err(failed)?;
-        let values = match element {
-            Element::F32 => read_values(file, |value: f32| value),
-            Element::F64 => read_values(file, |value: f64| value as f32),
-            Element::U8 => read_values(file, |value: u8| f32::from(value)),
-        }
-        .map_err(fail)?;
-        Ok(Self { values, shape: sample_shape.to_vec(), size })
+        let check = |layout: &Layout| check_shape(&layout.shape, sample_shape, size);
+        let convert = |value: f64, index: &dyn Fn() -> Vec<usize>| {
+            let converted = T::from_f64(value);
+            let name = std::any::type_name::<T>();
+            let refused = || {
+                let index = index();
+                format!("has the value {value} at index {index:?}; expected finite values within {name}")
+            };
+            if converted.is_finite() { Ok(converted) } else { Err(refused()) }
+        };
+        let (values, found) = read(path, &[Element::F32, Element::F64, Element::U8], check, convert)?;
+        Ok(Self { values, shape: sample_shape.to_vec(), size, alone: found == sample_shape })
     }
+}
+
+impl<T> Npy<T> {
+    /// Number of samples, at least 1.
+    pub fn count(&self) -> usize {
+        self.values.len() / self.size
+    }
+
+    /// Sample `index`, in C order.
+    pub fn sample(&self, index: usize) -> &[T] {
+        &self.values[index * self.size..][..self.size]
+    }
+
+    /// Whether the array is one sample, without an axis for their number.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+}
+
+/// Reads labels from the `.npy` file at `path`: whole numbers of any type in an array of shape `[N]`, or one alone.
+///
+/// # Errors
+///
+/// Says what is wrong with the file, or which value is below 0.
+pub fn read_labels(path: &Path) -> Result<Vec<usize>, DataError> {
+    use Element::{I8, I16, I32, I64, U8, U16, U32, U64};
+    let check = |layout: &Layout| match layout.shape[..] {
+        [] | [_] => Ok(()),
+        _ => Err(format!("has shape {:?}; expected [N], one label for each of N samples", layout.shape)),
+    };
+    let convert = |value: f64, index: &dyn Fn() -> Vec<usize>| {
+        let refused = || format!("has the value {value} at index {:?}; expected labels of at least 0", index());
+        // Whole numbers beyond 2⁵³ are rounded or saturate, and remain far above any label.
+        if value >= 0.0 { Ok(value as usize) } else { Err(refused()) }
+    };
+    Ok(read(path, &[I8, I16, I32, I64, U8, U16, U32, U64], check, convert)?.0)
+}
+
+/// Reads an array of allowed elements whose layout passes a check: its values, each converted (or refused, given its
+/// index), in C order, and its shape.
+fn read<T>(
+    path: &Path,
+    allowed: &[Element],
+    check: impl Fn(&Layout) -> Result<(), String>,
+    convert: impl Fn(f64, &dyn Fn() -> Vec<usize>) -> Result<T, String>,
+) -> Result<(Vec<T>, Vec<usize>), DataError> {
+    let fail = |message: String| DataError::new(path, message);
+    let failed = |error: io::Error| DataError::io(path, &error, EXPECTED);
+    let (mut file, length) = open_file(path, EXPECTED)?;
+    let (layout, header) = read_npy_header(&mut file).map_err(fail)?;
+    check(&layout).map_err(fail)?;
+    let numbers = layout.numbers(allowed, length.saturating_sub(header)).map_err(fail)?;
+    file.seek(SeekFrom::Start(header)).map_err(failed)?;
+    let data = numbers.read(&file).map_err(fail)?;
+    let convert = |(at, value)| convert(value, &|| unravel(at, &layout.shape));
+    let values = numbers.values(&data).enumerate().map(convert).collect::<Result<Vec<T>, String>>();
+    Ok((values.map_err(fail)?, layout.shape))
 }
 
 impl SampleSet for Npy {
     fn len(&self) -> usize {
-        self.values.len() / self.size
+        self.count()
     }
 
     fn shape(&self) -> &[usize] {
@@ -86,87 +133,14 @@ impl SampleSet for Npy {
 
     fn copy_into(&self, index: usize, sample: &mut [f32]) {
         assert!(index < self.len(), "sample {index} of a set of {} samples", self.len());
-        sample.copy_from_slice(&self.values[index * self.size..][..self.size]);
+        sample.copy_from_slice(self.sample(index));
     }
 }
 
-impl fmt::Debug for Npy {
+impl<T> fmt::Debug for Npy<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Npy").field("len", &self.len()).field("shape", &self.shape).finish_non_exhaustive()
+        f.debug_struct("Npy").field("count", &self.count()).field("shape", &self.shape).finish_non_exhaustive()
     }
-}
-
-/// The element types that can be read.
-#[derive(Clone, Copy)]
-enum Element {
-    F32,
-    F64,
-    U8,
-}
-
-impl Element {
-    fn of(header: &Header) -> Result<Self, String> {
-        let found = &header.type_descriptor;
-        match found.as_string().map(String::as_str) {
-            Some("<f4" | ">f4") => Ok(Self::F32),
-            Some("<f8" | ">f8") => Ok(Self::F64),
-            Some("|u1") => Ok(Self::U8),
-            _ => Err(format!("has elements of type {found}; expected f32 ('<f4'), f64 ('<f8') or u8 ('|u1')")),
-        }
-    }
-
-    fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F64 => 8,
-            Self::U8 => 1,
-        }
-    }
-}
-
-/// Product of the lengths, or `None` on overflow; 1 for no axes.
-fn checked_product(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1, |product: usize, &n| product.checked_mul(n))
-}
-
-/// Reads the header, and its length in bytes, from the start of the file.
-fn read_header(file: &mut File) -> Result<(Header, u64), String> {
-    let mut start = Vec::new();
-    file.take(MAX_HEADER_BYTES)
-        .read_to_end(&mut start)
-        .map_err(|error| format!("cannot be read ({error}); expected {EXPECTED}"))?;
-    let mut bytes = header_bytes(&start).map_err(|what| format!("{what}; expected {EXPECTED}"))?;
-    let length = bytes.len() as u64;
-    let header = Header::from_reader(&mut bytes)
-        .map_err(|error| format!("has a damaged header ({error}); expected {EXPECTED}"))?;
-    Ok((header, length))
-}
-
-/// The part of `start` that is the header, once it is safe to hand to the parser.
-///
-/// The parser reserves the length the header claims, and each bracket inside another can triple its
-/// work, so both are bounded here.
-fn header_bytes(start: &[u8]) -> Result<&[u8], String> {
-    if !start.starts_with(b"\x93NUMPY") {
-        return Err("does not start as a .npy file does".to_owned());
-    }
-    let length = match *start {
-        [_, _, _, _, _, _, 1, _, a, b, ..] => 10 + u64::from(u16::from_le_bytes([a, b])),
-        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => 12 + u64::from(u32::from_le_bytes([a, b, c, d])),
-        [_, _, _, _, _, _, major @ (0 | 4..), ..] => {
-            return Err(format!("has the unknown format version {major}"));
-        }
-        _ => return Err("is cut short in its header".to_owned()),
-    };
-    if length > MAX_HEADER_BYTES {
-        return Err(format!("has a header of {length} bytes, more than the {MAX_HEADER_BYTES} accepted"));
-    }
-    let header = start.get(..length as usize).ok_or("is cut short in its header")?;
-    let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
-    if brackets > MAX_BRACKETS {
-        return Err(format!("has a header with {brackets} brackets where the dictionary and the shape need 2"));
-    }
-    Ok(header)
 }
 
 /// Checks that an array of shape `found` is samples of shape `wanted`, `size` values each.
@@ -189,54 +163,10 @@ fn check_shape(found: &[usize], wanted: &[usize], size: usize) -> Result<(), Str
     }
 }
 
-/// Checks that `length` bytes of data are what the header promises.
-fn check_length(header: &Header, element: Element, length: u64) -> Result<(), String> {
-    let shape = &header.shape;
-    let promised = checked_product(shape).and_then(|size| size.checked_mul(element.bytes()));
-    if promised.is_some_and(|promised| promised as u64 == length) {
-        return Ok(());
-    }
-    let promised = promised.map_or("more than can be counted".to_owned(), |n| n.to_string());
-    Err(format!(
-        "has {length} bytes of data where its shape {shape:?} and element type {} need {promised}; \
-         it is cut short or damaged",
-        header.type_descriptor
-    ))
-}
-
-/// Reads the array and converts its values, in C order, refusing those that are not finite as f32.
-fn read_values<A: ReadableElement + Copy + fmt::Display>(
-    file: File,
-    to_f32: impl Fn(A) -> f32,
-) -> Result<Vec<f32>, String> {
-    let array =
-        ArrayD::<A>::read_npy(file).map_err(|error| format!("cannot be read ({error}); expected {EXPECTED}"))?;
-    let mut values = Vec::with_capacity(array.len());
-    for (at, &value) in array.iter().enumerate() {
-        let converted = to_f32(value);
-        if !converted.is_finite() {
-            let index = unravel(at, array.shape());
-            return Err(format!("has the value {value} at index {index:?}; expected finite values within f32"));
-        }
-        values.push(converted);
-    }
-    Ok(values)
-}
-
-/// Index along each axis of the element at C-order position `at` in an array without empty axes.
-fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {
-    let mut index = vec![0; shape.len()];
-    for (i, &length) in index.iter_mut().zip(shape).rev() {
-        *i = at % length;
-        at /= length;
-    }
-    index
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, Array1, Array2, Array4, Dimension, ShapeBuilder};
+    use ndarray::{Array, Array1, Array2, Array4, ArrayD, Dimension, ShapeBuilder};
     use ndarray_npy::{WritableElement, write_npy};
     use proptest::prelude::*;
     use std::fs;
@@ -275,7 +205,7 @@ mod tests {
     /// Asserts that the file is refused, with `part` in the message.
     fn refused(bytes: &[u8], sample_shape: &[usize], part: &str) {
         let (_folder, path) = file_of(bytes);
-        let error = Npy::open(&path, sample_shape).unwrap_err();
+        let error = Npy::<f32>::open(&path, sample_shape).unwrap_err();
         assert_eq!(error.path, path);
         assert!(error.message.contains(part), "{part:?} not in {error}");
     }
@@ -347,6 +277,33 @@ mod tests {
     }
 
     #[test]
+    fn double_precision_is_kept_where_it_is_asked_for() {
+        let (_folder, path) = file_of(b"");
+        write_npy(&path, &Array2::from_shape_fn((2, 3), |(n, i)| 0.1 + (n * 3 + i) as f64)).unwrap();
+        let set = Npy::<f64>::open(&path, &[3]).unwrap();
+        assert_eq!((set.count(), set.sample(1), set.is_alone()), (2, &[3.1, 4.1, 5.1][..], false));
+        assert!(Npy::<f64>::open(&path, &[2, 3]).unwrap().is_alone());
+        write_npy(&path, &Array1::from(vec![1e300])).unwrap();
+        assert_eq!(Npy::<f64>::open(&path, &[1]).unwrap().sample(0), [1e300]);
+        assert!(Npy::<f32>::open(&path, &[1]).unwrap_err().message.contains("within f32"));
+    }
+
+    #[test]
+    fn labels_are_whole_numbers_of_any_type() {
+        let (_folder, path) = file_of(b"");
+        write_npy(&path, &Array1::from(vec![3i64, 0, 9])).unwrap();
+        assert_eq!(read_labels(&path).unwrap(), [3, 0, 9]);
+        write_npy(&path, &ndarray::arr0(7u8)).unwrap();
+        assert_eq!(read_labels(&path).unwrap(), [7]);
+        write_npy(&path, &Array1::from(vec![3i32, -1])).unwrap();
+        assert!(read_labels(&path).unwrap_err().message.contains("-1 at index [1]"));
+        write_npy(&path, &Array1::from(vec![3.0])).unwrap();
+        assert!(read_labels(&path).unwrap_err().message.contains("type f64"));
+        write_npy(&path, &Array2::from(vec![[3i32, 1]])).unwrap();
+        assert!(read_labels(&path).unwrap_err().message.contains("[1, 2]; expected [N]"));
+    }
+
+    #[test]
     fn later_format_versions_are_read() {
         for major in [2, 3] {
             let (_folder, path) = file_of(&npy(major, &header("|u1", "(2, 1)"), &[3, 4]));
@@ -401,7 +358,7 @@ mod tests {
     #[test]
     fn other_types_are_refused_by_name() {
         let error = open(&Array1::from(vec![1i64, 2]), &[2]).unwrap_err();
-        assert!(error.message.contains("'<i8'"), "{error}");
+        assert!(error.message.contains("i64; expected f32, f64, u8"), "{error}");
         refused(&npy(1, &header("|O", "(2,)"), &[0; 16]), &[2], "'|O'");
     }
 
@@ -439,7 +396,7 @@ mod tests {
             header in "[({\\[\\])}'a-zNU\\\\0-9.+:, <|-]{0,60}", major in 1u8..4,
         ) {
             let (_folder, path) = file_of(&npy(major, &header, &[0; 12]));
-            prop_assert!(Npy::open(&path, &[3]).is_err());
+            prop_assert!(Npy::<f32>::open(&path, &[3]).is_err());
         }
 
         #[test]
@@ -454,16 +411,8 @@ mod tests {
             }
             bytes.truncate(kept.max(100));
             fs::write(&path, &bytes).unwrap();
-            if let Ok(set) = Npy::open(&path, &[3, 2, 2]) {
+            if let Ok(set) = Npy::<f32>::open(&path, &[3, 2, 2]) {
                 prop_assert_eq!((set.len(), set.shape()), (2, &[3, 2, 2][..]));
-            }
-        }
-
-        #[test]
-        fn positions_unravel_in_c_order(shape in prop::collection::vec(1usize..6, 0..5)) {
-            let array = ArrayD::<u8>::zeros(shape.clone());
-            for (at, (index, _)) in array.indexed_iter().enumerate() {
-                prop_assert_eq!(unravel(at, &shape), index.slice());
             }
         }
     }

@@ -33,6 +33,12 @@ pub fn load(name: &str, overrides: &[Override]) -> Result<Spec, SpecError> {
 /// # Errors
 /// It is not TOML, or something in it is not allowed.
 pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<Spec, SpecError> {
+    let (table, origin) = parse_table(file, text, overrides)?;
+    Spec::from_table(&table, origin)
+}
+
+/// Parses a text as TOML and applies the overrides.
+pub(super) fn parse_table(file: &str, text: &str, overrides: &[Override]) -> Result<(Table, Origin), SpecError> {
     let mut origin = Origin { file: file.into(), overridden: Vec::new() };
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
@@ -46,5 +52,5 @@ pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<Spec, Spe
     for change in others.into_iter().chain(paths) {
         change.apply(&mut table, &mut origin)?;
     }
-    Spec::from_table(&table, origin)
+    Ok((table, origin))
 }

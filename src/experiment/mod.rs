@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod claim;
 pub mod expression;
 pub mod format;
+pub mod given;
 mod initialisation;
 pub mod inputs;
 pub mod judge;

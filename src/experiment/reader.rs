@@ -5,6 +5,7 @@ use std::fmt;
 use toml::{Table, Value};
 
 use super::expression::Expression;
+use crate::nearest::nearest;
 
 /// One thing that is wrong with a spec or another input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,12 +195,9 @@ fn as_number(value: &Value) -> Option<f64> {
 
 /// "unknown key; did you mean `layers`? (known: …)".
 pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = nearest.map(|(_, candidate)| format!("; did you mean `{candidate}`?")).unwrap_or_default();
+    let hint = nearest(name, known.iter().copied())
+        .map(|candidate| format!("; did you mean `{candidate}`?"))
+        .unwrap_or_default();
     format!("unknown {what}{hint} (known: {})", known.join(", "))
 }
 

@@ -5,6 +5,9 @@ use thiserror::Error;
 use super::layer::{Fan, Layer, LayerRule, Role, Site, Sum, Tensor};
 use super::{Real, Shape};
 
+/// Most parameters that can be addressed.
+const MOST_PARAMETERS: u64 = 1 << 53;
+
 /// A feed-forward network without its parameters: input shape, layers, and the shapes between them. One that exists has
 /// consistent shapes and ends in a vector of logits.
 ///
@@ -146,10 +149,31 @@ impl Architecture {
         if !nodes.iter().any(|node| node.fan().is_some()) {
             return Err(ArchitectureError::NoWeights);
         }
-        if offset as u64 > 1 << 53 {
+        if offset as u64 > MOST_PARAMETERS {
             return Err(ArchitectureError::TooLarge);
         }
         Ok(Self { input, nodes, parameter_count: offset })
+    }
+
+    /// The same network with biases in every layer for which `has` says so and which can have them.
+    ///
+    /// # Errors
+    /// It has too many parameters then.
+    pub fn with_biases(mut self, has: impl Fn(&Node) -> bool) -> Result<Self, ArchitectureError> {
+        let mut offset = 0usize;
+        for node in &mut self.nodes {
+            if has(node) {
+                node.layer.add_bias();
+                node.tensors = node.layer.tensors(&node.input);
+            }
+            node.offset = offset;
+            offset = offset.saturating_add(node.parameter_count());
+        }
+        if offset as u64 > MOST_PARAMETERS {
+            return Err(ArchitectureError::TooLarge);
+        }
+        self.parameter_count = offset;
+        Ok(self)
     }
 
     /// Shape of one input.
@@ -298,6 +322,11 @@ impl<T: Real> Parameters<T> {
         parameters
     }
 
+    /// The same parameters, each rounded to the nearest of another type.
+    pub fn converted<U: Real>(&self) -> Parameters<U> {
+        Parameters { values: self.values.iter().map(|value| U::from_f64(value.as_f64())).collect() }
+    }
+
     /// The parameters of one layer, tensor after tensor.
     pub fn of(&self, node: &Node) -> &[T] {
         &self.values[node.offset..node.offset + node.parameter_count()]
@@ -341,6 +370,17 @@ mod tests {
         assert_eq!(parameters.of(&network.nodes()[3])[79..82], [0.0, 2.0, 2.0]);
         assert!(parameters.of(&network.nodes()[2]).is_empty());
         assert_eq!(network.nodes()[3].fan(), Some(Fan { inputs: 8, outputs: 10 }));
+    }
+
+    #[test]
+    fn biases_are_added_where_they_are_asked_for() {
+        let layers = vec![Dense::new(8).into(), Relu.into(), Dense { units: 3, bias: true }.into()];
+        let network = Architecture::new(shape(&[4]), layers).unwrap();
+        let same = network.clone().with_biases(|node| node.position == "1").unwrap();
+        assert_eq!(same, network);
+        let layers = vec![Dense { units: 8, bias: true }.into(), Relu.into(), Dense { units: 3, bias: true }.into()];
+        let biased = Architecture::new(shape(&[4]), layers).unwrap();
+        assert_eq!(network.with_biases(|node| node.position == "0").unwrap(), biased);
     }
 
     #[test]

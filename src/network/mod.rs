@@ -1,10 +1,11 @@
 //! Feed-forward networks: architectures whose shapes were checked once, their layers, initialisations, the loss, and
 //! gradients with respect to the input by backpropagation written by hand.
 //!
-//! Nothing here samples by the million, reads files or knows of experiments.
+//! Nothing here samples by the million or knows of experiments; only [`weights`] reads files.
 
 pub mod architecture;
 pub mod dense_chain;
+pub mod difference;
 pub mod gradient;
 pub mod initialisation;
 pub mod layer;
@@ -15,6 +16,7 @@ pub mod path;
 pub mod real;
 pub mod shape;
 mod simd;
+pub mod weights;
 
 pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
 pub use dense_chain::{DenseChain, NotADenseChain};
@@ -27,3 +29,4 @@ pub use layer::{
 pub use norm::Norm;
 pub use real::Real;
 pub use shape::Shape;
+pub use weights::WeightFile;

@@ -11,12 +11,18 @@ use super::layer::{LayerRule, NoPathTheory, Pass};
 /// Most paths that are enumerated.
 pub const MOST_PATHS: f64 = 1e8;
 
+/// Most edges of a graph that is built, at 24 bytes an edge.
+pub const MOST_EDGES: usize = 20_000_000;
+
 /// Why paths are not enumerated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum PathError {
     /// There are too many.
     #[error("has {0:.0} paths, more than the {MOST_PATHS:.0} that can be enumerated")]
     TooMany(f64),
+    /// The graph is too large.
+    #[error("has {0} edges in its first layers, more than the {MOST_EDGES} of a graph whose paths can be enumerated")]
+    TooLarge(usize),
     /// A layer has no edges to walk along.
     #[error(transparent)]
     NoPaths(#[from] NoPathTheory),
@@ -39,7 +45,7 @@ struct Graph<T> {
 /// have no edges.
 ///
 /// # Errors
-/// There are more than [`MOST_PATHS`] paths, or a layer (batch normalisation by the batch's statistics) has none.
+/// There are more than [`MOST_PATHS`] paths or [`MOST_EDGES`] edges, or a layer (batch normalisation by the batch's statistics) has none.
 pub fn path_gradient<T: Real>(
     architecture: &Architecture,
     parameters: &Parameters<T>,
@@ -55,13 +61,20 @@ pub fn path_gradient<T: Real>(
 }
 
 impl<T: Real> Graph<T> {
-    fn new(architecture: &Architecture, parameters: &Parameters<T>, tape: &Tape<T>) -> Result<Self, NoPathTheory> {
+    fn new(architecture: &Architecture, parameters: &Parameters<T>, tape: &Tape<T>) -> Result<Self, PathError> {
         let values = 0..architecture.nodes().len();
         let mut edges: Vec<_> = values.map(|value| vec![Vec::new(); architecture.value_shape(value).len()]).collect();
+        let mut count = 0;
         for (index, node) in architecture.nodes().iter().enumerate() {
             let value = index + 1;
             let pass = Pass { site: node.site(), batch: 1, parameters: parameters.of(node) };
-            node.layer.edges(pass, &tape.values(node.source)[..node.input.len()], |from, unit, weight| {
+            let input = &tape.values(node.source)[..node.input.len()];
+            // Counted first: the edges of a large network would fill the memory.
+            node.layer.edges(pass, input, |_, _, _| count += 1)?;
+            if count > MOST_EDGES {
+                return Err(PathError::TooLarge(count));
+            }
+            node.layer.edges(pass, input, |from, unit, weight| {
                 edges[node.source][from].push(Edge { value, unit, weight });
             })?;
             if let Some(addend) = node.addend {
@@ -100,6 +113,15 @@ mod tests {
     use super::*;
     use ndarray_rand::rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn a_graph_that_would_fill_the_memory_is_refused_before_it_is_built() {
+        let layers = vec![Dense::new(MOST_EDGES / 10 + 1).into(), Dense::new(1).into()];
+        let network = Architecture::new(Shape::new([10]).unwrap(), layers).unwrap();
+        let parameters = Parameters::<f32>::new(&network);
+        let refused = path_gradient(&network, &parameters, &Tape::new(&network), 0).unwrap_err();
+        assert_eq!(refused, PathError::TooLarge(MOST_EDGES + 10));
+    }
 
     #[test]
     fn a_network_with_too_many_paths_is_refused_before_it_is_walked() {

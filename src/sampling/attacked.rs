@@ -37,19 +37,17 @@ impl<T: Real> Attacked<T> {
         rng: &mut impl Rng,
         values: &mut [f64],
     ) {
-        let attacks = |index: usize| match observables[index] {
-            Observable::Attack(observable) => Some(observable),
-            _ => None,
-        };
-        let Some(first) = (0..observables.len()).find(|&index| attacks(index).is_some()) else { return };
+        if !observables.iter().any(|observable| matches!(observable, Observable::Attack(_))) {
+            return;
+        }
         self.input.clear();
         self.input.extend_from_slice(model.input());
         self.perturbed.resize(self.input.len(), T::zero());
         let before = State::new(model.last_logits(), label);
         let mut norms: Vec<(Norm, f64)> = Vec::new();
         let mut done: Vec<(AnyAttack, f64, State)> = Vec::new();
-        for index in first..observables.len() {
-            let Some(AttackObservable { consequence, attack, epsilon }) = attacks(index) else { continue };
+        for (value, observable) in values.iter_mut().zip(observables) {
+            let Observable::Attack(AttackObservable { consequence, attack, epsilon }) = *observable else { continue };
             let size = epsilon * attack.norm().uniform_size(self.input.len());
             let known = done.iter().find(|(other, at, _)| (*other, *at) == (attack, epsilon)).map(|(.., after)| *after);
             let after = known.unwrap_or_else(|| {
@@ -58,7 +56,7 @@ impl<T: Real> Attacked<T> {
                 done.push((attack, epsilon, after));
                 after
             });
-            values[index] = match consequence {
+            *value = match consequence {
                 Consequence::Damage => after.loss - before.loss,
                 Consequence::FirstOrder => {
                     let dual = attack.norm().dual();

@@ -32,7 +32,7 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Writes a file beside its place and renames it.
+/// Writes a file beside its place and renames it; nothing is left where that fails.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), ResultsError> {
     let temporary = beside(path);
     let write = || -> std::io::Result<()> {
@@ -41,7 +41,11 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), ResultsError
         file.sync_all()?;
         fs::rename(&temporary, path)
     };
-    write().map_err(|error| ResultsError::new(path, format!("cannot be written: {error}")))
+    write().map_err(|error| {
+        // It may not be there, and the first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+        ResultsError::new(path, format!("cannot be written: {error}"))
+    })
 }
 
 /// Writes every draw of every point: one array [draws, observables] a point, named by the network and the variables.

@@ -10,8 +10,9 @@ mod network;
 use toml::{Table, Value};
 
 pub use input::{InputDistribution, InputSpec, LabelSpec};
-pub use layer::{LayerSpec, WindowSpec};
+pub use layer::{LayerSpec, WindowSpec, read_layers};
 pub use network::{InitSpec, NetworkSpec, VarianceSpec};
+pub(super) use network::{NETWORK_KEYS, read_input};
 
 use super::claim::ClaimSpec;
 use super::expression::Variables;

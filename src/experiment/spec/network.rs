@@ -8,6 +8,9 @@ use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError};
 use crate::network::WeightDistribution;
 
+/// Keys of a `[[network]]` table.
+pub const NETWORK_KEYS: &[&str] = &["label", "input", "init", "output_gain", "layers", "sampler"];
+
 /// A `[[network]]` table.
 #[derive(Debug, Clone)]
 pub struct NetworkSpec {
@@ -77,24 +80,28 @@ pub(super) fn read_networks(
 }
 
 fn read_network(table: &Table, origin: &Origin, path: &str, default: SamplerChoice) -> Result<NetworkSpec, SpecError> {
-    let known = &["label", "input", "init", "output_gain", "layers", "sampler"];
-    let reader = Reader::new(table, origin, path, known)?;
-    let allowed = "must be a list of sizes, such as [\"d\"] or [3, \"side\", \"side\"]";
-    let input = reader.array("input", allowed)?.ok_or_else(|| reader.missing("input", &allowed[8..]))?;
-    let size = |(index, value)| reader.expression_of(&format!("input.{index}"), value);
-    let input = input.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?;
-    if input.is_empty() {
-        return Err(reader.refuse("input", allowed));
-    }
+    let reader = Reader::new(table, origin, path, NETWORK_KEYS)?;
     Ok(NetworkSpec {
         label: reader.string("label")?.unwrap_or("network").into(),
-        input,
+        input: read_input(&reader)?,
         init: read_init(&reader, origin)?,
         output_gain: reader.expression("output_gain")?,
         layers: read_layers(&reader, origin)?,
         sampler: read_sampler(&reader)?.unwrap_or(default),
         path: path.into(),
     })
+}
+
+/// Reads the sizes of one input under the key `input`.
+///
+/// # Errors
+/// They are missing or not a list of sizes.
+pub fn read_input(reader: &Reader<'_>) -> Result<Vec<Expression>, SpecError> {
+    let allowed = "must be a list of sizes, such as [\"d\"] or [3, \"side\", \"side\"]";
+    let input = reader.array("input", allowed)?.ok_or_else(|| reader.missing("input", &allowed[8..]))?;
+    let size = |(index, value)| reader.expression_of(&format!("input.{index}"), value);
+    let input = input.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?;
+    if input.is_empty() { Err(reader.refuse("input", allowed)) } else { Ok(input) }
 }
 
 fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError> {

@@ -85,6 +85,10 @@ impl LayerRule for Conv {
         channels.saturating_mul(taps).saturating_mul(places).saturating_add(self.unfolding(site).padded_len())
     }
 
+    fn add_bias(&mut self) {
+        self.bias = true;
+    }
+
     fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
         let ([channels, ..], places) = Self::sizes(pass.site);
         let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);

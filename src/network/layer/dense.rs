@@ -39,6 +39,10 @@ impl LayerRule for Dense {
         std::iter::once(weights).chain(self.bias.then(|| Tensor::biases(self.units))).collect()
     }
 
+    fn add_bias(&mut self) {
+        self.bias = true;
+    }
+
     fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
         let inputs = pass.site.input.len();
         let (weights, biases) = pass.parameters.split_at(self.units * inputs);

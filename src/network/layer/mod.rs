@@ -74,6 +74,9 @@ pub trait LayerRule {
         Vec::new()
     }
 
+    /// Gives biases to a layer that can have them.
+    fn add_bias(&mut self) {}
+
     /// Samples that must run together at least.
     fn least_batch(&self, input: &Shape) -> usize {
         let _ = input;
@@ -207,6 +210,10 @@ impl LayerRule for Layer {
 
     fn tensors(&self, input: &Shape) -> Vec<Tensor> {
         dispatch!(self, layer => layer.tensors(input))
+    }
+
+    fn add_bias(&mut self) {
+        dispatch!(self, layer => layer.add_bias());
     }
 
     fn least_batch(&self, input: &Shape) -> usize {

@@ -1,0 +1,159 @@
+//! Given networks: an architecture in TOML and weights in a file, samples and labels in arrays.
+
+mod gradients;
+
+use std::fs;
+use std::path::Path;
+
+use super::architecture::ArchitectureBinder;
+use super::format::rounded;
+use super::load::parse_table;
+use super::overrides::Override;
+use super::point::Limits;
+use super::reader::{Origin, Reader, SpecError};
+use super::spec::{NETWORK_KEYS, read_input, read_layers};
+use crate::data::npy::read_labels;
+use crate::data::{DataError, Npy};
+use crate::network::layer::LayerRule;
+use crate::network::weights::WeightsError;
+use crate::network::{Architecture, Parameters, Real, Statistics, WeightFile};
+
+pub use gradients::{Engine, Gradients, Request, gradients};
+
+/// A network whose parameters are given.
+#[derive(Debug, Clone)]
+pub struct GivenNetwork<T> {
+    /// Its layers.
+    pub architecture: Architecture,
+    /// Their parameters.
+    pub parameters: Parameters<T>,
+    /// The file that its layers are from, for error messages.
+    pub origin: Origin,
+}
+
+/// Reads the architecture from a TOML file with the keys `input` and `layers`, or with one `[[network]]` table, and the
+/// parameters from a file of weights. Batch normalisation runs with its running statistics; a layer has biases where the file
+/// of weights holds them, or the TOML asks for them.
+///
+/// # Errors
+/// A file is missing or damaged, something in it is not allowed, the weights are not those of the network, or it needs more
+/// memory than allowed.
+pub fn load<T: Real>(
+    network: &Path,
+    weights: &Path,
+    overrides: &[Override],
+    limits: &Limits,
+) -> Result<GivenNetwork<T>, SpecError> {
+    let (architecture, origin) = read_architecture(network, overrides)?;
+    let fail = |error: WeightsError| SpecError {
+        file: weights.display().to_string(),
+        key: error.tensor,
+        value: String::new(),
+        message: error.message,
+    };
+    let mut file = WeightFile::open(weights).map_err(fail)?;
+    let architecture = file.with_its_biases(architecture).map_err(fail)?;
+    check_memory(&architecture, &origin, limits)?;
+    let parameters = file.parameters(&architecture).map_err(fail)?;
+    Ok(GivenNetwork { architecture, parameters, origin })
+}
+
+fn read_architecture(path: &Path, overrides: &[Override]) -> Result<(Architecture, Origin), SpecError> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot be read ({error}); must be a TOML file with the keys input and layers");
+        Origin { file: name.clone(), overridden: Vec::new() }.error("", "", message)
+    })?;
+    let (table, origin) = parse_table(&name, &text, overrides)?;
+    let whole = Reader::new(&table, &origin, "", &["input", "layers", "network"])?;
+    let (reader, key) = match whole.tables("network", "must be one table, [[network]]")?[..] {
+        [] => (whole, ""),
+        [network] if !whole.has("input") && !whole.has("layers") => {
+            (Reader::new(network, &origin, "network.0", NETWORK_KEYS)?, "network.0")
+        }
+        _ => return Err(whole.complain("network", "", "must be one table, or the keys input and layers beside none")),
+    };
+    let (input, layers) = (read_input(&reader)?, read_layers(&reader, &origin)?);
+    let binder = ArchitectureBinder { origin: &origin, path: key, variables: &[], statistics: Statistics::Running };
+    let architecture = binder.bind(&input, &layers)?;
+    if let Some(node) = architecture.nodes().iter().find(|node| node.layer.mixes_batch()) {
+        let message = format!(
+            "layer {} ({}) has batch statistics, and a given network runs with its running ones: leave out statistics",
+            node.position,
+            node.layer.name()
+        );
+        return Err(binder.refuse("layers", "", message));
+    }
+    Ok((architecture, origin))
+}
+
+/// Refuses a network whose parameters, and passes of each thread, would not fit into memory in double precision.
+fn check_memory(architecture: &Architecture, origin: &Origin, limits: &Limits) -> Result<(), SpecError> {
+    let passes = (architecture.activation_count() as u64).saturating_mul(limits.threads as u64);
+    let values = (architecture.parameter_count() as u64).saturating_add(passes);
+    let bytes = values.saturating_mul(size_of::<f64>() as u64);
+    if bytes <= limits.memory {
+        return Ok(());
+    }
+    let gib = |bytes: u64| rounded(bytes as f64 / f64::from(1u32 << 30), 3);
+    let message = format!(
+        "needs {} GiB for {} threads and {} parameters, more than the {} GiB allowed: use fewer --threads, or raise --memory",
+        gib(bytes),
+        limits.threads,
+        architecture.parameter_count(),
+        gib(limits.memory)
+    );
+    Err(origin.error("layers", "", message))
+}
+
+/// Reads samples for a network from a `.npy` file: one of the input's shape, N with an axis before it, or N flat rows.
+///
+/// # Errors
+/// The file is missing or damaged, or has another shape.
+pub fn read_samples<T: Real>(path: &Path, architecture: &Architecture) -> Result<Npy<T>, SpecError> {
+    Npy::open(path, architecture.input().sizes()).map_err(|error| of_data(&error))
+}
+
+/// Where labels come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Labels {
+    /// The class that the network predicts: the index of the largest logit, the first of equal ones.
+    Predicted,
+    /// One for each sample, or one for all.
+    Listed(Vec<usize>),
+    /// The same from a `.npy` file.
+    File(std::path::PathBuf),
+}
+
+impl Labels {
+    /// One label for each of `samples` samples, below `classes`; `None` where they are predicted.
+    ///
+    /// # Errors
+    /// There are too few or too many, or one is no class.
+    pub fn resolve(&self, samples: usize, classes: usize) -> Result<Option<Vec<usize>>, SpecError> {
+        let (labels, place) = match self {
+            Self::Predicted => return Ok(None),
+            Self::Listed(labels) => (labels.clone(), "--label".to_owned()),
+            Self::File(path) => (read_labels(path).map_err(|error| of_data(&error))?, path.display().to_string()),
+        };
+        let error = |message: String| Origin { file: place, overridden: Vec::new() }.error("", "", message);
+        if let Some(at) = labels.iter().position(|&label| label >= classes) {
+            let message = format!("label {} at index {at} must be a class from 0 to {}", labels[at], classes - 1);
+            return Err(error(message));
+        }
+        match labels[..] {
+            [label] => Ok(Some(vec![label; samples])),
+            _ if labels.len() == samples => Ok(Some(labels)),
+            _ => {
+                let message =
+                    format!("has {} labels for {samples} samples; must be one label, or one each", labels.len());
+                Err(error(message))
+            }
+        }
+    }
+}
+
+fn of_data(error: &DataError) -> SpecError {
+    let file = error.path.display().to_string();
+    Origin { file, overridden: Vec::new() }.error("", "", &error.message)
+}

@@ -1,0 +1,84 @@
+//! Weights in `.safetensors` files: a length, a header in JSON, and the arrays' bytes, in C order and little-endian.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use super::{Entry, Format, WeightFile, WeightsError};
+use crate::array::{Element, Layout};
+
+/// Longest header that the format allows.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+const EXPECTED: &str = "expected a .safetensors file";
+
+/// Opens a file and reads its header.
+pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
+    let fail = |message: String| WeightsError::of_file(format!("{message}; {EXPECTED}"));
+    let failed = |error: std::io::Error| fail(format!("cannot be read ({error})"));
+    let mut file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length < 8 {
+        return Err(fail(format!("has {length} bytes, too few for the length of a header")));
+    }
+    let mut start = [0; 8];
+    file.read_exact(&mut start).map_err(failed)?;
+    let header_length = u64::from_le_bytes(start);
+    if header_length > MAX_HEADER_BYTES || header_length > length - 8 {
+        let message =
+            format!("claims a header of {header_length} bytes in a file of {length}; it is cut short or damaged");
+        return Err(fail(message));
+    }
+    let mut header = Vec::new();
+    (&file).take(header_length).read_to_end(&mut header).map_err(failed)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| fail(format!("has a damaged header ({error})")))?;
+    let data = length - 8 - header_length;
+    if metadata.data_len() as u64 != data {
+        let promised = metadata.data_len();
+        return Err(fail(format!(
+            "has {data} bytes of data where its header needs {promised}; it is cut short or damaged"
+        )));
+    }
+    let entry = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+        let (from, to) = info.data_offsets;
+        let element = element(info.dtype);
+        let layout = Layout {
+            shape: info.shape.clone(),
+            type_name: element.map_or_else(|| format!("{:?}", info.dtype), |element| element.to_string()),
+            element,
+            big_endian: false,
+            fortran: false,
+        };
+        // The header was checked: offsets follow each other.
+        (name, Entry { layout, length: (to - from) as u64, place: 8 + header_length + from as u64 })
+    };
+    let entries = metadata.tensors().into_iter().map(entry).collect();
+    Ok(WeightFile { entries, format: Box::new(Safetensors { file }) })
+}
+
+fn element(dtype: Dtype) -> Option<Element> {
+    Some(match dtype {
+        Dtype::F16 => Element::F16,
+        Dtype::BF16 => Element::Bf16,
+        Dtype::F32 => Element::F32,
+        Dtype::F64 => Element::F64,
+        _ => return None,
+    })
+}
+
+#[derive(Debug)]
+struct Safetensors {
+    file: File,
+}
+
+impl Format for Safetensors {
+    fn reader<'a>(&'a mut self, entry: &Entry) -> Result<Box<dyn Read + 'a>, String> {
+        let sought = self.file.seek(SeekFrom::Start(entry.place));
+        sought.map_err(|error| format!("cannot be read ({error})"))?;
+        Ok(Box::new(&self.file))
+    }
+}
