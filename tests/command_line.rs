@@ -349,6 +349,36 @@ layers = [{layer}, {{ type = "flatten" }}, "#
             image(r#"{ type = "global-avg-pool" }, { type = "max-pool", size = 2 }"#),
             "layer 1 (max-pool) takes an image",
         ),
+        (
+            image(r#"{ type = "residual", layers = [{ type = "conv", channels = 2, kernel = 3 }] }"#),
+            "layer 0 (residual) adds [3, 4, 4] to the [2, 2, 2]",
+        ),
+        (
+            image(
+                r#"{ type = "residual", layers = [{ type = "relu" }, { type = "conv", channels = 2, kernel = 9 }] }"#,
+            ),
+            "layer 0.layers.1 (conv) spans 9 pixels",
+        ),
+        (image(r#"{ type = "residual", layers = [] }"#), "layers.0.layers"),
+        (image(r#"{ type = "weight-pool", size = 5 }"#), "layer 0 (weight-pool) spans 5 pixels"),
+        (image(r#"{ type = "batch-norm", statistics = "moving" }"#), "must be batch or running"),
+        (image(r#"{ type = "batch-norm", epsilon = 0 }"#), "epsilon = 0"),
+        (
+            replaced("{ type = \"relu\" }", "{ type = \"batch-norm\" }, { type = \"relu\" }")
+                .replace("[sweep]", "[input]\nbatch = 1\n[sweep]"),
+            "input.batch = 1: must be at least 2",
+        ),
+        (replaced("\"loss.l1\"", "\"damage.fgsm@0\""), "damage.fgsm@0"),
+        (replaced("\"loss.l1\"", "\"damage.deepfool@1\""), "damage.deepfool@1"),
+        (replaced("\"loss.l1\"", "\"damage.fgsm@size\""), "damage.fgsm@size"),
+        (
+            replaced("sampler = \"explicit\"", "init = { scheme = \"normal\", variance = 1, unit_correlation = 2 }"),
+            "between 0 and 1",
+        ),
+        (
+            image(r#"{ type = "max-pool", size = 2 }"#).replace("\"loss.l1\",", "\"loss.l1\", \"logit.l2sq.gap\","),
+            "no path theory to be compared with",
+        ),
         (replaced(layers, "layers = []"), "network.0.layers"),
         (replaced("[sweep]", "[input]\ndistribution = \"gauss\"\n[sweep]"), "gauss"),
         (replaced("[sweep]", "[input]\nlabel = 5\n[sweep]"), "input.label = 5"),

@@ -208,7 +208,7 @@ impl Binder<'_> {
         label: LabelRule,
         limits: &Limits,
     ) -> Result<(Box<dyn Sampler + Send>, &'static str), SpecError> {
-        let observables: Vec<Observable> = self.spec.observables.iter().map(|(_, observable)| *observable).collect();
+        let observables = self.spec.observables_at(self.variables);
         let choice = self.network.sampler;
         if choice != SamplerChoice::Explicit {
             let sampler =
