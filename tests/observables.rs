@@ -50,9 +50,9 @@ fn means(points: &str) -> HashMap<(String, String, String), (f64, f64)> {
 }
 
 /// First order: damages of size 10⁻⁴ are 10⁻⁴ times the mean dual norm of the same draws, to the 1 % that curvature and
-/// rounding take; at a size of 4, beyond all inputs, they are not. The share of open masks within 4.5 standard errors of ½.
+/// rounding take, and hardly change a prediction; attacks of size 4, beyond all inputs, do. The share of open masks within 4.5 standard errors of ½.
 #[test]
-fn small_attacks_do_what_the_gradient_predicts_and_large_ones_do_not() {
+fn small_attacks_do_what_the_gradient_predicts_and_large_ones_change_predictions() {
     let (_folder, points) = run(&[]);
     let means = means(&points);
     let mean = |network: &str, observable: &str, size: &str| {
@@ -66,8 +66,6 @@ fn small_attacks_do_what_the_gradient_predicts_and_large_ones_do_not() {
         assert!((small("damage.pgd@size") / small("damage.fgsm@size") - 8.0 / 9.0).abs() < 0.02, "{network}");
         assert!(small("changed.fgsm@size") < 0.01, "{network}");
         let large = |observable: &str| mean(network, observable, "4");
-        let (ratio, error) = large("damage.fgsm@size.first-order");
-        assert!((ratio - 1.0).abs() > 4.5 * error, "{network}: {ratio}");
         assert!(large("changed.fgsm@size").0 > 0.2, "{network}");
         // A wrong prediction seldom becomes right under attack, and a right one often becomes wrong.
         let (vulnerability, error) = large("vulnerability.fgsm@size");
