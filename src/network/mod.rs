@@ -11,6 +11,7 @@ pub mod initialisation;
 pub mod layer;
 pub mod loss;
 mod matrix;
+pub mod merge;
 pub mod norm;
 pub mod path;
 pub mod real;

@@ -10,6 +10,7 @@ use super::monte_carlo::{Sampler, Worker};
 use super::normal::BulkGenerator;
 use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
+use crate::network::merge::Merged;
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, WeightDistribution};
 
@@ -57,6 +58,17 @@ impl ExplicitSampler {
     }
 }
 
+impl ExplicitSampler {
+    /// The architecture with convolutions and pools merged, where that is faster and no observable looks at a layer.
+    fn merged(&self) -> Option<Merged> {
+        let looks_inside = |observable: &Observable| match observable {
+            Observable::Hypothesis(hypothesis) => *hypothesis != HypothesisObservable::Gap,
+            _ => false,
+        };
+        if self.observables.iter().any(looks_inside) { None } else { Merged::new(&self.architecture) }
+    }
+}
+
 impl Sampler for ExplicitSampler {
     fn observables(&self) -> usize {
         self.observables.len()
@@ -64,7 +76,8 @@ impl Sampler for ExplicitSampler {
 
     fn bytes_per_worker(&self) -> u64 {
         let activations = self.architecture.activation_count().saturating_mul(self.batch);
-        let counts = [self.architecture.parameter_count(), activations];
+        let merged = self.merged().map_or(0, |merged| merged.architecture().parameter_count());
+        let counts = [self.architecture.parameter_count(), merged, activations];
         let values =
             counts.iter().fold(self.architecture.dimension() as u64, |sum, &count| sum.saturating_add(count as u64));
         values.saturating_mul(if self.needs_double() { size_of::<f64>() } else { size_of::<f32>() } as u64)
@@ -88,6 +101,8 @@ struct ExplicitWorker<'a, T> {
     /// One input, in single precision.
     input: Vec<f32>,
     parameters: Parameters<T>,
+    /// What runs in place of the architecture and its parameters, where some layers are merged.
+    merged: Option<(Merged, Parameters<T>)>,
     tape: Tape<T>,
     sums: NormSums,
     attacked: Attacked<T>,
@@ -97,12 +112,18 @@ impl<'a, T: Real> ExplicitWorker<'a, T> {
     fn new(sampler: &'a ExplicitSampler, draw_parameters: DrawParameters<T>) -> Self {
         let gradients = sampler.observables.iter().filter_map(Observable::of_gradient);
         let norms: Vec<Norm> = gradients.filter_map(GradientObservable::norm).collect();
+        let merged = sampler.merged().map(|merged| {
+            let parameters = Parameters::new(merged.architecture());
+            (merged, parameters)
+        });
+        let running = merged.as_ref().map_or(&sampler.architecture, |(merged, _)| merged.architecture());
         Self {
+            tape: Tape::with_batch(running, sampler.batch),
             sampler,
             draw_parameters,
             input: vec![0.0; sampler.architecture.dimension()],
             parameters: Parameters::new(&sampler.architecture),
-            tape: Tape::with_batch(&sampler.architecture, sampler.batch),
+            merged,
             sums: NormSums::new(&norms),
             attacked: Attacked::default(),
         }
@@ -124,7 +145,8 @@ impl<'a, T: Real> ExplicitWorker<'a, T> {
 
     /// Observables of the gradients ∂ₓL and ∂ₓf₀ at the last forward pass.
     fn measure_gradients(&mut self, label: usize, values: &mut [f64]) {
-        let ExplicitSampler { architecture, observables, path_total, .. } = self.sampler;
+        let ExplicitSampler { observables, path_total, .. } = self.sampler;
+        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
         for gradient in [Gradient::Loss, Gradient::Logit] {
             let concerns = |observable: &Observable| match observable {
                 Observable::Gradient(observable) => observable.gradient == gradient,
@@ -135,8 +157,8 @@ impl<'a, T: Real> ExplicitWorker<'a, T> {
                 continue;
             }
             let coordinates = match gradient {
-                Gradient::Loss => self.tape.loss_gradient(architecture, &self.parameters, label),
-                Gradient::Logit => self.tape.logit_gradient(architecture, &self.parameters, 0),
+                Gradient::Loss => self.tape.loss_gradient(architecture, parameters, label),
+                Gradient::Logit => self.tape.logit_gradient(architecture, parameters, 0),
             };
             self.sums.clear();
             self.sums.add(coordinates);
@@ -167,13 +189,29 @@ impl<T: Real> Worker for ExplicitWorker<'_, T> {
         let ExplicitSampler { architecture, initialisation, observables, .. } = self.sampler;
         let label = self.draw_inputs(&mut stream);
         (self.draw_parameters)(architecture, initialisation, &mut stream, &mut self.parameters);
-        self.tape.propagate(architecture, &self.parameters);
+        if let Some((merged, parameters)) = &mut self.merged {
+            merged.convert(architecture, &self.parameters, parameters);
+        }
+        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
+        self.tape.propagate(architecture, parameters);
         self.measure_gradients(label, values);
         self.measure_hypotheses(values);
         // Last, since attacks move the input.
-        let model = Model::new(architecture, &self.parameters, &mut self.tape);
+        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
+        let model = Model::new(architecture, parameters, &mut self.tape);
         self.attacked.measure(model, observables, label, &mut stream, values);
     }
+}
+
+/// The architecture and the parameters that the tape runs.
+fn running<'w, T>(
+    sampler: &'w ExplicitSampler,
+    merged: &'w Option<(Merged, Parameters<T>)>,
+    parameters: &'w Parameters<T>,
+) -> (&'w Architecture, &'w Parameters<T>) {
+    merged
+        .as_ref()
+        .map_or((&sampler.architecture, parameters), |(merged, parameters)| (merged.architecture(), parameters))
 }
 
 /// Draws all parameters by the scalar sampler, in double precision.
