@@ -21,7 +21,7 @@
 //! ```
 #![warn(missing_docs)]
 
-pub mod array;
+mod array;
 pub mod attack;
 pub mod data;
 pub mod experiment;

@@ -376,6 +376,20 @@ layers = [{layer}, {{ type = "flatten" }}, "#
             "between 0 and 1",
         ),
         (
+            replaced("sampler = \"explicit\"", "init = { scheme = \"normal\", variance = 1, shared = true }"),
+            "no two layers have weights of one shape",
+        ),
+        (
+            replaced("{ type = \"relu\" }, ", "").replace("\"loss.l1\",", "\"loss.l1\", \"masks.open\","),
+            "masks.open: speaks of layers",
+        ),
+        (replaced("\"loss.l1\"", "\"damage.fgsm@1e-12\""), "1e-10 to 1e30"),
+        (
+            replaced("input = [\"d\"]", "input = [\"2^50\"]")
+                .replace("\"loss.l1\",", "\"loss.l1\", \"logit.l2sq.gap\","),
+            "GiB",
+        ),
+        (
             image(r#"{ type = "max-pool", size = 2 }"#).replace("\"loss.l1\",", "\"loss.l1\", \"logit.l2sq.gap\","),
             "no path theory to be compared with",
         ),

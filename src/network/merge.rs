@@ -76,7 +76,7 @@ fn merged(node: &Node, after: &Node, worth: usize) -> Option<(Conv, usize)> {
     let (size, places) = (conv.window.size + pool.size - 1, after.output.len() / conv.channels);
     let [own, both] = [node.output.len() / conv.channels * conv.window.size.pow(2), places * size.pow(2)];
     let window = Window { size, stride: pool.stride, ..conv.window };
-    (own >= both + worth).then(|| (Conv { channels: conv.channels, window, bias: conv.bias }, pool.size))
+    (own >= both + worth).then_some((Conv { channels: conv.channels, window, bias: conv.bias }, pool.size))
 }
 
 /// Averages every kernel of k × k taps over the m × m places of a pool: first along its rows, then along its columns.

@@ -18,11 +18,14 @@ pub(super) struct Attacked<T> {
 struct State {
     loss: f64,
     prediction: usize,
+    /// 0; NaN where a logit is not finite, so that no comparison of predictions hides it.
+    doubt: f64,
 }
 
 impl State {
     fn new<T: Real>(logits: &[T], label: usize) -> Self {
-        Self { loss: loss::cross_entropy(logits, label), prediction: loss::prediction(logits) }
+        let doubt = logits.iter().map(|logit| 0.0 * logit.as_f64()).sum();
+        Self { loss: loss::cross_entropy(logits, label), prediction: loss::prediction(logits), doubt }
     }
 }
 
@@ -70,9 +73,11 @@ impl<T: Real> Attacked<T> {
                 }
                 Consequence::Vulnerability => {
                     let wrong = |state: State| f64::from(u8::from(state.prediction != label));
-                    wrong(after) - wrong(before)
+                    wrong(after) - wrong(before) + before.doubt + after.doubt
                 }
-                Consequence::Changed => f64::from(u8::from(after.prediction != before.prediction)),
+                Consequence::Changed => {
+                    f64::from(u8::from(after.prediction != before.prediction)) + before.doubt + after.doubt
+                }
             };
         }
     }

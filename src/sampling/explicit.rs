@@ -10,6 +10,7 @@ use super::monte_carlo::{Sampler, Worker};
 use super::normal::BulkGenerator;
 use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
+use crate::network::layer::LayerRule;
 use crate::network::merge::Merged;
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, WeightDistribution};
@@ -37,24 +38,35 @@ pub struct ExplicitSampler {
 /// Beyond this factor between the typical sizes of a network's values, single precision may over- or underflow.
 const SINGLE_RANGE: f64 = 1e15;
 
+/// Attacks of a smaller size per coordinate change single-precision losses by little more than their rounding.
+const SINGLE_STEP: f64 = 1e-4;
+
 impl ExplicitSampler {
-    /// Whether networks are computed in double precision: where the typical size of an activation, by the weights'
-    /// variances alone, spans more than fifteen powers of ten from layer to layer.
+    /// Whether networks are computed in double precision: where the typical size of a value, by the variances alone, spans
+    /// more than fifteen powers of ten from layer to layer, or where an attack is so small that single precision would
+    /// round it off.
     fn needs_double(&self) -> bool {
-        let weighted = self
-            .architecture
-            .nodes()
-            .iter()
-            .enumerate()
-            .filter_map(|(index, node)| Some((node.fan()?, self.initialisation.variances(index).weight)));
-        let (mut size, mut least, mut most) = (1.0f64, 1.0f64, 1.0f64);
-        for (fan, variance) in weighted {
-            // Half of a hidden layer's inputs are closed; the order of magnitude is all that is asked for.
-            size *= (variance * fan.inputs as f64 / 2.0).sqrt();
-            (least, most) = (least.min(size), most.max(size));
+        let is_tiny = |observable: &Observable| match observable {
+            Observable::Attack(attack) => attack.epsilon < SINGLE_STEP,
+            _ => false,
+        };
+        // The mean square of a typical unit of each value.
+        let mut squares = vec![1.0f64];
+        for (index, node) in self.architecture.nodes().iter().enumerate() {
+            let (below, variances) = (squares[node.source], self.initialisation.variances(index));
+            let bias =
+                if node.has_bias() { variances.bias + self.initialisation.departures.bias_mean.powi(2) } else { 0.0 };
+            let square = match node.fan() {
+                // Half of a hidden layer's inputs are closed; the order of magnitude is all that is asked for.
+                Some(fan) => variances.weight * fan.inputs as f64 / 2.0 * below + bias,
+                None if node.layer.mixes_batch() => 1.0,
+                None => below,
+            };
+            squares.push(square + node.addend.map_or(0.0, |addend| squares[addend.value]));
         }
-        let range = most / least;
-        range.is_nan() || range > SINGLE_RANGE
+        let (least, most) = squares.iter().fold((1.0f64, 1.0f64), |(low, high), &s| (low.min(s), high.max(s)));
+        let range = (most / least).sqrt();
+        range.is_nan() || range > SINGLE_RANGE || self.observables.iter().any(is_tiny)
     }
 }
 
@@ -221,7 +233,7 @@ fn draw_one_by_one(
     stream: &mut Stream,
     parameters: &mut Parameters<f64>,
 ) {
-    *parameters = initialisation.draw(architecture, stream);
+    initialisation.draw_into(architecture, stream, parameters);
 }
 
 /// Draws all parameters in bulk, in single precision: the fast twin of [`Initialisation::draw`].

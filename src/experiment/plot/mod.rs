@@ -133,8 +133,9 @@ fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'
         median: sampled.median,
         q90: sampled.q90,
     });
-    let theory: Option<Vec<(f64, f64)>> =
-        strand.rows.iter().map(|&(x, row, _)| Some((x, row.theory.as_ref()?.0))).collect();
+    // A theory of zero, as for a gap, has no place on a logarithmic axis.
+    let positive = |row: &Row| row.theory.as_ref().map(|(mean, _)| *mean).filter(|&mean| mean > 0.0);
+    let theory: Option<Vec<(f64, f64)>> = strand.rows.iter().map(|&(x, row, _)| Some((x, positive(row)?))).collect();
     let theory = theory.unwrap_or_default();
     let claim = claim_of(spec, strand);
     let predictions = if theory.is_empty() || claim.is_some_and(ClaimSpec::states_value) { law } else { &theory[..] };

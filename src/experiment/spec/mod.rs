@@ -15,7 +15,7 @@ pub use network::{InitSpec, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 
 use super::claim::ClaimSpec;
-use super::expression::Variables;
+use super::expression::{Variables, describe};
 use super::reader::{Origin, Reader, SpecError};
 use super::results::COLUMNS;
 use crate::sampling::{Observable, StoppingRule};
@@ -183,6 +183,12 @@ impl Spec {
         let version = Value::String(env!("CARGO_PKG_VERSION").into());
         self.resolved.insert("version".into(), version);
         self.resolved.insert("seed".into(), Value::Integer(self.seed.cast_signed()));
+        if self.networks.iter().any(|network| has_batch_norm(&network.layers)) {
+            let input = self.resolved.entry("input").or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(input) = input {
+                input.entry("batch").or_insert(Value::Integer(self.input.batch as i64));
+            }
+        }
         self.resolved.entry("sampler").or_insert(Value::String("auto".into()));
         self.resolved.entry("family_error").or_insert(Value::Float(self.family_error));
         match self.rule {
@@ -192,6 +198,16 @@ impl Spec {
             }
         };
     }
+}
+
+/// Whether a layer normalises, so that the size of the batch matters.
+fn has_batch_norm(layers: &[LayerSpec]) -> bool {
+    layers.iter().any(|layer| match layer {
+        LayerSpec::BatchNorm { .. } => true,
+        LayerSpec::Residual { layers, projection } => has_batch_norm(layers) || has_batch_norm(projection),
+        LayerSpec::Repeat { layers, .. } => has_batch_norm(layers),
+        _ => false,
+    })
 }
 
 fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
@@ -228,9 +244,12 @@ fn read_observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, O
     let mut observables: Vec<(String, Observable)> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let key = format!("observables.{index}");
-        let unknown = || reader.complain(&key, name, format!("unknown observable; must be {}", Observable::ALLOWED));
+        let unknown = |point: &Variables| {
+            let at = if point.is_empty() { String::new() } else { format!(" (at {})", describe(point)) };
+            reader.complain(&key, name, format!("unknown observable{at}; must be {}", Observable::ALLOWED))
+        };
         // At every point of the grid, so that none is met later that has no meaning.
-        let read = |point: &Vec<(String, f64)>| observable_at(name, point).ok_or_else(unknown);
+        let read = |point: &Vec<(String, f64)>| observable_at(name, point).ok_or_else(|| unknown(point));
         let at_points = sweep.points().iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if observables.iter().any(|(known, _)| known == name) {
             return Err(reader.complain(&key, name, "must stand only once"));

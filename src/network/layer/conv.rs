@@ -64,7 +64,7 @@ impl Conv {
 impl LayerRule for Conv {
     fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let (_, [rows, columns]) = self.window.slide(input)?;
-        Shape::new([self.channels, rows, columns]).ok_or_else(|| "needs at least one channel".into())
+        Shape::new([self.channels, rows, columns]).ok_or_else(|| "needs from 1 to 2^53 output units".into())
     }
 
     fn tensors(&self, input: &Shape) -> Vec<Tensor> {
@@ -87,6 +87,11 @@ impl LayerRule for Conv {
 
     fn add_bias(&mut self) {
         self.bias = true;
+    }
+
+    /// A sum over weights of random sign.
+    fn is_symmetric(&self, _: bool) -> bool {
+        true
     }
 
     fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
@@ -187,7 +192,8 @@ impl LayerRule for Conv {
             above.iter_mut().zip(channel).for_each(|(sum, value)| *sum += value);
         }
         let mut below = vec![0.0; height * width];
-        self.window.for_each([height, width], places, |_, place, pixel| below[pixel] += weight_variance * above[place]);
+        above.iter_mut().for_each(|sum| *sum *= weight_variance);
+        self.window.sum_backward([height, width], places, &above, &mut below);
         downstream.chunks_exact_mut(below.len()).for_each(|channel| channel.copy_from_slice(&below));
         Ok(())
     }

@@ -60,8 +60,19 @@ pub struct Scratch<T> {
 
 /// Why path theory says nothing of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NoPathTheory(pub &'static str);
+pub enum NoPathTheory {
+    /// A layer, or an order of layers, that it does not cover.
+    #[error("{0}")]
+    Layers(&'static str),
+    /// More units than are held.
+    #[error("has {units} units, more than the {most} whose variances are held in memory")]
+    TooLarge {
+        /// How many.
+        units: usize,
+        /// How many at most.
+        most: usize,
+    },
+}
 
 /// What every layer can do. Slices hold one sample after another, each row-major.
 pub trait LayerRule {
@@ -86,6 +97,12 @@ pub trait LayerRule {
     /// Whether what a sample becomes depends on the other samples of its batch.
     fn mixes_batch(&self) -> bool {
         false
+    }
+
+    /// Whether its outputs have laws that are symmetric in sign at initialisation, as ReLUs behind it need for fair masks,
+    /// given whether its inputs have. Layers that pass values on, average or scale them keep what there is.
+    fn is_symmetric(&self, input: bool) -> bool {
+        input
     }
 
     /// Values of scratch memory that one pass needs. Saturates where a count overflows.
@@ -222,6 +239,10 @@ impl LayerRule for Layer {
 
     fn mixes_batch(&self) -> bool {
         dispatch!(self, layer => layer.mixes_batch())
+    }
+
+    fn is_symmetric(&self, input: bool) -> bool {
+        dispatch!(self, layer => layer.is_symmetric(input))
     }
 
     fn scratch_count(&self, site: Site<'_>) -> usize {

@@ -106,6 +106,32 @@ impl Window {
         });
     }
 
+    /// below[pixel] += Σ above[place] over every tap and place that sees the pixel: the windows of both axes are
+    /// independent, so that columns are summed first and rows then.
+    pub fn sum_backward(
+        &self,
+        [height, width]: [usize; 2],
+        [rows, columns]: [usize; 2],
+        above: &[f64],
+        below: &mut [f64],
+    ) {
+        let mut wide = vec![0.0; rows * width];
+        for (sums, places) in wide.chunks_exact_mut(width).zip(above.chunks_exact(columns)) {
+            self.for_each_on_axis(width, columns, |place, pixel| sums[pixel] += places[place]);
+        }
+        self.for_each_on_axis(height, rows, |place, pixel| {
+            let sums = &wide[place * width..][..width];
+            below[pixel * width..][..width].iter_mut().zip(sums).for_each(|(sum, more)| *sum += more);
+        });
+    }
+
+    /// Visits every place and pixel of one axis that a tap joins.
+    fn for_each_on_axis(&self, pixels: usize, places: usize, mut visit: impl FnMut(usize, usize)) {
+        for place in 0..places {
+            (0..self.size).filter_map(|tap| self.source(place, tap, pixels)).for_each(|pixel| visit(place, pixel));
+        }
+    }
+
     /// Visits the same in runs of neighbouring places, whose pixels are the stride apart.
     fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
         for tap_row in 0..self.size {
@@ -148,7 +174,7 @@ impl Window {
 /// The shape that a window gives in each channel of its own.
 pub fn window_shape(window: &Window, input: &Shape) -> Result<Shape, String> {
     let ([channels, ..], [rows, columns]) = window.slide(input)?;
-    Shape::new([channels, rows, columns]).ok_or_else(|| "leaves nothing".into())
+    Shape::new([channels, rows, columns]).ok_or_else(|| "needs from 1 to 2^53 output units".into())
 }
 
 /// Neighbouring places in one row under one tap, and the first one's pixel.

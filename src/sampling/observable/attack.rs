@@ -31,6 +31,9 @@ pub enum Consequence {
     Changed,
 }
 
+/// Sizes that can be observed: smaller ones are lost in the rounding of the loss, larger ones beyond single precision.
+const SIZES: std::ops::RangeInclusive<f64> = 1e-10..=1e30;
+
 impl FromStr for AttackObservable {
     type Err = UnknownObservable;
 
@@ -46,7 +49,7 @@ impl FromStr for AttackObservable {
             _ => return Err(UnknownObservable),
         };
         let attack = AnyAttack::named(attack).ok_or(UnknownObservable)?;
-        let epsilon = size.parse().ok().filter(|&epsilon: &f64| epsilon > 0.0 && (epsilon as f32).is_finite());
+        let epsilon = size.parse().ok().filter(|epsilon| SIZES.contains(epsilon));
         Ok(Self { consequence, attack, epsilon: epsilon.ok_or(UnknownObservable)? })
     }
 }
@@ -62,8 +65,15 @@ mod tests {
         assert_eq!(Some(parsed.attack), AnyAttack::named("pgd-l2"));
         assert_eq!(parsed.epsilon, 1e-3);
         assert_eq!("changed.l2@2".parse::<AttackObservable>().unwrap().consequence, Consequence::Changed);
-        for name in ["damage.fgsm", "damage.fgsm@", "damage.fgsm@-1", "damage.fgsm@0", "damage.fgsm@nan", "loss.fgsm@1"]
-        {
+        for name in [
+            "damage.fgsm",
+            "damage.fgsm@",
+            "damage.fgsm@-1",
+            "damage.fgsm@0",
+            "damage.fgsm@nan",
+            "damage.fgsm@1e-11",
+            "loss.fgsm@1",
+        ] {
             assert_eq!(name.parse::<AttackObservable>(), Err(UnknownObservable), "{name}");
         }
         assert!("vulnerability.fgsm@0.1.first-order".parse::<AttackObservable>().is_err());
