@@ -385,7 +385,7 @@ layers = [{layer}, {{ type = "flatten" }}, "#
         ),
         (replaced("\"loss.l1\"", "\"damage.fgsm@1e-12\""), "1e-10 to 1e30"),
         (
-            replaced("input = [\"d\"]", "input = [\"2^50\"]")
+            replaced("input = [\"d\"]", "input = [\"2^44\"]")
                 .replace("\"loss.l1\",", "\"loss.l1\", \"logit.l2sq.gap\","),
             "GiB",
         ),
