@@ -277,6 +277,20 @@ fn gradients_that_overflow_are_counted_and_void_the_verdict() {
 }
 
 #[test]
+fn verify_leaves_a_page_and_report_makes_it_again() {
+    let place = Place::new(SPEC);
+    place.run(&["verify", "spec.toml", "--out", "runs", "--quiet"]);
+    let read = |name: &str| fs::read_to_string(place.path(name)).unwrap();
+    let page = read("runs/report.html");
+    assert!(page.contains("<svg") && page.contains("loss.l1 grows as d^0.5") && page.contains("A small law"));
+    place.ok(&["report", "runs/small", "--out", "again.html"]);
+    assert_eq!(read("again.html"), page);
+    place.ok(&["report", "runs/small", "--out", "pages"]);
+    assert_eq!(read("pages/report.html"), page);
+    assert_eq!(place.run(&["report", "nowhere"]).status.code(), Some(2));
+}
+
+#[test]
 fn list_and_explain_speak_of_every_shipped_experiment() {
     let place = Place::new(SPEC);
     let list = place.ok(&["list"]);

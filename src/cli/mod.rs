@@ -8,6 +8,7 @@ mod list;
 mod paths;
 mod plot;
 mod progress;
+mod report;
 mod run;
 mod table;
 mod terminal;
@@ -90,6 +91,12 @@ enum Command {
     Explain {
         /// The name of a shipped experiment, or a spec
         name: String,
+    },
+    /// Write one HTML page of saved results: verdicts, figures, specs
+    Report {
+        /// Results folders; --out names the page, or the folder that gets report.html
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
     },
     /// Print a shell's completions
     Completions {
@@ -190,6 +197,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Paths { specs, walks } => paths::paths(specs, *walks, common, &terminal),
         Command::Gradient(given) => gradient::gradient(given, common, &terminal),
         Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
+        Command::Report { folders } => report::report(folders, &common.out, &terminal),
         Command::List => list::list(&terminal),
         Command::Explain { name } => explain::explain(name, &terminal),
         Command::Completions { shell } => {
