@@ -146,6 +146,36 @@ const SLOW: [&str; 6] = [
     "1",
 ];
 
+/// The instruction set that the environment forces, where the processor has it, changes no bit of dense draws, explicit or
+/// collapsed.
+#[test]
+fn instruction_sets_give_the_same_bits_and_unknown_ones_are_refused() {
+    let place = Place::new(
+        &SPEC
+            .replace("[16, 64, 256]", "[64, 800]")
+            .replace("\"logit.l1\",", "\"logit.l1\", \"loss.linf\",")
+            .replace("units = 20", "units = 40"),
+    );
+    let run = |set: &str| {
+        let mut command = place.command(&["run", "spec.toml", "--out", set, "--quiet"]);
+        command.env("GRADLAW_SIMD", set).output().unwrap()
+    };
+    assert!(run("baseline").status.success());
+    let baseline = place.read("baseline/small/points.csv");
+    for set in ["avx2", "avx512"] {
+        let output = run(set);
+        if output.status.success() {
+            assert_eq!(place.read(&format!("{set}/small/points.csv")), baseline, "{set}");
+        } else {
+            assert!(text(&output.stderr).contains("this processor does not have"), "{set}");
+        }
+    }
+    let refused = run("sse");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("GRADLAW_SIMD=sse: must be avx512, avx2 or baseline"));
+    assert!(!place.path("sse").exists());
+}
+
 #[test]
 fn a_longer_run_continues_the_saved_states_of_a_shorter_one() {
     let place = Place::new(SPEC);

@@ -22,6 +22,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use gradient::GradientArguments;
 use gradlaw::experiment::{Limits, Override};
+use gradlaw::network::InstructionSet;
 use terminal::Terminal;
 
 /// Checks the scaling laws of neural networks' input gradients by theory and by simulation.
@@ -190,7 +191,8 @@ impl Common {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { command, common } = arguments;
     let terminal = Terminal::new(common.color, common.quiet);
-    let ended = match command {
+    let ended = InstructionSet::requested().map_err(|error| Failure::Usage(error.to_string()));
+    let ended = ended.and_then(|_| match command {
         Command::Verify { specs, sampling } => run::verify(specs, sampling, common, &terminal),
         Command::Run { specs, sampling } => run::run(specs, sampling, common, &terminal),
         Command::Theory { specs } => theory::theory(specs, common, &terminal),
@@ -206,7 +208,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             let printed = terminal.print(String::from_utf8_lossy(&script).trim_end());
             printed.map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
-    };
+    });
     ended.unwrap_or_else(|failure: Failure| {
         terminal.error(&failure.to_string());
         failure.exit_code()

@@ -8,6 +8,7 @@ pub mod dense_chain;
 pub mod difference;
 pub mod gradient;
 pub mod initialisation;
+pub mod instruction_set;
 pub mod layer;
 pub mod loss;
 mod matrix;
@@ -23,6 +24,7 @@ pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
 pub use dense_chain::{DenseChain, NotADenseChain};
 pub use gradient::Tape;
 pub use initialisation::{Departures, Initialisation, Variances, WeightDistribution};
+pub use instruction_set::InstructionSet;
 pub use layer::{
     AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, PaddingMode, Relu,
     Statistics, WeightPool, Window,

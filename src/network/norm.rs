@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use super::Real;
+use pulp::NullaryFnOnce;
+
+use super::{InstructionSet, Real};
 
 /// An ℓ_q norm, q ≥ 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -130,24 +132,7 @@ impl NormSums {
 
     /// Adds a block of coordinates.
     pub fn add<T: Real>(&mut self, block: &[T]) {
-        let (mut absolute, mut squares, mut largest) = ([0.0; LANES], [0.0; LANES], [T::zero(); LANES]);
-        let chunks = block.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let magnitude = chunk[lane].abs();
-                let wide = magnitude.as_f64();
-                absolute[lane] += wide;
-                squares[lane] += wide * wide;
-                largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
-            }
-        }
-        for (lane, coordinate) in rest.iter().enumerate() {
-            let magnitude = coordinate.abs();
-            absolute[lane] += magnitude.as_f64();
-            squares[lane] += magnitude.as_f64().powi(2);
-            largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
-        }
+        let LaneSums { absolute, squares, largest } = InstructionSet::current().run(SumLanes(block));
         self.count += block.len();
         self.absolute += absolute.iter().sum::<f64>();
         self.squares += squares.iter().sum::<f64>();
@@ -177,6 +162,38 @@ impl NormSums {
                 power.scale * power.sum.powf(1.0 / order) + 0.0 * self.absolute
             }
         }
+    }
+}
+
+/// Partial sums of a block's coordinates, and the largest magnitude, for each place within [`LANES`].
+struct LaneSums<T> {
+    absolute: [f64; LANES],
+    squares: [f64; LANES],
+    largest: [T; LANES],
+}
+
+/// The loop that makes them.
+struct SumLanes<'a, T>(&'a [T]);
+
+impl<T: Real> NullaryFnOnce for SumLanes<'_, T> {
+    type Output = LaneSums<T>;
+
+    #[inline(always)]
+    fn call(self) -> LaneSums<T> {
+        let (mut absolute, mut squares, mut largest) = ([0.0; LANES], [0.0; LANES], [T::zero(); LANES]);
+        let mut add = |lane: usize, coordinate: T| {
+            let magnitude = coordinate.abs();
+            let wide = magnitude.as_f64();
+            absolute[lane] += wide;
+            squares[lane] += wide * wide;
+            largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
+        };
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        for chunk in chunks {
+            chunk.iter().enumerate().for_each(|(lane, &coordinate)| add(lane, coordinate));
+        }
+        rest.iter().enumerate().for_each(|(lane, &coordinate)| add(lane, coordinate));
+        LaneSums { absolute, squares, largest }
     }
 }
 

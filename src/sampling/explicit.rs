@@ -1,19 +1,21 @@
 //! The explicit sampler: every draw is a network with fresh weights, an input and a label, and a backward pass.
 //!
-//! Right for every architecture and initialisation; it holds one network a worker.
+//! Right for every architecture and initialisation; it holds one network a worker. Dense networks have a faster worker of
+//! their own (`fused.rs`), which does not hold them.
 
 use super::Stream;
 use super::attacked::Attacked;
+use super::fused::{FusedPlan, FusedWorker};
 use super::hypotheses::Sampled;
 use super::input::{InputLaw, LabelRule};
 use super::monte_carlo::{Sampler, Worker};
-use super::normal::BulkGenerator;
+use super::normal::{BulkGenerator, WeightLaw};
 use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
 use crate::network::layer::LayerRule;
 use crate::network::merge::Merged;
 use crate::network::norm::NormSums;
-use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, WeightDistribution};
+use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape};
 
 /// Draws networks of one architecture and initialisation and measures their gradients, in single precision (double where
 /// that would over- or underflow) with sums in double.
@@ -45,7 +47,7 @@ impl ExplicitSampler {
     /// Whether networks are computed in double precision: where the typical size of a value, by the variances alone, spans
     /// more than fifteen powers of ten from layer to layer, or where an attack is so small that single precision would
     /// round it off.
-    fn needs_double(&self) -> bool {
+    pub(super) fn needs_double(&self) -> bool {
         let is_tiny = |observable: &Observable| match observable {
             Observable::Attack(attack) => attack.epsilon < SINGLE_STEP,
             _ => false,
@@ -87,6 +89,9 @@ impl Sampler for ExplicitSampler {
     }
 
     fn bytes_per_worker(&self) -> u64 {
+        if let Some(plan) = FusedPlan::new(self) {
+            return plan.bytes();
+        }
         let activations = self.architecture.activation_count().saturating_mul(self.batch);
         let merged = self.merged().map_or(0, |merged| merged.architecture().parameter_count());
         let counts = [self.architecture.parameter_count(), merged, activations];
@@ -96,7 +101,9 @@ impl Sampler for ExplicitSampler {
     }
 
     fn worker(&self) -> Box<dyn Worker + '_> {
-        if self.needs_double() {
+        if let Some(plan) = FusedPlan::new(self) {
+            Box::new(FusedWorker::new(self, plan))
+        } else if self.needs_double() {
             Box::new(ExplicitWorker::new(self, draw_one_by_one))
         } else {
             Box::new(ExplicitWorker::new(self, draw_in_bulk))
@@ -251,15 +258,7 @@ fn draw_in_bulk(
                 values.fill(tensor.role.initial_value() as f32);
                 continue;
             };
-            match distribution {
-                WeightDistribution::Normal => generator.fill_normal(std_dev as f32, values),
-                WeightDistribution::Rademacher => generator.fill_signs(std_dev as f32, values),
-                WeightDistribution::Uniform => {
-                    let edge = (3f64.sqrt() * std_dev) as f32;
-                    generator.fill_uniform(2.0 * edge, values);
-                    values.iter_mut().for_each(|value| *value -= edge);
-                }
-            }
+            generator.fill(WeightLaw { distribution, std_dev }, values);
         }
     }
     initialisation.depart(architecture, parameters, stream);
@@ -268,7 +267,7 @@ fn draw_in_bulk(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Dense, Relu, Shape, Variances};
+    use crate::network::{Dense, Relu, Shape, Variances, WeightDistribution};
     use crate::sampling::StreamKey;
     use crate::statistics::{KolmogorovSmirnov, Moments};
     use ndarray_rand::rand::SeedableRng;
@@ -334,6 +333,41 @@ mod tests {
             .collect();
         let test = KolmogorovSmirnov::of_samples(&mut bulk, &mut scalar);
         assert!(test.p_value > 1e-4, "{test:?}");
+    }
+
+    /// Loss gradients of the fused worker against the general one: Kolmogorov–Smirnov, p above 10⁻⁴ for each of three laws
+    /// (false alarms below 3·10⁻⁴ in all).
+    #[test]
+    fn the_fused_worker_has_the_law_of_the_general_one() {
+        for distribution in [WeightDistribution::Normal, WeightDistribution::Uniform, WeightDistribution::Rademacher] {
+            let layers = vec![Dense { units: 32, bias: true }.into(), Relu.into(), Dense::new(5).into()];
+            let architecture = Architecture::new(Shape::new([64]).unwrap(), layers).unwrap();
+            let rule = |_, fan_in: usize, _| Ok::<_, ()>(Variances { weight: 2.0 / fan_in as f64, bias: 0.5 });
+            let sampler = ExplicitSampler {
+                initialisation: Initialisation::by_layer(&architecture, distribution, rule).unwrap(),
+                architecture,
+                input: InputLaw::Gaussian,
+                label: LabelRule::Random,
+                observables: vec!["loss.l1".parse().unwrap()],
+                batch: 1,
+                path_total: None,
+            };
+            let draws = |mut worker: Box<dyn Worker + '_>, key: StreamKey| -> Vec<f64> {
+                let mut value = [0.0];
+                (0..20_000)
+                    .map(|draw| {
+                        worker.draw(key.draw(draw), &mut value);
+                        value[0]
+                    })
+                    .collect()
+            };
+            let plan = FusedPlan::new(&sampler).unwrap();
+            let mut fused = draws(Box::new(FusedWorker::new(&sampler, plan)), StreamKey::new(1, &["fused"]));
+            let general = ExplicitWorker::new(&sampler, draw_in_bulk);
+            let mut general = draws(Box::new(general), StreamKey::new(1, &["general"]));
+            let test = KolmogorovSmirnov::of_samples(&mut fused, &mut general);
+            assert!(test.p_value > 1e-4, "{distribution:?} {test:?}");
+        }
     }
 
     /// Fifty layers that each shrink the gradient by a thousand leave it near 10⁻¹⁵³, and not at zero.

@@ -98,10 +98,7 @@ impl ChosenInput<'_> {
     pub fn next_block(&mut self, block: &mut [f32]) {
         match self.law {
             InputLaw::Gaussian => self.generator.fill_normal(1.0, block),
-            InputLaw::Uniform { low, high } => {
-                self.generator.fill_uniform(high - low, block);
-                block.iter_mut().for_each(|value| *value += low);
-            }
+            InputLaw::Uniform { low, high } => self.generator.fill_uniform(*low, *high, block),
             InputLaw::Constant(value) => block.fill(*value),
             InputLaw::Samples(samples) => samples.write(self.sample, block),
         }

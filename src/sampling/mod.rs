@@ -4,6 +4,7 @@
 mod attacked;
 pub mod collapsed;
 pub mod explicit;
+mod fused;
 mod hypotheses;
 pub mod input;
 pub mod monte_carlo;
