@@ -1,6 +1,8 @@
 //! Given networks: an architecture in TOML and weights in a file, samples and labels in arrays.
 
+mod attacks;
 mod gradients;
+mod samples;
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +19,9 @@ use crate::network::layer::LayerRule;
 use crate::network::weights::WeightsError;
 use crate::network::{Architecture, Parameters, Real, Statistics, WeightFile};
 
+pub use attacks::{AttackRequest, Attacked, Mean, Smallest, Threshold, attacks};
 pub use gradients::{Engine, Gradients, Request, gradients};
+pub use samples::{LabelledSamples, Selection};
 
 /// A network whose parameters are given.
 #[derive(Debug, Clone)]

@@ -3,14 +3,14 @@
 use std::str::FromStr;
 
 use super::{UnknownObservable, strip};
-use crate::attack::AnyAttack;
+use crate::attack::{AnyAttack, Attack, SIZES};
 
 /// What an attack of one size does to one network at one input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttackObservable {
     /// What is observed.
     pub consequence: Consequence,
-    /// The attack.
+    /// The attack, one that takes the size it is given.
     pub attack: AnyAttack,
     /// Its size in ε_∞, a perturbation of one coordinate; an attack in ‖·‖ₚ has size εₚ = ε_∞ d^(1/p).
     pub epsilon: f64,
@@ -31,9 +31,6 @@ pub enum Consequence {
     Changed,
 }
 
-/// Sizes that can be observed: smaller ones are lost in the rounding of the loss, larger ones beyond single precision.
-const SIZES: std::ops::RangeInclusive<f64> = 1e-10..=1e30;
-
 impl FromStr for AttackObservable {
     type Err = UnknownObservable;
 
@@ -48,7 +45,8 @@ impl FromStr for AttackObservable {
             ("changed", false) => Consequence::Changed,
             _ => return Err(UnknownObservable),
         };
-        let attack = AnyAttack::named(attack).ok_or(UnknownObservable)?;
+        // At initialisation labels are random, and an attack that changes a prediction has none to change.
+        let attack = AnyAttack::named(attack).filter(|attack| !attack.finds_its_size()).ok_or(UnknownObservable)?;
         let epsilon = size.parse().ok().filter(|epsilon| SIZES.contains(epsilon));
         Ok(Self { consequence, attack, epsilon: epsilon.ok_or(UnknownObservable)? })
     }
@@ -73,6 +71,7 @@ mod tests {
             "damage.fgsm@nan",
             "damage.fgsm@1e-11",
             "loss.fgsm@1",
+            "damage.deepfool@1",
         ] {
             assert_eq!(name.parse::<AttackObservable>(), Err(UnknownObservable), "{name}");
         }
