@@ -120,9 +120,9 @@ impl AnyAttack {
         ATTACKS.iter().map(|(name, _)| *name)
     }
 
-    /// The attack of this name: `fgsm` (one step of ε sign ∂ₓL), `l2` (one step along ∂ₓL), `ifgsm` and `il2` (seven projected
-    /// steps), `pgd` and `pgd-l2` (the same from a random start), `deepfool` and `deepfool-linf` (at most fifty steps to the nearest
-    /// boundary in ‖·‖₂ and ‖·‖_∞), `boundary` (a thousand random proposals in ‖·‖₂).
+    /// The attack of this name: `fgsm` (one step of ε sign ∂ₓL), `l2` (one step along ∂ₓL), `ifgsm` and `il2` (seven
+    /// projected steps), `pgd` and `pgd-l2` (the same from a random start), `deepfool` and `deepfool-linf` (at most fifty steps
+    /// to the nearest boundary in ‖·‖₂ and ‖·‖_∞), `boundary` (a thousand random proposals in ‖·‖₂).
     pub fn named(name: &str) -> Option<Self> {
         ATTACKS.iter().find(|(known, _)| *known == name).map(|(_, attack)| *attack)
     }

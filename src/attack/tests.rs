@@ -82,7 +82,8 @@ proptest! {
                 let size = attack.norm().of(&difference(&perturbed, &input));
                 prop_assert!(size <= smallest * (1.0 + 1e-9), "{name}");
                 let wrong = (label + 1) % 3;
-                prop_assert_eq!(attack.smallest(&mut model, &input, wrong, bounds, &mut rng, &mut perturbed), Some(0.0));
+                let none_needed = attack.smallest(&mut model, &input, wrong, bounds, &mut rng, &mut perturbed);
+                prop_assert_eq!(none_needed, Some(0.0));
                 prop_assert_eq!(&perturbed, &input);
             }
         }
@@ -104,8 +105,9 @@ proptest! {
             (0..classes).map(|class| tape.logit_gradient(&network, &parameters, class).to_vec()).collect();
         let distances = |norm: Norm| {
             let others = (0..classes).filter(|&class| class != label);
-            let distance =
-                |class: usize| (logits[label] - logits[class]) / norm.dual().of(&difference(&rows[class], &rows[label]));
+            let distance = |class: usize| {
+                (logits[label] - logits[class]) / norm.dual().of(&difference(&rows[class], &rows[label]))
+            };
             others.map(distance).collect::<Vec<_>>()
         };
         let mut model = Model::new(&network, &parameters, &mut tape);

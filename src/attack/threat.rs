@@ -114,7 +114,9 @@ mod tests {
     proptest! {
         #[test]
         fn projected_points_are_in_the_ball_and_the_box_and_stay(
-            pairs in prop::collection::vec((0.0f64..1.0, -3.0f64..3.0), 1..20), size in 1e-3f64..3.0, flat in any::<bool>(),
+            pairs in prop::collection::vec((0.0f64..1.0, -3.0f64..3.0), 1..20),
+            size in 1e-3f64..3.0,
+            flat in any::<bool>(),
         ) {
             let norm = if flat { Norm::INFINITY } else { Norm::TWO };
             let (input, mut point): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();

@@ -35,7 +35,7 @@ pub struct AttackArguments {
     attack: String,
     /// Its sizes: the largest change of a coordinate, in the l2 norm times the square root of the dimension
     #[arg(long = "epsilon", value_name = "E", required = true, num_args = 1.., value_delimiter = ',',
-        allow_hyphen_values = true, value_parser = parse_epsilon)]
+        allow_negative_numbers = true, value_parser = parse_epsilon)]
     epsilons: Vec<f64>,
     /// Labels of .npy samples: a class for all, one for each (C,C,...), or a .npy file [default: the predicted classes]
     #[arg(long, value_name = "C[,C...]", allow_hyphen_values = true, value_parser = parse_labels)]
