@@ -22,7 +22,7 @@ use crate::sampling::{
 use crate::theory::{self, TheoryValue, path_variances};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
-const SAMPLING_FORMAT: u32 = 2;
+const SAMPLING_FORMAT: u32 = 3;
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy)]
