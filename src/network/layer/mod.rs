@@ -12,8 +12,9 @@ mod dense;
 mod identity;
 mod pool;
 mod relu;
+mod residues;
+mod shifts;
 mod tensor;
-mod unfold;
 mod weight_pool;
 mod window;
 
@@ -27,6 +28,7 @@ pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
 
+use super::correlation::Step;
 use super::{Real, Shape};
 
 /// Shapes around a layer in its place in an architecture, of one sample.
@@ -52,10 +54,12 @@ pub struct Pass<'a, T> {
 /// Memory that layers may use as they like, and that is kept between calls.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch<T> {
-    /// An image with its padding.
+    /// An image laid out for a convolution.
     image: Vec<T>,
-    /// An unfolded image.
-    matrix: Vec<T>,
+    /// A convolution's gradient, residue by residue.
+    residues: Vec<T>,
+    /// The addends of a convolution.
+    steps: Vec<Step>,
 }
 
 /// Why path theory says nothing of a network.

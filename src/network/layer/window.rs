@@ -16,6 +16,24 @@ pub enum PaddingMode {
     Circular,
 }
 
+impl PaddingMode {
+    /// The pixel that a position along an axis shows, also before the first pixel and behind the last; `None` for a zero.
+    #[inline]
+    pub fn pixel(self, position: isize, pixels: usize) -> Option<usize> {
+        let last = pixels.cast_signed() - 1;
+        let inside = match self {
+            PaddingMode::Zeros if position < 0 || position > last => return None,
+            PaddingMode::Zeros => position,
+            PaddingMode::Reflect if position < 0 => -position,
+            PaddingMode::Reflect if position > last => 2 * last - position,
+            PaddingMode::Reflect => position,
+            PaddingMode::Circular => position.rem_euclid(pixels.cast_signed()),
+        };
+        // Reflection and wrapping lead inside, since the padding was checked against the image.
+        Some(inside.cast_unsigned())
+    }
+}
+
 /// A square window that slides over both axes of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -77,24 +95,7 @@ impl Window {
     /// The pixel under a tap at a place along an axis; `None` for a zero beyond the edge.
     #[inline]
     pub fn source(&self, place: usize, tap: usize, pixels: usize) -> Option<usize> {
-        self.pixel(place * self.stride + tap * self.dilation, pixels)
-    }
-
-    /// The pixel that a position along a padded axis shows; `None` for a zero beyond the edge.
-    #[inline]
-    pub fn pixel(&self, position: usize, pixels: usize) -> Option<usize> {
-        let position = position as isize - self.padding as isize;
-        let last = pixels as isize - 1;
-        let inside = match self.mode {
-            PaddingMode::Zeros if position < 0 || position > last => return None,
-            PaddingMode::Zeros => position,
-            PaddingMode::Reflect if position < 0 => -position,
-            PaddingMode::Reflect if position > last => 2 * last - position,
-            PaddingMode::Reflect => position,
-            PaddingMode::Circular => position.rem_euclid(pixels as isize),
-        };
-        // Reflection and wrapping lead inside, since the padding was checked against the image.
-        Some(inside.cast_unsigned())
+        self.mode.pixel((place * self.stride + tap * self.dilation).cast_signed() - self.padding.cast_signed(), pixels)
     }
 
     /// Visits every tap, place and pixel whose pixel is not a zero beyond the edge; all three are counted row by row.
