@@ -84,3 +84,22 @@ fn attacks_and_batches_have_the_same_bits_for_any_number_of_threads() {
     assert_eq!(one, run(&[&draws[..], &["--threads", "3"]].concat()).1);
     assert_ne!(one, run(&[&draws[..], &["--set", "input.batch=9"]].concat()).1, "the batch matters");
 }
+
+/// Convolutions, batch statistics and attacks, with every instruction set that this processor has.
+#[test]
+fn networks_of_all_layers_have_the_same_bits_with_every_instruction_set() {
+    let mut points = Vec::new();
+    for set in ["baseline", "avx2", "avx512"] {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("spec.toml"), SPEC).unwrap();
+        let mut command = Command::cargo_bin("gradlaw").unwrap();
+        command.current_dir(folder.path()).env("GRADLAW_SIMD", set);
+        let arguments =
+            ["run", "spec.toml", "--out", "runs", "--quiet", "--set", "draws=100", "--set", "input.batch=3"];
+        // A set that the processor lacks is refused, which is tested elsewhere.
+        if command.args(arguments).output().unwrap().status.success() {
+            points.push(std::fs::read_to_string(folder.path().join("runs/observed/points.csv")).unwrap());
+        }
+    }
+    assert!(points.windows(2).all(|pair| pair[0] == pair[1]), "{points:#?}");
+}

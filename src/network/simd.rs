@@ -1,27 +1,26 @@
-//! Loops compiled for AVX-512, AVX2 and plain code, of which the best runs: one safe wrapper around the `pulp` crate.
+//! Loops compiled for AVX-512, AVX2 and plain code, of which the best runs, or the one that [`InstructionSet`] was told.
 //!
 //! The instruction set changes no bit: such loops copy, compare, add, multiply, or multiply and add element by element, each
 //! exactly rounded, and Rust fuses none of them by itself.
 
-use pulp::Arch;
+use super::InstructionSet;
 
-/// Runs a loop with the best instructions that the processor has.
+/// Runs a loop with the instruction set that is current.
 #[inline]
 pub fn vectorized<R>(run: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(run)
+    InstructionSet::current().run(run)
 }
 
-/// Runs `wide` where the processor has 32 registers of 64 bytes, otherwise `narrow`, for 16 registers of 32 bytes; both with
-/// the best instructions that it has.
+/// Runs `wide` where there are 32 registers of 64 bytes, otherwise `narrow`, for 16 registers of 32 bytes; both with the
+/// instruction set that is current.
 #[inline]
 pub fn by_registers<C, R>(context: C, wide: impl FnOnce(C) -> R, narrow: impl FnOnce(C) -> R) -> R {
-    match Arch::new() {
-        #[cfg(target_arch = "x86_64")]
-        Arch::V4(simd) => simd.vectorize(
+    match InstructionSet::current() {
+        InstructionSet::Avx512 => InstructionSet::Avx512.run(
             #[inline(always)]
             || wide(context),
         ),
-        other => other.dispatch(
+        other => other.run(
             #[inline(always)]
             || narrow(context),
         ),
