@@ -137,7 +137,7 @@ impl<T: Real> Correlation<'_, T> {
     /// The sums of R channels at V runs of L places. Loops are over indices that are known to the compiler, which then keeps
     /// the sums in registers.
     #[inline(always)]
-    #[allow(clippy::needless_range_loop)]
+    #[allow(clippy::needless_range_loop, clippy::manual_memcpy)]
     fn tile<const L: usize, const R: usize, const V: usize>(
         &self,
         channel: usize,
@@ -155,8 +155,10 @@ impl<T: Real> Correlation<'_, T> {
                 sums[r] = [[self.biases[channel + r]; L]; V];
             }
         }
+        // Without any steps there need be no pixels.
+        let pixels = self.pixels.get(place..).unwrap_or_default();
         for step in self.steps {
-            let seen = &self.pixels[step.pixel + place..][..V * L];
+            let seen = &pixels[step.pixel..][..V * L];
             let mut runs = [[T::zero(); L]; V];
             for v in 0..V {
                 for l in 0..L {

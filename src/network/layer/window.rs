@@ -134,7 +134,7 @@ impl Window {
     }
 
     /// Visits the same in runs of neighbouring places, whose pixels are the stride apart.
-    fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
+    pub fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
         for tap_row in 0..self.size {
             for row in 0..rows {
                 let Some(pixel_row) = self.source(row, tap_row, height) else { continue };
@@ -180,15 +180,15 @@ pub fn window_shape(window: &Window, input: &Shape) -> Result<Shape, String> {
 
 /// Neighbouring places in one row under one tap, and the first one's pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
+pub struct Run {
     /// The tap.
-    tap: usize,
+    pub tap: usize,
     /// The first place.
-    place: usize,
+    pub place: usize,
     /// The first pixel.
-    pixel: usize,
+    pub pixel: usize,
     /// How many.
-    length: usize,
+    pub length: usize,
 }
 
 #[cfg(test)]
