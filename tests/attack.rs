@@ -140,6 +140,7 @@ fn a_linear_classifier_suffers_what_is_worked_out_by_hand() {
         // in ‖·‖_∞ and 0.555 in ‖·‖₂.
         let crosses = f64::from(u8::from(name != "fgsm"));
         assert_eq!(number(&printed, "/accuracy"), 0.75);
+        assert_eq!(number(&printed, "/thresholds/0/epsilon"), epsilon);
         assert_eq!(number(&printed, "/thresholds/0/accuracy"), 0.75 - 0.25 * crosses);
         assert_eq!(number(&printed, "/thresholds/0/vulnerability/mean"), 0.25 * crosses);
         assert_eq!(number(&printed, "/thresholds/0/changed"), 0.25 * crosses);

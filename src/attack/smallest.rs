@@ -5,7 +5,7 @@ use ndarray_rand::rand::Rng;
 use super::{Attack, Bounds, Model, Threat};
 use crate::network::{Norm, Real};
 
-/// Halvings of the bracket [s, 2s] of the threshold: its upper end is then within 2⁻¹² of the lower one, relative to s.
+/// Halvings of the bracket of the threshold, s to 2s: its upper end is then within 2⁻¹² of the lower one, relative to s.
 const HALVINGS: usize = 12;
 
 /// Halvings of a line from the input to a point that fools the network.

@@ -10,15 +10,15 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// [0, 1], the values of an image.
+    /// 0 to 1, the values of an image.
     pub const UNIT: Self = Self { low: 0.0, high: 1.0 };
 
-    /// [low, high]; `None` unless both are finite and low < high.
+    /// Values from low to high; `None` unless both are finite and low < high.
     pub fn new(low: f64, high: f64) -> Option<Self> {
         (low.is_finite() && high.is_finite() && low < high).then_some(Self { low, high })
     }
 
-    /// [low, high].
+    /// The bounds, low and high.
     pub fn ends(self) -> [f64; 2] {
         [self.low, self.high]
     }

@@ -156,7 +156,7 @@ fn summary(outcomes: &[Outcome], request: &AttackRequest<'_>, dimension: usize) 
     let thresholds = request.epsilons.iter().enumerate();
     let count = |condition: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| condition(outcome)).count();
     Attacked {
-        accuracy: 1.0 - mean(outcomes, |outcome| outcome.before.error(outcome.label)).mean,
+        accuracy: mean(outcomes, |outcome| 1.0 - outcome.before.error(outcome.label)).mean,
         loss: mean(outcomes, |outcome| outcome.before.loss).mean,
         thresholds: thresholds.map(|(at, &epsilon)| threshold(outcomes, at, epsilon, norm, dimension)).collect(),
         smallest: smallest(outcomes),
@@ -171,7 +171,7 @@ fn threshold(outcomes: &[Outcome], at: usize, epsilon: f64, norm: Norm, dimensio
     Threshold {
         epsilon,
         size,
-        accuracy: 1.0 - mean(outcomes, |outcome| outcome.after[at].error(outcome.label)).mean,
+        accuracy: mean(outcomes, |outcome| 1.0 - outcome.after[at].error(outcome.label)).mean,
         vulnerability: mean(outcomes, |outcome| {
             outcome.after[at].error(outcome.label) - outcome.before.error(outcome.label)
         }),
@@ -185,7 +185,7 @@ fn smallest(outcomes: &[Outcome]) -> Smallest {
     let all = outcomes.iter().filter_map(|outcome| outcome.smallest);
     let (mut found, missed): (Vec<f64>, Vec<f64>) = all.partition(|size| !size.is_nan());
     found.sort_by(f64::total_cmp);
-    let mean = Mean::of(&found.iter().copied().collect());
+    let mean = Mean::of(&found);
     let half = mean.std_error * Reference::StudentT(found.len() as f64 - 1.0).quantile(0.95);
     let middle = found.len() / 2;
     let median = match found.len() {
@@ -197,13 +197,15 @@ fn smallest(outcomes: &[Outcome]) -> Smallest {
 }
 
 fn mean(outcomes: &[Outcome], value: impl Fn(&Outcome) -> f64) -> Mean {
-    Mean::of(&outcomes.iter().map(value).collect())
+    Mean::of(&outcomes.iter().map(value).collect::<Vec<_>>())
 }
 
 impl Mean {
-    fn of(moments: &Moments) -> Self {
-        let known = |least: u64, value: f64| if moments.count() < least { f64::NAN } else { value };
-        Self { mean: known(1, moments.mean()), std_error: known(2, moments.std_error()) }
+    fn of(values: &[f64]) -> Self {
+        // A plain sum is exact where values are 0 and 1; of no value the mean is 0/0.
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let moments: Moments = values.iter().copied().collect();
+        Self { mean, std_error: if values.len() < 2 { f64::NAN } else { moments.std_error() } }
     }
 }
 
