@@ -107,7 +107,7 @@ impl Window {
         });
     }
 
-    /// below[pixel] += Σ above[place] over every tap and place that sees the pixel: the windows of both axes are
+    /// `below[pixel] += Σ above[place]` over every tap and place that sees the pixel: the windows of both axes are
     /// independent, so that columns are summed first and rows then.
     pub fn sum_backward(
         &self,
