@@ -20,7 +20,6 @@ const MAX_BRACKETS: usize = 8;
 
 /// Types of numbers that can be read; each becomes a double exactly, but for whole numbers beyond 2⁵³.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say all")]
 pub enum Element {
     F16,
     Bf16,

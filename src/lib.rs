@@ -21,13 +21,14 @@
 //! ```
 #![warn(missing_docs)]
 
-pub mod array;
+mod array;
 pub mod attack;
 pub mod data;
 pub mod experiment;
 pub mod figure;
 mod nearest;
 pub mod network;
+pub mod report;
 pub mod sampling;
 pub mod statistics;
 pub mod theory;

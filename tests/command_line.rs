@@ -307,6 +307,20 @@ fn gradients_that_overflow_are_counted_and_void_the_verdict() {
 }
 
 #[test]
+fn verify_leaves_a_page_and_report_makes_it_again() {
+    let place = Place::new(SPEC);
+    place.run(&["verify", "spec.toml", "--out", "runs", "--quiet"]);
+    let read = |name: &str| fs::read_to_string(place.path(name)).unwrap();
+    let page = read("runs/report.html");
+    assert!(page.contains("<svg") && page.contains("loss.l1 grows as d^0.5") && page.contains("A small law"));
+    place.ok(&["report", "runs/small", "--out", "again.html"]);
+    assert_eq!(read("again.html"), page);
+    place.ok(&["report", "runs/small", "--out", "pages"]);
+    assert_eq!(read("pages/report.html"), page);
+    assert_eq!(place.run(&["report", "nowhere"]).status.code(), Some(2));
+}
+
+#[test]
 fn list_and_explain_speak_of_every_shipped_experiment() {
     let place = Place::new(SPEC);
     let list = place.ok(&["list"]);
@@ -378,6 +392,50 @@ layers = [{layer}, {{ type = "flatten" }}, "#
         (
             image(r#"{ type = "global-avg-pool" }, { type = "max-pool", size = 2 }"#),
             "layer 1 (max-pool) takes an image",
+        ),
+        (
+            image(r#"{ type = "residual", layers = [{ type = "conv", channels = 2, kernel = 3 }] }"#),
+            "layer 0 (residual) adds [3, 4, 4] to the [2, 2, 2]",
+        ),
+        (
+            image(
+                r#"{ type = "residual", layers = [{ type = "relu" }, { type = "conv", channels = 2, kernel = 9 }] }"#,
+            ),
+            "layer 0.layers.1 (conv) spans 9 pixels",
+        ),
+        (image(r#"{ type = "residual", layers = [] }"#), "layers.0.layers"),
+        (image(r#"{ type = "weight-pool", size = 5 }"#), "layer 0 (weight-pool) spans 5 pixels"),
+        (image(r#"{ type = "batch-norm", statistics = "moving" }"#), "must be batch or running"),
+        (image(r#"{ type = "batch-norm", epsilon = 0 }"#), "epsilon = 0"),
+        (
+            replaced("{ type = \"relu\" }", "{ type = \"batch-norm\" }, { type = \"relu\" }")
+                .replace("[sweep]", "[input]\nbatch = 1\n[sweep]"),
+            "input.batch = 1: must be at least 2",
+        ),
+        (replaced("\"loss.l1\"", "\"damage.fgsm@0\""), "damage.fgsm@0"),
+        (replaced("\"loss.l1\"", "\"damage.deepfool@1\""), "damage.deepfool@1"),
+        (replaced("\"loss.l1\"", "\"damage.fgsm@size\""), "damage.fgsm@size"),
+        (
+            replaced("sampler = \"explicit\"", "init = { scheme = \"normal\", variance = 1, unit_correlation = 2 }"),
+            "between 0 and 1",
+        ),
+        (
+            replaced("sampler = \"explicit\"", "init = { scheme = \"normal\", variance = 1, shared = true }"),
+            "no two layers have weights of one shape",
+        ),
+        (
+            replaced("{ type = \"relu\" }, ", "").replace("\"loss.l1\",", "\"loss.l1\", \"masks.open\","),
+            "masks.open: speaks of layers",
+        ),
+        (replaced("\"loss.l1\"", "\"damage.fgsm@1e-12\""), "1e-10 to 1e30"),
+        (
+            replaced("input = [\"d\"]", "input = [\"2^44\"]")
+                .replace("\"loss.l1\",", "\"loss.l1\", \"logit.l2sq.gap\","),
+            "GiB",
+        ),
+        (
+            image(r#"{ type = "max-pool", size = 2 }"#).replace("\"loss.l1\",", "\"loss.l1\", \"logit.l2sq.gap\","),
+            "no path theory to be compared with",
         ),
         (replaced(layers, "layers = []"), "network.0.layers"),
         (replaced("[sweep]", "[input]\ndistribution = \"gauss\"\n[sweep]"), "gauss"),

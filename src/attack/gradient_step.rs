@@ -2,10 +2,11 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::{Attack, Model};
+use super::{Attack, Model, Threat};
 use crate::network::{Norm, Real};
 
-/// x + εₚ u, where u attains Hölder's bound u·∂ₓL = ‖∂ₓL‖_q among ‖u‖ₚ ≤ 1: to first order the strongest attack of its size.
+/// x + εₚ u, clipped to the box, where u attains Hölder's bound u·∂ₓL = ‖∂ₓL‖_q among ‖u‖ₚ ≤ 1: to first order the strongest
+/// attack of its size, where there is no box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GradientStep {
     /// The norm ‖·‖ₚ.
@@ -22,13 +23,14 @@ impl Attack for GradientStep {
         model: &mut Model<'_, T>,
         input: &[T],
         label: usize,
-        size: f64,
-        _: &mut impl Rng,
+        threat: Threat,
+        _: &mut (impl Rng + Clone),
         perturbed: &mut [T],
     ) {
         let gradient = model.loss_gradient(input, label);
         self.norm.dual().steepest_direction(gradient, perturbed);
-        step(perturbed, size, input);
+        step(perturbed, threat.size, input);
+        threat.clip(perturbed);
     }
 }
 

@@ -1,35 +1,76 @@
 //! Attacks: given a network, an input, its label and a size, a perturbed input that raises the loss.
 //!
-//! One file holds one attack. An attack in ‖·‖ₚ of size εₚ moves the input by δ with ‖δ‖ₚ ≤ εₚ; sizes that compare across p and
-//! dimension are εₚ = ε_∞ d^(1/p), a perturbation of ε_∞ in every coordinate ([`Norm::uniform_size`]).
+//! One file holds one attack. An attack in ‖·‖ₚ of size εₚ moves the input by δ with ‖δ‖ₚ ≤ εₚ, inside a box of allowed values
+//! where there is one ([`Threat`]); sizes that compare across p and dimension are εₚ = ε_∞ d^(1/p), a perturbation of ε_∞ in every
+//! coordinate ([`Norm::uniform_size`]). Some attacks look for the smallest perturbation that changes the prediction instead of the
+//! largest loss at a given size ([`Attack::finds_its_size`]); every attack can be asked for it ([`Attack::smallest`]).
 
+mod boundary;
+mod deepfool;
 mod gradient_step;
+mod iterative;
 mod model;
 mod pgd;
+mod smallest;
+mod state;
+mod threat;
 
+pub use boundary::Boundary;
+pub use deepfool::DeepFool;
 pub use gradient_step::GradientStep;
+pub use iterative::Iterative;
 pub use model::Model;
 pub use pgd::ProjectedGradient;
+pub use state::State;
+pub use threat::{Bounds, Threat};
+
+use std::ops::RangeInclusive;
 
 use ndarray_rand::rand::Rng;
 
 use crate::network::{Norm, Real};
 
+/// Sizes ε_∞ that make sense: smaller ones are lost in the rounding of the loss, larger ones beyond single precision.
+pub const SIZES: RangeInclusive<f64> = 1e-10..=1e30;
+
 /// A way to perturb an input.
-pub trait Attack {
+pub trait Attack: Sized {
     /// The norm ‖·‖ₚ in which the perturbation is bounded.
     fn norm(&self) -> Norm;
 
-    /// Writes an input within `size` of `input` in [`norm`](Self::norm) that raises the loss with this label.
+    /// Whether the attack looks for the smallest perturbation that changes the prediction, whatever size is allowed. Of such an
+    /// attack, [`perturb`](Self::perturb) is [`smallest`](Self::smallest) followed by [`Threat::project`].
+    fn finds_its_size(&self) -> bool {
+        false
+    }
+
+    /// Writes an input that the threat allows and that raises the loss with this label, from an `input` inside the box.
     fn perturb<T: Real>(
         &self,
         model: &mut Model<'_, T>,
         input: &[T],
         label: usize,
-        size: f64,
-        rng: &mut impl Rng,
+        threat: Threat,
+        rng: &mut (impl Rng + Clone),
         perturbed: &mut [T],
     );
+
+    /// Writes the smallest perturbed input found whose prediction is not the label, and returns its distance in
+    /// [`norm`](Self::norm): 0 where that is so without a perturbation, `None` where none was found. Unless the attack has a way
+    /// of its own, by bisection: the first success among sizes that double from 1/256 of the coordinates' scale (the width
+    /// of the box or, without one, the input's root mean square; halving where the first succeeds), up to the box or to 64 times
+    /// the scale, is bisected to 2⁻¹². Where success does not grow with the size, that is an upper bound.
+    fn smallest<T: Real>(
+        &self,
+        model: &mut Model<'_, T>,
+        input: &[T],
+        label: usize,
+        bounds: Option<Bounds>,
+        rng: &mut (impl Rng + Clone),
+        perturbed: &mut [T],
+    ) -> Option<f64> {
+        smallest::by_bisection(self, model, input, label, bounds, rng, perturbed)
+    }
 }
 
 /// Any attack.
@@ -37,30 +78,85 @@ pub trait Attack {
 pub enum AnyAttack {
     /// `fgsm`, `l2`
     GradientStep(GradientStep),
+    /// `ifgsm`, `il2`
+    Iterative(Iterative),
     /// `pgd`, `pgd-l2`
     ProjectedGradient(ProjectedGradient),
+    /// `deepfool`, `deepfool-linf`
+    DeepFool(DeepFool),
+    /// `boundary`
+    Boundary(Boundary),
+}
+
+/// Every attack by its name, with the steps it takes unless told otherwise.
+const ATTACKS: [(&str, AnyAttack); 9] = [
+    ("fgsm", AnyAttack::GradientStep(GradientStep { norm: Norm::INFINITY })),
+    ("l2", AnyAttack::GradientStep(GradientStep { norm: Norm::TWO })),
+    ("ifgsm", AnyAttack::Iterative(Iterative { norm: Norm::INFINITY, steps: 7 })),
+    ("il2", AnyAttack::Iterative(Iterative { norm: Norm::TWO, steps: 7 })),
+    ("pgd", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::INFINITY, steps: 7 })),
+    ("pgd-l2", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::TWO, steps: 7 })),
+    ("deepfool", AnyAttack::DeepFool(DeepFool { norm: Norm::TWO, steps: 50 })),
+    ("deepfool-linf", AnyAttack::DeepFool(DeepFool { norm: Norm::INFINITY, steps: 50 })),
+    ("boundary", AnyAttack::Boundary(Boundary { steps: 1000 })),
+];
+
+/// Evaluates an expression with the attack that is inside.
+macro_rules! inside {
+    ($any:expr, $attack:ident => $value:expr) => {
+        match $any {
+            AnyAttack::GradientStep($attack) => $value,
+            AnyAttack::Iterative($attack) => $value,
+            AnyAttack::ProjectedGradient($attack) => $value,
+            AnyAttack::DeepFool($attack) => $value,
+            AnyAttack::Boundary($attack) => $value,
+        }
+    };
 }
 
 impl AnyAttack {
-    /// The attack of this name: `fgsm` (one step of ε sign ∂ₓL), `l2` (one step along ∂ₓL), `pgd` and `pgd-l2` (seven projected
-    /// steps from a random start).
+    /// The names of all attacks.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ATTACKS.iter().map(|(name, _)| *name)
+    }
+
+    /// The attack of this name: `fgsm` (one step of ε sign ∂ₓL), `l2` (one step along ∂ₓL), `ifgsm` and `il2` (seven
+    /// projected steps), `pgd` and `pgd-l2` (the same from a random start), `deepfool` and `deepfool-linf` (at most fifty steps
+    /// to the nearest boundary in ‖·‖₂ and ‖·‖_∞), `boundary` (a thousand random proposals in ‖·‖₂).
     pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "fgsm" => Self::GradientStep(GradientStep { norm: Norm::INFINITY }),
-            "l2" => Self::GradientStep(GradientStep { norm: Norm::TWO }),
-            "pgd" => Self::ProjectedGradient(ProjectedGradient { norm: Norm::INFINITY, steps: 7 }),
-            "pgd-l2" => Self::ProjectedGradient(ProjectedGradient { norm: Norm::TWO, steps: 7 }),
-            _ => return None,
-        })
+        ATTACKS.iter().find(|(known, _)| *known == name).map(|(_, attack)| *attack)
+    }
+
+    /// How many steps the attack takes at most; `None` where that is no choice.
+    pub fn steps(&self) -> Option<usize> {
+        let mut attack = *self;
+        attack.steps_mut().copied()
+    }
+
+    /// The attack with so many steps; `None` where that is no choice.
+    pub fn with_steps(mut self, steps: usize) -> Option<Self> {
+        *self.steps_mut()? = steps;
+        Some(self)
+    }
+
+    fn steps_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::GradientStep(_) => None,
+            Self::Iterative(attack) => Some(&mut attack.steps),
+            Self::ProjectedGradient(attack) => Some(&mut attack.steps),
+            Self::DeepFool(attack) => Some(&mut attack.steps),
+            Self::Boundary(attack) => Some(&mut attack.steps),
+        }
     }
 }
 
 impl Attack for AnyAttack {
     fn norm(&self) -> Norm {
-        match self {
-            Self::GradientStep(attack) => attack.norm(),
-            Self::ProjectedGradient(attack) => attack.norm(),
-        }
+        inside!(self, attack => attack.norm())
+    }
+
+    fn finds_its_size(&self) -> bool {
+        inside!(self, attack => attack.finds_its_size())
     }
 
     fn perturb<T: Real>(
@@ -68,65 +164,25 @@ impl Attack for AnyAttack {
         model: &mut Model<'_, T>,
         input: &[T],
         label: usize,
-        size: f64,
-        rng: &mut impl Rng,
+        threat: Threat,
+        rng: &mut (impl Rng + Clone),
         perturbed: &mut [T],
     ) {
-        match self {
-            Self::GradientStep(attack) => attack.perturb(model, input, label, size, rng, perturbed),
-            Self::ProjectedGradient(attack) => attack.perturb(model, input, label, size, rng, perturbed),
-        }
+        inside!(self, attack => attack.perturb(model, input, label, threat, rng, perturbed));
+    }
+
+    fn smallest<T: Real>(
+        &self,
+        model: &mut Model<'_, T>,
+        input: &[T],
+        label: usize,
+        bounds: Option<Bounds>,
+        rng: &mut (impl Rng + Clone),
+        perturbed: &mut [T],
+    ) -> Option<f64> {
+        inside!(self, attack => attack.smallest(model, input, label, bounds, rng, perturbed))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::network::{
-        Architecture, Dense, Initialisation, Parameters, Relu, Shape, Tape, WeightDistribution, loss,
-    };
-    use ndarray_rand::rand::SeedableRng;
-    use proptest::prelude::*;
-    use rand_chacha::ChaCha8Rng;
-
-    proptest! {
-        /// Every attack stays inside its ball; a small step raises the loss by εₚ‖∂ₓL‖_q to first order, and a linear
-        /// network's loss, which is convex along any line, by at least that at any size.
-        #[test]
-        fn attacks_keep_their_size_and_reach_the_first_order_damage(seed in any::<u64>(), epsilon in 1e-4f64..2.0) {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let linear = seed % 2 == 0;
-            let mut layers = vec![Dense::new(6).into()];
-            if !linear {
-                layers.push(Relu.into());
-            }
-            layers.push(Dense::new(3).into());
-            let network = Architecture::new(Shape::new([12]).unwrap(), layers).unwrap();
-            let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
-            let parameters: Parameters<f64> = initialisation.draw(&network, &mut rng);
-            let input: Vec<f64> = (0..12).map(|_| WeightDistribution::Normal.draw(&mut rng)).collect();
-            let mut tape = Tape::new(&network);
-            let before = loss::cross_entropy(tape.forward(&network, &parameters, &input), 1);
-            let gradient = tape.loss_gradient(&network, &parameters, 1).to_vec();
-            let mut model = Model::new(&network, &parameters, &mut tape);
-            for name in ["fgsm", "l2", "pgd", "pgd-l2"] {
-                let attack = AnyAttack::named(name).unwrap();
-                let mut perturbed = vec![0.0; 12];
-                let damage = |model: &mut Model<'_, f64>, size: f64, rng: &mut ChaCha8Rng, perturbed: &mut [f64]| {
-                    attack.perturb(model, &input, 1, size, rng, perturbed);
-                    loss::cross_entropy(model.logits(perturbed), 1) - before
-                };
-                let raised = damage(&mut model, epsilon, &mut rng, &mut perturbed);
-                let delta: Vec<f64> = perturbed.iter().zip(&input).map(|(moved, x)| moved - x).collect();
-                prop_assert!(attack.norm().of(&delta) <= epsilon * (1.0 + 1e-9), "{name}");
-                let predicted = attack.norm().dual().of(&gradient);
-                prop_assert!(!linear || !["fgsm", "l2"].contains(&name) || raised >= epsilon * predicted - 1e-12);
-                let small = damage(&mut model, 1e-7, &mut rng, &mut perturbed) / 1e-7;
-                // Steps cover 4/3 of the radius, so a coordinate that starts at the wrong edge ends at a third of it.
-                let least = if name.starts_with("pgd") { 0.333 } else { 0.999 };
-                prop_assert!(small >= least * predicted - 1e-6, "{name}: {small} {predicted}");
-                prop_assert!(small <= 1.001 * predicted + 1e-6, "{name}: {small} {predicted}");
-            }
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! What an attack sees of a network: logits and loss gradients at inputs of its choice.
 
+use super::State;
 use crate::network::{Architecture, Parameters, Real, Tape};
 
 /// A network whose first sample is moved about; the other samples of its batch, where there are any, stay.
@@ -36,5 +37,20 @@ impl<'a, T: Real> Model<'a, T> {
     pub fn loss_gradient(&mut self, input: &[T], label: usize) -> &[T] {
         self.logits(input);
         self.tape.loss_gradient(self.architecture, self.parameters, label)
+    }
+    /// The loss and the prediction at `input`.
+    pub fn state(&mut self, input: &[T], label: usize) -> State {
+        State::new(self.logits(input), label)
+    }
+
+    /// Whether the network predicts another class than the label at `input`; not where a logit is not finite.
+    pub fn is_fooled(&mut self, input: &[T], label: usize) -> bool {
+        let state = self.state(input, label);
+        state.is_finite && state.prediction != label
+    }
+
+    /// ∂ₓf_k at the input of the last forward pass.
+    pub fn logit_gradient(&mut self, logit: usize) -> &[T] {
+        self.tape.logit_gradient(self.architecture, self.parameters, logit)
     }
 }

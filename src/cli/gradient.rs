@@ -44,9 +44,10 @@ pub struct GradientArguments {
     save: Option<PathBuf>,
 }
 
+/// The precision of a given network.
 #[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Dtype {
+pub(super) enum Dtype {
     /// Single precision
     F32,
     /// Double precision
@@ -74,7 +75,8 @@ impl From<Engine> for given::Engine {
     }
 }
 
-fn parse_labels(text: &str) -> Result<Labels, String> {
+/// Labels as options give them.
+pub(super) fn parse_labels(text: &str) -> Result<Labels, String> {
     if text.to_lowercase().ends_with(".npy") {
         return Ok(Labels::File(text.into()));
     }

@@ -1,5 +1,6 @@
 //! The command line: arguments, one file a command, and the terminal. The only place that prints.
 
+mod attack;
 mod explain;
 mod failure;
 mod gradient;
@@ -8,6 +9,7 @@ mod list;
 mod paths;
 mod plot;
 mod progress;
+mod report;
 mod run;
 mod table;
 mod terminal;
@@ -18,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use attack::AttackArguments;
 use failure::Failure;
 use gradient::GradientArguments;
 use gradlaw::experiment::{Limits, Override};
@@ -76,6 +79,12 @@ enum Command {
     /// For each input: logits, softmax cross-entropy, and norms of the gradients of the loss (loss.*) and of the first
     /// logit (logit.*). Numbers that are not finite are null, and `nonfinite` counts such coordinates of both gradients.
     Gradient(GradientArguments),
+    /// Print what an attack does to a given network, as one JSON object
+    ///
+    /// For each size: accuracy, vulnerability (increase of the 0-1 loss), damage (increase of the loss) and its first-order
+    /// prediction; then the smallest perturbation that makes a right prediction wrong, in the unit of the sizes, and the samples
+    /// whose gradients are zero or not finite. Numbers that are not finite are null.
+    Attack(AttackArguments),
     /// Draw figures again from saved results, without sampling
     Plot {
         /// Results folders
@@ -91,6 +100,12 @@ enum Command {
     Explain {
         /// The name of a shipped experiment, or a spec
         name: String,
+    },
+    /// Write one HTML page of saved results: verdicts, figures, specs
+    Report {
+        /// Results folders; --out names the page, or the folder that gets report.html
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
     },
     /// Print a shell's completions
     Completions {
@@ -191,7 +206,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Theory { specs } => theory::theory(specs, common, &terminal),
         Command::Paths { specs, walks } => paths::paths(specs, *walks, common, &terminal),
         Command::Gradient(given) => gradient::gradient(given, common, &terminal),
+        Command::Attack(given) => attack::attack(given, common, &terminal),
         Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
+        Command::Report { folders } => report::report(folders, &common.out, &terminal),
         Command::List => list::list(&terminal),
         Command::Explain { name } => explain::explain(name, &terminal),
         Command::Completions { shell } => {

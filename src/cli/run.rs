@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
 use gradlaw::experiment::{
-    Experiment, Measured, Outcome, Override, Row, RunError, RunOptions, Verdict, catalogue, judge, load, save,
+    Experiment, Measured, Outcome, Override, Row, RunError, RunOptions, Verdict, catalogue, format, judge, load, save,
 };
 
 use gradlaw::sampling::StoppingRule;
@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::table::{self, Section};
 use super::terminal::Terminal;
-use super::{Common, Sampling, interrupt};
+use super::{Common, Sampling, interrupt, report};
 
 /// An experiment of the run, or why it is left out.
 enum Entry {
@@ -67,9 +67,9 @@ fn perform(
     sampling: &Sampling,
     common: &Common,
     terminal: &Terminal,
-    skip_without_data: bool,
+    verifies: bool,
 ) -> Result<Vec<Verdict>, Failure> {
-    let entries = prepare(specs, common, sampling, skip_without_data)?;
+    let entries = prepare(specs, common, sampling, verifies)?;
     common.start_threads()?;
     interrupt::listen();
     let began = Instant::now();
@@ -82,6 +82,11 @@ fn perform(
     if let Some(failure) = stopped {
         return Err(failure);
     }
+    if verifies {
+        let folders: Vec<PathBuf> =
+            ready(&entries).map(|experiment| save::folder_of(&common.out, &experiment.spec)).collect();
+        report::report(&folders, &common.out.join(report::PAGE), terminal)?;
+    }
     print(&entries, &judged, common, terminal)?;
     ready(&entries)
         .zip(&done)
@@ -91,7 +96,7 @@ fn perform(
         terminal.note("no claim was judged");
     }
     let seconds = began.elapsed().as_secs_f64();
-    terminal.note(&format!("{} · {seconds:.1} s · results in {}", table::summary(&count), common.out.display()));
+    terminal.note(&format!("{} · {seconds:.1} s · results in {}", format::summary(&count), common.out.display()));
     Ok(judged.into_iter().flatten().collect())
 }
 

@@ -2,8 +2,7 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
-use gradlaw::experiment::format::{interval, rounded, with_error};
-use gradlaw::experiment::{Outcome, Verdict};
+use gradlaw::experiment::{Outcome, Verdict, format};
 
 use super::terminal::Terminal;
 
@@ -57,11 +56,10 @@ pub fn render(sections: &[Section<'_>], terminal: &Terminal) -> String {
 
 fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    let measured = verdict.measured.map(|measured| with_error(measured, verdict.std_error.unwrap_or(0.0)));
-    let (word, color) = match verdict.verdict {
-        Outcome::Holds => ("holds", Color::Green),
-        Outcome::Refuted => ("refuted", Color::Red),
-        Outcome::Inconclusive => ("inconclusive", Color::Yellow),
+    let color = match verdict.verdict {
+        Outcome::Holds => Color::Green,
+        Outcome::Refuted => Color::Red,
+        Outcome::Inconclusive => Color::Yellow,
     };
     let statement = match &verdict.reason {
         Some(reason) => format!("{}\n({reason})", verdict.statement),
@@ -71,35 +69,9 @@ fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
         Cell::new(experiment),
         Cell::new(statement),
         Cell::new(&verdict.network),
-        right(verdict.predicted.map(|predicted| predicted_with_tolerance(predicted, verdict)).unwrap_or_default()),
-        right(measured.unwrap_or_default()),
-        right(verdict.interval.map(|bounds| shown_interval(bounds, verdict)).unwrap_or_default()),
-        Cell::new(word).fg(color),
+        right(format::predicted(verdict)),
+        right(format::measured(verdict)),
+        right(format::interval_of(verdict)),
+        Cell::new(verdict.verdict.name()).fg(color),
     ]
-}
-
-/// "0.5 ± 0.01"; relative tolerances as "4 ± 10 %".
-fn predicted_with_tolerance(predicted: f64, verdict: &Verdict) -> String {
-    match verdict.kind.as_str() {
-        "exponent" => format!("{} ± {}", rounded(predicted, 4), rounded(verdict.tolerance, 4)),
-        "same-law" => format!("≤ {}", rounded(verdict.tolerance, 4)),
-        _ => format!("{} ± {} %", rounded(predicted, 4), rounded(100.0 * verdict.tolerance, 3)),
-    }
-}
-
-/// The distance of two laws has an upper bound only.
-fn shown_interval(bounds: [f64; 2], verdict: &Verdict) -> String {
-    if verdict.kind == "same-law" { format!("≤ {}", rounded(bounds[1], 4)) } else { interval(bounds) }
-}
-
-/// "37 claims: 36 hold, 1 refuted, 0 inconclusive".
-pub fn summary(verdicts: &[&Verdict]) -> String {
-    let count = |outcome| verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
-    format!(
-        "{} claims: {} hold, {} refuted, {} inconclusive",
-        verdicts.len(),
-        count(Outcome::Holds),
-        count(Outcome::Refuted),
-        count(Outcome::Inconclusive)
-    )
 }

@@ -103,6 +103,11 @@ impl ClaimSpec {
         }
     }
 
+    /// Whether it states what the means are, rather than leaving it to theory.
+    pub fn states_value(&self) -> bool {
+        matches!(self.kind, ClaimKind::Value(ValueSource::Formula(_)))
+    }
+
     /// The ratio that a claim on two networks predicts at the place of a row; 1 for one law.
     pub fn factor_at(&self, row: &Row) -> Option<f64> {
         match &self.kind {

@@ -1,5 +1,7 @@
 //! Numbers for people: as many digits as their errors allow. Files keep every digit.
 
+use super::results::{Outcome, Verdict};
+
 /// A number with as many digits as its standard error says, and the error to two digits: "0.49982 ± 0.00043".
 pub fn with_error(value: f64, std_error: f64) -> String {
     if !std_error.is_finite() || std_error <= 0.0 {
@@ -26,6 +28,42 @@ pub fn rounded(value: f64, decimals: usize) -> String {
     }
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// What a verdict predicts: "0.5 ± 0.01" with the tolerance, relative ones as "4 ± 10 %"; empty where it predicts nothing.
+pub fn predicted(verdict: &Verdict) -> String {
+    let Some(predicted) = verdict.predicted else { return String::new() };
+    match verdict.kind.as_str() {
+        "exponent" => format!("{} ± {}", rounded(predicted, 4), rounded(verdict.tolerance, 4)),
+        "same-law" => format!("≤ {}", rounded(verdict.tolerance, 4)),
+        _ => format!("{} ± {} %", rounded(predicted, 4), rounded(100.0 * verdict.tolerance, 3)),
+    }
+}
+
+/// What a verdict measured, with its standard error.
+pub fn measured(verdict: &Verdict) -> String {
+    verdict.measured.map(|measured| with_error(measured, verdict.std_error.unwrap_or(0.0))).unwrap_or_default()
+}
+
+/// A verdict's interval; the distance of two laws has an upper bound only.
+pub fn interval_of(verdict: &Verdict) -> String {
+    match verdict.interval {
+        Some([_, high]) if verdict.kind == "same-law" => format!("≤ {}", rounded(high, 4)),
+        Some(bounds) => interval(bounds),
+        None => String::new(),
+    }
+}
+
+/// "37 claims: 36 hold, 1 refuted, 0 inconclusive".
+pub fn summary(verdicts: &[&Verdict]) -> String {
+    let count = |outcome| verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
+    format!(
+        "{} claims: {} hold, {} refuted, {} inconclusive",
+        verdicts.len(),
+        count(Outcome::Holds),
+        count(Outcome::Refuted),
+        count(Outcome::Inconclusive)
+    )
 }
 
 /// Decimals that show a standard error to two digits.

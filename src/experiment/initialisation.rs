@@ -4,7 +4,7 @@ use super::architecture::ArchitectureBinder;
 use super::expression::{Expression, Variables, describe};
 use super::reader::SpecError;
 use super::spec::{InitSpec, NetworkSpec, VarianceSpec};
-use crate::network::initialisation::last_weighted;
+use crate::network::initialisation::{last_weighted, weight_twin};
 use crate::network::{Architecture, Departures, Initialisation, Variances};
 
 /// What the variances of a network depend on.
@@ -44,6 +44,11 @@ impl InitialisationBinder<'_> {
             Ok(Variances { weight, bias })
         })?;
         initialisation.departures = self.departures()?;
+        let twins = (0..architecture.nodes().len()).any(|index| weight_twin(architecture, index).is_some());
+        if initialisation.departures.shared && !twins {
+            let message = self.keys.at("must be false where no two layers have weights of one shape to share");
+            return Err(self.keys.refuse("init.shared", "true", message));
+        }
         Ok(initialisation)
     }
 
@@ -74,7 +79,8 @@ impl InitialisationBinder<'_> {
         match formula.evaluate(variables) {
             Ok(value) if value > 0.0 => Ok(value),
             Ok(value) => {
-                let message = format!("must be above 0, but is {value} at {}", describe(variables));
+                let at = if variables.is_empty() { String::new() } else { format!(" at {}", describe(variables)) };
+                let message = format!("must be above 0, but is {value}{at}");
                 Err(self.keys.refuse(key, formula.text(), message))
             }
             Err(message) => Err(self.keys.refuse(key, formula.text(), message)),

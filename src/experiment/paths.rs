@@ -7,7 +7,6 @@ use super::point::{Law, laws};
 use super::reader::SpecError;
 use super::results::{number, records_to_csv, too_few, z_score};
 use super::spec::Spec;
-use crate::network::Architecture;
 use crate::sampling::StreamKey;
 use crate::theory::{Condition, PathDegrees, PathGraph, Start, path_variances, random_walks, relative_spread};
 
@@ -26,9 +25,6 @@ pub const PATH_COLUMNS: &[&str] = &[
     "spread",
     "reason",
 ];
-
-/// Most units of a network whose variances are held in memory, 8 bytes each.
-const MOST_UNITS: usize = 100_000_000;
 
 /// What path sums say of one network at one sweep point; what could not be computed is `None`, and `reason` says why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,26 +93,15 @@ fn row(spec: &Spec, law: &Law, walks: u64) -> PathRow {
         spread: None,
         reason: None,
     };
-    let refused = row.fill(law, walks, &key(spec, law)).err();
+    let refused = row.fill(law, walks, &law.stream_key(spec.seed, "random walks")).err();
     let reasons: Vec<String> = row.reason.take().into_iter().chain(refused).collect();
     row.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     row
 }
 
-/// The key of the walks' random streams.
-fn key(spec: &Spec, law: &Law) -> StreamKey {
-    let values = law.variables.iter().map(|(name, value)| format!("{name}={value:e}"));
-    let parts: Vec<String> = ["random walks".to_owned(), law.network.clone()].into_iter().chain(values).collect();
-    StreamKey::new(spec.seed, &parts.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
 impl PathRow {
     /// Computes one thing after the other, until a network is too large for the next or path theory does not apply.
     fn fill(&mut self, law: &Law, walks: u64, key: &StreamKey) -> Result<(), String> {
-        let units = unit_count(&law.architecture);
-        if units > MOST_UNITS {
-            return Err(format!("has {units} units, more than the {MOST_UNITS} whose variances are held in memory"));
-        }
         let variances = path_variances(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
         let theory = variances.iter().sum();
         (self.theory, self.spread) = (Some(theory), Some(relative_spread(&variances)));
@@ -149,12 +134,6 @@ impl PathRow {
         fields.push(self.reason.clone().unwrap_or_default());
         fields
     }
-}
-
-/// Units of all values. Saturates where it overflows.
-fn unit_count(architecture: &Architecture) -> usize {
-    let outputs = architecture.nodes().iter().map(|node| node.output.len());
-    outputs.fold(architecture.dimension(), usize::saturating_add)
 }
 
 /// The rows as CSV: the network, the sweep variables, and [`PATH_COLUMNS`].

@@ -33,6 +33,27 @@ pub struct Limits {
     pub memory: u64,
 }
 
+impl Limits {
+    /// Whether so many bytes are allowed for a network.
+    ///
+    /// # Errors
+    /// In words, what is needed and allowed.
+    pub fn check(&self, bytes: u64, architecture: &Architecture) -> Result<(), String> {
+        if bytes <= self.memory {
+            return Ok(());
+        }
+        let gib = |bytes: u64| rounded(bytes as f64 / f64::from(1u32 << 30), 3);
+        Err(format!(
+            "needs {} GiB for {} threads and {} parameters, more than the {} GiB allowed: make it smaller, use fewer \
+             --threads, or raise --memory",
+            gib(bytes),
+            self.threads,
+            architecture.parameter_count(),
+            gib(self.memory),
+        ))
+    }
+}
+
 /// One network at one point of the grid, as far as theory needs it.
 #[derive(Debug, Clone)]
 pub struct Law {
@@ -70,6 +91,13 @@ impl Law {
     /// The exact means of a spec's observables.
     pub fn theory(&self, spec: &Spec) -> Vec<Option<TheoryValue>> {
         spec.observables.iter().map(|(_, observable)| self.expected(observable)).collect()
+    }
+
+    /// The key of the random streams of this network at this point, for one use of them.
+    pub fn stream_key(&self, seed: u64, using: &str) -> StreamKey {
+        let values = self.variables.iter().map(|(name, value)| format!("{name}={value:e}"));
+        let parts: Vec<String> = [using.to_owned(), self.network.clone()].into_iter().chain(values).collect();
+        StreamKey::new(seed, &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The network and the variables, for people.
@@ -144,10 +172,7 @@ impl Binder<'_> {
         let input = source.fit(spec, network, architecture, variables)?;
         let label = self.label(architecture, &input)?;
         let (sampler, name) = self.sampler(architecture, initialisation, input, label, limits)?;
-        let values = variables.iter().map(|(name, value)| format!("{name}={value:e}"));
-        let parts: Vec<String> = [name.to_owned(), network.label.clone()].into_iter().chain(values).collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let key = StreamKey::new(spec.seed, &parts);
+        let key = law.stream_key(spec.seed, name);
         let theory = law.theory(spec);
         let fingerprint = self.fingerprint(&key, &law, source);
         Ok(Point { law, sampler, key, theory, fingerprint })
@@ -208,7 +233,7 @@ impl Binder<'_> {
         label: LabelRule,
         limits: &Limits,
     ) -> Result<(Box<dyn Sampler + Send>, &'static str), SpecError> {
-        let observables: Vec<Observable> = self.spec.observables.iter().map(|(_, observable)| *observable).collect();
+        let observables = self.spec.observables_at(self.variables);
         let choice = self.network.sampler;
         if choice != SamplerChoice::Explicit {
             let sampler =
@@ -234,16 +259,18 @@ impl Binder<'_> {
             let message = format!("needs the collapsed sampler, and \"{}\" is sampled explicitly", self.network.label);
             return Err(self.spec.origin.error("observables", name, message));
         }
-        let sampler = ExplicitSampler {
+        self.check_measurable(architecture)?;
+        let mut sampler = ExplicitSampler {
             architecture: architecture.clone(),
             initialisation: initialisation.clone(),
             input,
             label,
             observables,
             batch: self.batch(architecture)?,
-            path_total: self.path_total(architecture, initialisation)?,
+            path_total: None,
         };
         self.check_memory(&sampler, architecture, limits)?;
+        sampler.path_total = self.path_total(architecture, initialisation)?;
         Ok((Box::new(sampler), "explicit"))
     }
 
@@ -261,6 +288,25 @@ impl Binder<'_> {
             return Err(self.spec.origin.error("input.batch", &batch.to_string(), message));
         }
         Ok(batch)
+    }
+
+    /// Refuses an observable of a hypothesis that speaks of layers which the network does not have.
+    fn check_measurable(&self, architecture: &Architecture) -> Result<(), SpecError> {
+        let absent = |(_, observable): &&(String, Observable)| match observable {
+            Observable::Hypothesis(hypothesis) => !hypothesis.is_measurable(architecture),
+            _ => false,
+        };
+        match self.spec.observables.iter().find(absent) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let message = format!(
+                    "speaks of layers that \"{}\" does not have (masks: a relu right behind weights; layers: two of one shape; \
+                     variance: a hidden one)",
+                    self.network.label
+                );
+                Err(self.spec.origin.error("observables", name, self.at(message)))
+            }
+        }
     }
 
     /// What the gap to path theory is measured from, where it is.
@@ -289,19 +335,7 @@ impl Binder<'_> {
         limits: &Limits,
     ) -> Result<(), SpecError> {
         let bytes = sampler.bytes_per_worker().saturating_mul(limits.threads as u64);
-        if bytes <= limits.memory {
-            return Ok(());
-        }
-        let gib = |bytes: u64| rounded(bytes as f64 / f64::from(1u32 << 30), 3);
-        let message = format!(
-            "needs {} GiB for {} threads and {} parameters, more than the {} GiB allowed: make it smaller, use fewer \
-             --threads, or raise --memory",
-            gib(bytes),
-            limits.threads,
-            architecture.parameter_count(),
-            gib(limits.memory),
-        );
-        Err(self.refuse("layers", "", self.at(message)))
+        limits.check(bytes, architecture).map_err(|message| self.refuse("layers", "", self.at(message)))
     }
 
     fn fingerprint(&self, key: &StreamKey, law: &Law, source: &Source) -> String {

@@ -20,6 +20,8 @@ pub struct Saved {
     pub rows: Vec<Row>,
     /// The verdicts.
     pub verdicts: Vec<Verdict>,
+    /// The figure as SVG, where there is one.
+    pub figure: Option<String>,
 }
 
 /// The folder of a spec's results.
@@ -84,5 +86,6 @@ pub fn read(folder: &Path) -> Result<Saved, ResultsError> {
     let rows = read_points(&folder.join("points.csv"), &variables)?;
     let verdicts = serde_json::from_str(&text("verdicts.json")?)
         .map_err(|error| ResultsError::new(&folder.join("verdicts.json"), error))?;
-    Ok(Saved { spec, rows, verdicts })
+    let figure = fs::read_to_string(folder.join("figure.svg")).ok();
+    Ok(Saved { spec, rows, verdicts, figure })
 }

@@ -13,9 +13,13 @@ const NUMBER_GAP: f64 = 7.0;
 /// Least space between two numbers along the horizontal axis.
 const NUMBER_SPACING: f64 = 12.0;
 
-/// Ticks of a horizontal axis whose numbers do not touch.
-pub fn horizontal_ticks(range: Range, width: f64) -> Vec<Tick> {
+/// Ticks of a horizontal axis whose numbers do not touch: at `marks` if they fit, else at round numbers.
+pub fn horizontal_ticks(range: Range, marks: &[f64], width: f64) -> Vec<Tick> {
     let (lo, hi) = range.ends();
+    let marked: Vec<Tick> = marks.iter().map(|&value| Tick { value, label: value.to_string() }).collect();
+    if !marked.is_empty() && are_apart(&marked, range, width) {
+        return marked;
+    }
     let mut room = (width / 46.0) as usize;
     loop {
         let found = ticks(range.scale, lo, hi, room);
@@ -149,8 +153,8 @@ mod tests {
     fn long_numbers_get_fewer_ticks() {
         let near = Range::around(Scale::Linear, [1.000_01, 1.000_02], 0.0).unwrap();
         let far = Range::around(Scale::Linear, [0.0, 10.0], 0.0).unwrap();
-        let count = |range| horizontal_ticks(range, 300.0).len();
+        let count = |range| horizontal_ticks(range, &[], 300.0).len();
         assert!(count(near) < count(far));
-        assert!(are_apart(&horizontal_ticks(near, 300.0), near, 300.0));
+        assert!(are_apart(&horizontal_ticks(near, &[], 300.0), near, 300.0));
     }
 }

@@ -27,6 +27,8 @@ pub struct Axis {
     pub label: String,
     /// How values are spaced.
     pub scale: Scale,
+    /// The values to mark; round numbers where there are none.
+    pub marks: Vec<f64>,
 }
 
 /// How values are spaced along an axis.

@@ -92,7 +92,7 @@ fn draw_panels(
     // Both panels start at the same x, whichever has the longer numbers.
     let margin = lower.iter().map(|(.., side)| side.width()).fold(side.width(), f64::max);
     let area = Rect { left: stack.left + margin, ..stack };
-    let x_ticks = axes::horizontal_ticks(x, area.width());
+    let x_ticks = axes::horizontal_ticks(x, &figure.x.marks, area.width());
 
     let upper = Panel { rect: Rect { bottom: split, ..area }, x, y };
     axes::draw(scene, &upper, &x_ticks, &side, stack.left);

@@ -22,7 +22,7 @@ fn figure(curves: Vec<Curve>) -> Figure {
         curve: i,
         points: curve.points.iter().map(|p| RatioPoint { x: p.x, ratio: 1.01, half_interval: 0.02 }).collect(),
     };
-    let axis = |label: &str, scale| Axis { label: label.to_owned(), scale };
+    let axis = |label: &str, scale| Axis { label: label.to_owned(), scale, marks: Vec::new() };
     Figure {
         title: "‖∂ₓL‖₁ grows like √d".to_owned(),
         subtitle: "σ² = 2 & ε < ∞".to_owned(),

@@ -90,9 +90,9 @@ impl Node {
         })
     }
 
-    /// Whether it adds something that does not depend on its input.
+    /// Whether it adds biases.
     pub fn has_bias(&self) -> bool {
-        self.tensors.iter().any(|tensor| matches!(tensor.role, Role::Bias | Role::Shift))
+        self.tensors.iter().any(|tensor| tensor.role == Role::Bias)
     }
 
     /// The values that it reads: its source, and the other arm of a residual block.

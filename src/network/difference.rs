@@ -8,6 +8,9 @@ use super::gradient::Tape;
 /// enough that rounding costs no more than ten digits.
 const STEP: f64 = 1.0 / (1 << 20) as f64;
 
+/// The least step: values this small are still normal numbers, of full precision.
+const LEAST_STEP: f64 = 1e-300;
+
 /// (g(f(x + hᵢeᵢ)) − g(f(x − hᵢeᵢ)))/2hᵢ for every input i and each of M functions g of the logits f.
 ///
 /// One step h = 2⁻²⁰·max|xⱼ| (2⁻²⁰ at x = 0) serves all inputs. The error is about 10⁻¹⁰ of the functions' values over the
@@ -21,7 +24,7 @@ pub fn central_differences<const M: usize>(
     functions: impl Fn(&[f64]) -> [f64; M],
 ) -> [Vec<f64>; M] {
     let largest = input.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    let step = STEP * if largest > 0.0 { largest } else { 1.0 };
+    let step = if largest > 0.0 { (STEP * largest).max(LEAST_STEP) } else { STEP };
     let mut gradients = std::array::from_fn(|_| vec![0.0; input.len()]);
     let mut moved = input.to_vec();
     for (at, &value) in input.iter().enumerate() {

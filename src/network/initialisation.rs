@@ -97,16 +97,24 @@ impl Initialisation {
     /// Draws the parameters of one network.
     pub fn draw<T: Real>(&self, architecture: &Architecture, rng: &mut impl Rng) -> Parameters<T> {
         let mut parameters = Parameters::new(architecture);
+        self.draw_into(architecture, rng, &mut parameters);
+        parameters
+    }
+
+    /// Draws the parameters of one network over those of another of the same architecture.
+    pub fn draw_into<T: Real>(&self, architecture: &Architecture, rng: &mut impl Rng, parameters: &mut Parameters<T>) {
         for (index, node) in architecture.nodes().iter().enumerate() {
             for (place, tensor) in node.tensors.iter().enumerate() {
-                if let Some((distribution, std_dev)) = self.law_of(index, tensor.role) {
-                    let values = parameters.tensor_mut(node, place);
-                    values.fill_with(|| T::from_f64(std_dev * distribution.draw(rng)));
+                let values = parameters.tensor_mut(node, place);
+                match self.law_of(index, tensor.role) {
+                    Some((distribution, std_dev)) => {
+                        values.fill_with(|| T::from_f64(std_dev * distribution.draw(rng)));
+                    }
+                    None => values.fill(T::from_f64(tensor.role.initial_value())),
                 }
             }
         }
-        self.depart(architecture, &mut parameters, rng);
-        parameters
+        self.depart(architecture, parameters, rng);
     }
 
     /// Makes independently drawn parameters depart from the hypotheses.
@@ -124,9 +132,8 @@ impl Initialisation {
             }
         }
         for (index, node) in weighted.filter(|_| shared) {
-            let twin =
-                architecture.nodes()[..index].iter().enumerate().find(|(_, other)| other.tensors == node.tensors);
-            if let Some((first, other)) = twin {
+            if let Some(first) = weight_twin(architecture, index) {
+                let other = &architecture.nodes()[first];
                 let scale = T::from_f64((self.variances[index].weight / self.variances[first].weight).sqrt());
                 let weights = parameters.tensor(other, 0).to_vec();
                 let own = parameters.tensor_mut(node, 0);
@@ -152,6 +159,13 @@ impl Initialisation {
             _ => None,
         }
     }
+}
+
+/// Position of the first layer whose weights have the shape of those of the layer at `index`, before it.
+pub fn weight_twin(architecture: &Architecture, index: usize) -> Option<usize> {
+    let nodes = architecture.nodes();
+    let weights = |node: &Node| node.fan().map(|_| node.tensors[0].sizes.clone());
+    nodes[..index].iter().position(|other| other.fan().is_some() && weights(other) == weights(&nodes[index]))
 }
 
 /// Position of the last layer with weights, whose variance the output gain sets.

@@ -1,15 +1,14 @@
-//! Matrix products: the one wrapper around the `gemm` crate, which chooses AVX-512, AVX2 or plain code at run time.
+//! Matrix products, for dense layers: the one wrapper around the `gemm` crate, which chooses AVX-512, AVX2 or plain code at run time.
 //!
 //! For a given machine a product has the same bits every time: it runs on one thread, in a fixed order.
 
 use std::any::TypeId;
-use std::ops::Range;
 
 use gemm::Parallelism;
 
 use super::Real;
 
-/// A matrix that lies in a slice: whole, as a range of its columns, or transposed.
+/// A matrix that lies in a slice, or its transpose.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a, T> {
     values: &'a [T],
@@ -19,7 +18,7 @@ pub struct Matrix<'a, T> {
     strides: [usize; 2],
 }
 
-/// A matrix to be written: a range of the columns of one that lies row by row in a slice.
+/// A matrix to be written, row by row, to a slice.
 #[derive(Debug)]
 pub struct MatrixMut<'a, T> {
     values: &'a mut [T],
@@ -36,15 +35,6 @@ impl<'a, T: Real> Matrix<'a, T> {
     pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
         Self { values, rows, columns, strides: [columns, 1] }
-    }
-
-    /// A range of its columns; nothing is moved.
-    ///
-    /// # Panics
-    /// The range is not inside the matrix.
-    pub fn columns(self, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= self.columns, "columns of a matrix");
-        Self { values: &self.values[range.start * self.strides[1]..], columns: range.len(), ..self }
     }
 
     /// Its transpose; nothing is moved.
@@ -112,15 +102,6 @@ impl<'a, T> MatrixMut<'a, T> {
         assert_eq!(values.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
         Self { values, rows, columns, row_stride: columns }
     }
-
-    /// A range of its columns; nothing is moved.
-    ///
-    /// # Panics
-    /// The range is not inside the matrix.
-    pub fn columns(self, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= self.columns, "columns of a matrix");
-        Self { values: &mut self.values[range.start..], columns: range.len(), ..self }
-    }
 }
 
 #[cfg(test)]
@@ -155,14 +136,6 @@ mod tests {
             let mut product = vec![if accumulate { 1.0 } else { f64::NAN }; rows * columns];
             let whole = MatrixMut::new(&mut product, rows, columns);
             view(&a, rows, inner, flip_a).multiply(view(&b, inner, columns, flip_b), whole, accumulate);
-            let (cut, mut halves) = (seed as usize % (columns + 1), vec![if accumulate { 1.0 } else { f64::NAN }; rows * columns]);
-            for range in [0..cut, cut..columns] {
-                let half = MatrixMut::new(&mut halves, rows, columns).columns(range.clone());
-                view(&a, rows, inner, flip_a).multiply(view(&b, inner, columns, flip_b).columns(range), half, accumulate);
-            }
-            for (x, y) in product.iter().zip(&halves) {
-                prop_assert!((x - y).abs() < 1e-12 * (1.0 + y.abs()), "in two pieces: {x} {y}");
-            }
             for (x, y) in product.iter().zip(&expected) {
                 prop_assert!((x - y).abs() < 1e-12 * (1.0 + y.abs()), "{x} {y}");
             }

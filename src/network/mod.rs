@@ -4,6 +4,7 @@
 //! Nothing here samples by the million or knows of experiments; only [`weights`] reads files.
 
 pub mod architecture;
+mod correlation;
 pub mod dense_chain;
 pub mod difference;
 pub mod gradient;
@@ -12,6 +13,7 @@ pub mod instruction_set;
 pub mod layer;
 pub mod loss;
 mod matrix;
+pub mod merge;
 pub mod norm;
 pub mod path;
 pub mod real;

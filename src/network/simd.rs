@@ -1,32 +1,44 @@
-//! Loops compiled for AVX-512, AVX2 and plain code, of which the best runs: one safe wrapper around the `pulp` crate.
+//! Loops compiled for AVX-512, AVX2 and plain code, of which the best runs, or the one that [`InstructionSet`] was told.
 //!
-//! The instruction set changes no bit: such loops copy, compare, and add or multiply element by element, each exactly
-//! rounded, and Rust fuses none of them by itself.
+//! The instruction set changes no bit: such loops copy, compare, add, multiply, or multiply and add element by element, each
+//! exactly rounded, and Rust fuses none of them by itself.
 
-use pulp::Arch;
+use super::InstructionSet;
 
-/// Runs a loop with the best instructions that the processor has.
+/// Runs a loop with the instruction set that is current.
 #[inline]
 pub fn vectorized<R>(run: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(run)
+    InstructionSet::current().run(run)
+}
+
+/// Runs `wide` where there are 32 registers of 64 bytes, otherwise `narrow`, for 16 registers of 32 bytes; both with the
+/// instruction set that is current.
+#[inline]
+pub fn by_registers<C, R>(context: C, wide: impl FnOnce(C) -> R, narrow: impl FnOnce(C) -> R) -> R {
+    match InstructionSet::current() {
+        InstructionSet::Avx512 => InstructionSet::Avx512.run(
+            #[inline(always)]
+            || wide(context),
+        ),
+        other => other.run(
+            #[inline(always)]
+            || narrow(context),
+        ),
+    }
 }
 
 /// Values that are moved at a time: one register of AVX-512 in single precision.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
-/// Copies a short run; the standard copy costs a call for each.
-#[inline(always)]
-pub fn copy<T: Copy>(from: &[T], to: &mut [T]) {
-    let (mut targets, sources) = (to.chunks_exact_mut(LANES), from.chunks_exact(LANES));
-    let rest = sources.remainder();
-    for (target, source) in (&mut targets).zip(sources) {
-        target.copy_from_slice(source);
+/// Room for `count` values whose first one begins a line of the processor's cache, so that no aligned run lies across two
+/// lines; what they hold is left from before.
+pub fn aligned<T: Copy + Default>(memory: &mut Vec<T>, count: usize) -> &mut [T] {
+    const LINE: usize = 64;
+    let room = count + LINE / size_of::<T>();
+    if memory.len() < room {
+        memory.resize(room, T::default());
     }
-    targets.into_remainder().iter_mut().zip(rest).for_each(|(target, &source)| *target = source);
-}
-
-/// Adds a run to another.
-#[inline(always)]
-pub fn add<T: Copy + std::ops::AddAssign>(more: &[T], sums: &mut [T]) {
-    sums.iter_mut().zip(more).for_each(|(sum, &more)| *sum += more);
+    // Where alignment cannot be had, speed is all that is lost.
+    let start = memory.as_ptr().align_offset(LINE).min(room - count);
+    &mut memory[start..start + count]
 }

@@ -3,27 +3,14 @@
 use ndarray_rand::rand::Rng;
 
 use super::observable::{AttackObservable, Consequence, Observable};
-use crate::attack::{AnyAttack, Attack, Model};
-use crate::network::{Norm, Real, loss};
+use crate::attack::{AnyAttack, Attack, Model, State, Threat};
+use crate::network::{Norm, Real};
 
 /// Memory to attack with, kept between draws.
 #[derive(Debug, Default)]
 pub(super) struct Attacked<T> {
     input: Vec<T>,
     perturbed: Vec<T>,
-}
-
-/// What is observed of the network at one input.
-#[derive(Debug, Clone, Copy)]
-struct State {
-    loss: f64,
-    prediction: usize,
-}
-
-impl State {
-    fn new<T: Real>(logits: &[T], label: usize) -> Self {
-        Self { loss: loss::cross_entropy(logits, label), prediction: loss::prediction(logits) }
-    }
 }
 
 impl<T: Real> Attacked<T> {
@@ -34,7 +21,7 @@ impl<T: Real> Attacked<T> {
         mut model: Model<'_, T>,
         observables: &[Observable],
         label: usize,
-        rng: &mut impl Rng,
+        rng: &mut (impl Rng + Clone),
         values: &mut [f64],
     ) {
         if !observables.iter().any(|observable| matches!(observable, Observable::Attack(_))) {
@@ -51,8 +38,9 @@ impl<T: Real> Attacked<T> {
             let size = epsilon * attack.norm().uniform_size(self.input.len());
             let known = done.iter().find(|(other, at, _)| (*other, *at) == (attack, epsilon)).map(|(.., after)| *after);
             let after = known.unwrap_or_else(|| {
-                attack.perturb(&mut model, &self.input, label, size, rng, &mut self.perturbed);
-                let after = State::new(model.logits(&self.perturbed), label);
+                let threat = Threat::unbounded(size);
+                attack.perturb(&mut model, &self.input, label, threat, rng, &mut self.perturbed);
+                let after = model.state(&self.perturbed, label);
                 done.push((attack, epsilon, after));
                 after
             });
@@ -68,11 +56,8 @@ impl<T: Real> Attacked<T> {
                     });
                     if length == 0.0 { 1.0 } else { (after.loss - before.loss) / (size * length) }
                 }
-                Consequence::Vulnerability => {
-                    let wrong = |state: State| f64::from(u8::from(state.prediction != label));
-                    wrong(after) - wrong(before)
-                }
-                Consequence::Changed => f64::from(u8::from(after.prediction != before.prediction)),
+                Consequence::Vulnerability => after.error(label) - before.error(label),
+                Consequence::Changed => after.changed(&before),
             };
         }
     }
@@ -81,7 +66,9 @@ impl<T: Real> Attacked<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Architecture, Dense, Initialisation, Parameters, Relu, Shape, Tape, WeightDistribution};
+    use crate::network::{
+        Architecture, Dense, Initialisation, Parameters, Relu, Shape, Tape, WeightDistribution, loss,
+    };
     use ndarray_rand::rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 

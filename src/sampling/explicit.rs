@@ -12,6 +12,8 @@ use super::monte_carlo::{Sampler, Worker};
 use super::normal::{BulkGenerator, WeightLaw};
 use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
+use crate::network::layer::LayerRule;
+use crate::network::merge::Merged;
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape};
 
@@ -38,24 +40,46 @@ pub struct ExplicitSampler {
 /// Beyond this factor between the typical sizes of a network's values, single precision may over- or underflow.
 const SINGLE_RANGE: f64 = 1e15;
 
+/// Attacks of a smaller size per coordinate change single-precision losses by little more than their rounding.
+const SINGLE_STEP: f64 = 1e-4;
+
 impl ExplicitSampler {
-    /// Whether networks are computed in double precision: where the typical size of an activation, by the weights'
-    /// variances alone, spans more than fifteen powers of ten from layer to layer.
+    /// Whether networks are computed in double precision: where the typical size of a value, by the variances alone, spans
+    /// more than fifteen powers of ten from layer to layer, or where an attack is so small that single precision would
+    /// round it off.
     pub(super) fn needs_double(&self) -> bool {
-        let weighted = self
-            .architecture
-            .nodes()
-            .iter()
-            .enumerate()
-            .filter_map(|(index, node)| Some((node.fan()?, self.initialisation.variances(index).weight)));
-        let (mut size, mut least, mut most) = (1.0f64, 1.0f64, 1.0f64);
-        for (fan, variance) in weighted {
-            // Half of a hidden layer's inputs are closed; the order of magnitude is all that is asked for.
-            size *= (variance * fan.inputs as f64 / 2.0).sqrt();
-            (least, most) = (least.min(size), most.max(size));
+        let is_tiny = |observable: &Observable| match observable {
+            Observable::Attack(attack) => attack.epsilon < SINGLE_STEP,
+            _ => false,
+        };
+        // The mean square of a typical unit of each value.
+        let mut squares = vec![1.0f64];
+        for (index, node) in self.architecture.nodes().iter().enumerate() {
+            let (below, variances) = (squares[node.source], self.initialisation.variances(index));
+            let bias =
+                if node.has_bias() { variances.bias + self.initialisation.departures.bias_mean.powi(2) } else { 0.0 };
+            let square = match node.fan() {
+                // Half of a hidden layer's inputs are closed; the order of magnitude is all that is asked for.
+                Some(fan) => variances.weight * fan.inputs as f64 / 2.0 * below + bias,
+                None if node.layer.mixes_batch() => 1.0,
+                None => below,
+            };
+            squares.push(square + node.addend.map_or(0.0, |addend| squares[addend.value]));
         }
-        let range = most / least;
-        range.is_nan() || range > SINGLE_RANGE
+        let (least, most) = squares.iter().fold((1.0f64, 1.0f64), |(low, high), &s| (low.min(s), high.max(s)));
+        let range = (most / least).sqrt();
+        range.is_nan() || range > SINGLE_RANGE || self.observables.iter().any(is_tiny)
+    }
+}
+
+impl ExplicitSampler {
+    /// The architecture with convolutions and pools merged, where that is faster and no observable looks at a layer.
+    fn merged(&self) -> Option<Merged> {
+        let looks_inside = |observable: &Observable| match observable {
+            Observable::Hypothesis(hypothesis) => *hypothesis != HypothesisObservable::Gap,
+            _ => false,
+        };
+        if self.observables.iter().any(looks_inside) { None } else { Merged::new(&self.architecture) }
     }
 }
 
@@ -69,7 +93,8 @@ impl Sampler for ExplicitSampler {
             return plan.bytes();
         }
         let activations = self.architecture.activation_count().saturating_mul(self.batch);
-        let counts = [self.architecture.parameter_count(), activations];
+        let merged = self.merged().map_or(0, |merged| merged.architecture().parameter_count());
+        let counts = [self.architecture.parameter_count(), merged, activations];
         let values =
             counts.iter().fold(self.architecture.dimension() as u64, |sum, &count| sum.saturating_add(count as u64));
         values.saturating_mul(if self.needs_double() { size_of::<f64>() } else { size_of::<f32>() } as u64)
@@ -95,6 +120,8 @@ struct ExplicitWorker<'a, T> {
     /// One input, in single precision.
     input: Vec<f32>,
     parameters: Parameters<T>,
+    /// What runs in place of the architecture and its parameters, where some layers are merged.
+    merged: Option<(Merged, Parameters<T>)>,
     tape: Tape<T>,
     sums: NormSums,
     attacked: Attacked<T>,
@@ -104,12 +131,18 @@ impl<'a, T: Real> ExplicitWorker<'a, T> {
     fn new(sampler: &'a ExplicitSampler, draw_parameters: DrawParameters<T>) -> Self {
         let gradients = sampler.observables.iter().filter_map(Observable::of_gradient);
         let norms: Vec<Norm> = gradients.filter_map(GradientObservable::norm).collect();
+        let merged = sampler.merged().map(|merged| {
+            let parameters = Parameters::new(merged.architecture());
+            (merged, parameters)
+        });
+        let running = merged.as_ref().map_or(&sampler.architecture, |(merged, _)| merged.architecture());
         Self {
+            tape: Tape::with_batch(running, sampler.batch),
             sampler,
             draw_parameters,
             input: vec![0.0; sampler.architecture.dimension()],
             parameters: Parameters::new(&sampler.architecture),
-            tape: Tape::with_batch(&sampler.architecture, sampler.batch),
+            merged,
             sums: NormSums::new(&norms),
             attacked: Attacked::default(),
         }
@@ -131,7 +164,8 @@ impl<'a, T: Real> ExplicitWorker<'a, T> {
 
     /// Observables of the gradients ∂ₓL and ∂ₓf₀ at the last forward pass.
     fn measure_gradients(&mut self, label: usize, values: &mut [f64]) {
-        let ExplicitSampler { architecture, observables, path_total, .. } = self.sampler;
+        let ExplicitSampler { observables, path_total, .. } = self.sampler;
+        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
         for gradient in [Gradient::Loss, Gradient::Logit] {
             let concerns = |observable: &Observable| match observable {
                 Observable::Gradient(observable) => observable.gradient == gradient,
@@ -142,8 +176,8 @@ impl<'a, T: Real> ExplicitWorker<'a, T> {
                 continue;
             }
             let coordinates = match gradient {
-                Gradient::Loss => self.tape.loss_gradient(architecture, &self.parameters, label),
-                Gradient::Logit => self.tape.logit_gradient(architecture, &self.parameters, 0),
+                Gradient::Loss => self.tape.loss_gradient(architecture, parameters, label),
+                Gradient::Logit => self.tape.logit_gradient(architecture, parameters, 0),
             };
             self.sums.clear();
             self.sums.add(coordinates);
@@ -174,13 +208,29 @@ impl<T: Real> Worker for ExplicitWorker<'_, T> {
         let ExplicitSampler { architecture, initialisation, observables, .. } = self.sampler;
         let label = self.draw_inputs(&mut stream);
         (self.draw_parameters)(architecture, initialisation, &mut stream, &mut self.parameters);
-        self.tape.propagate(architecture, &self.parameters);
+        if let Some((merged, parameters)) = &mut self.merged {
+            merged.convert(architecture, &self.parameters, parameters);
+        }
+        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
+        self.tape.propagate(architecture, parameters);
         self.measure_gradients(label, values);
         self.measure_hypotheses(values);
         // Last, since attacks move the input.
-        let model = Model::new(architecture, &self.parameters, &mut self.tape);
+        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
+        let model = Model::new(architecture, parameters, &mut self.tape);
         self.attacked.measure(model, observables, label, &mut stream, values);
     }
+}
+
+/// The architecture and the parameters that the tape runs.
+fn running<'w, T>(
+    sampler: &'w ExplicitSampler,
+    merged: &'w Option<(Merged, Parameters<T>)>,
+    parameters: &'w Parameters<T>,
+) -> (&'w Architecture, &'w Parameters<T>) {
+    merged
+        .as_ref()
+        .map_or((&sampler.architecture, parameters), |(merged, parameters)| (merged.architecture(), parameters))
 }
 
 /// Draws all parameters by the scalar sampler, in double precision.
@@ -190,7 +240,7 @@ fn draw_one_by_one(
     stream: &mut Stream,
     parameters: &mut Parameters<f64>,
 ) {
-    *parameters = initialisation.draw(architecture, stream);
+    initialisation.draw_into(architecture, stream, parameters);
 }
 
 /// Draws all parameters in bulk, in single precision: the fast twin of [`Initialisation::draw`].

@@ -24,7 +24,7 @@ struct Row {
 }
 
 impl<T: Real> Sampled<'_, T> {
-    /// The number that a hypothesis is about, averaged over layers; 0 where no layer has one.
+    /// The number that a hypothesis is about, averaged over layers; NaN where no layer has one, or a mask is NaN.
     pub fn measure(&self, observable: HypothesisObservable) -> f64 {
         match observable {
             HypothesisObservable::OpenMasks => self.open_masks(),
@@ -43,7 +43,7 @@ impl<T: Real> Sampled<'_, T> {
             }
             HypothesisObservable::LayerCorrelation => {
                 let layers: Vec<&Node> = self.weighted().collect();
-                let alike = layers.windows(2).filter(|pair| pair[0].tensors[0].len() == pair[1].tensors[0].len());
+                let alike = layers.windows(2).filter(|pair| pair[0].tensors[0].sizes == pair[1].tensors[0].sizes);
                 mean(alike.map(|pair| self.alikeness(pair[0], pair[1])))
             }
             HypothesisObservable::UnitCorrelation => {
@@ -61,10 +61,7 @@ impl<T: Real> Sampled<'_, T> {
 
     fn open_masks(&self) -> f64 {
         let relus = self.architecture.nodes().iter().filter(|node| matches!(node.layer, Layer::Relu(_)));
-        mean(relus.map(|node| {
-            let units = &self.tape.values(node.source)[..node.input.len()];
-            units.iter().filter(|z| **z > T::zero()).count() as f64 / units.len() as f64
-        }))
+        mean(relus.map(|node| share_open(&self.tape.values(node.source)[..node.input.len()])))
     }
 
     /// The rows of every layer with weights that a ReLU follows, with the shares of their places that are open.
@@ -78,7 +75,7 @@ impl<T: Real> Sampled<'_, T> {
             let places = relu.input.len() / rows.len();
             let values = self.tape.values(relu.source)[..relu.input.len()].chunks_exact(places);
             for (row, units) in rows.iter_mut().zip(values) {
-                row.open = units.iter().filter(|z| **z > T::zero()).count() as f64 / places as f64;
+                row.open = share_open(units);
             }
             Some(rows)
         })
@@ -119,6 +116,12 @@ impl Row {
     }
 }
 
+/// The share of units that a ReLU lets through; NaN where one of them is.
+fn share_open<T: Real>(units: &[T]) -> f64 {
+    let open = |sum: f64, &z: &T| sum + if z.is_nan() { f64::NAN } else { f64::from(u8::from(z > T::zero())) };
+    units.iter().fold(0.0, open) / units.len() as f64
+}
+
 /// Pearson's correlation of a unit's mask with what `value` sums over its weights, `square` summing its squares; 0 where
 /// one of the two does not vary.
 fn correlation(rows: &[Row], value: impl Fn(&Row) -> f64, square: impl Fn(&Row) -> f64) -> f64 {
@@ -129,7 +132,7 @@ fn correlation(rows: &[Row], value: impl Fn(&Row) -> f64, square: impl Fn(&Row) 
     let product = rows.iter().map(|row| row.open * value(row)).sum::<f64>() / count;
     let spread = (open * (1.0 - open) * variance).sqrt();
     // Squares of weights ±σ do not vary but for rounding.
-    if spread > 1e-9 * mean.abs() { (product - open * mean) / spread } else { 0.0 }
+    if spread <= 1e-9 * mean.abs() { 0.0 } else { (product - open * mean) / spread }
 }
 
 /// Mean product of two different weights of one row over the mean square; `None` for rows of one weight.
@@ -140,10 +143,10 @@ fn unit_correlation(rows: &[Row]) -> Option<f64> {
     (pairs > 0.0).then(|| products / pairs / (total.squares / total.count))
 }
 
-/// The mean; 0 of nothing.
+/// The mean; NaN of nothing.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-    if count == 0 { 0.0 } else { sum / count as f64 }
+    sum / count as f64
 }
 
 #[cfg(test)]

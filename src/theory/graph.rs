@@ -2,18 +2,14 @@
 
 use thiserror::Error;
 
+use super::applicability::check_applies;
+use crate::network::architecture::Addend;
 use crate::network::layer::{LayerRule, NoPathTheory};
 use crate::network::{Architecture, Initialisation, Node};
 
 /// Most edges and inputs of a graph that is held in memory: 4 bytes an edge, and while it is made at most
 /// 24 for each of the fewer units.
 pub const MOST_EDGES: usize = 50_000_000;
-
-/// Why a residual block with a weightless path through each arm has no path theory.
-const NO_WEIGHTS: NoPathTheory = NoPathTheory(
-    "a residual block with a path around the weights in both arms sends two paths over the same weights, whose cross term \
-     does not vanish",
-);
 
 /// Why there is no graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -54,6 +50,7 @@ impl PathGraph {
         if size > MOST_EDGES {
             return Err(GraphError::TooLarge(size));
         }
+        check_applies(architecture)?;
         let places = Places::new(architecture, initialisation);
         let (units, logit) = (places.units, places.offsets[architecture.nodes().len()]);
         let (mut factors, mut in_degrees, mut out_degrees) = (vec![1.0; units], vec![0; units], vec![0; units]);
@@ -138,17 +135,6 @@ impl PathGraph {
     }
 }
 
-/// The value that a residual block adds to a node's output, where there is one.
-///
-/// # Errors
-/// Paths through both arms can go without weights.
-pub(super) fn other_arm(node: &Node) -> Result<Option<usize>, NoPathTheory> {
-    match node.addend {
-        Some(addend) if !addend.has_weights => Err(NO_WEIGHTS),
-        addend => Ok(addend.map(|addend| addend.value)),
-    }
-}
-
 /// Edges into a node, at most.
 fn most_edges(node: &Node) -> usize {
     let added = node.addend.map_or(0, |_| node.output.len());
@@ -179,7 +165,7 @@ impl<'a> Places<'a> {
         let (below, above) = (self.offsets[node.source], self.offsets[index + 1]);
         let variance = self.initialisation.variances(index).weight;
         node.layer.connections(node.site(), variance, |from, to, factor| visit(below + from, above + to, factor))?;
-        if let Some(value) = other_arm(node)? {
+        if let Some(Addend { value, .. }) = node.addend {
             (0..node.output.len()).for_each(|unit| visit(self.offsets[value] + unit, above + unit, 1.0));
         }
         Ok(())
@@ -234,6 +220,6 @@ mod tests {
         assert!(matches!(sparse, GraphError::TooLarge(_)), "{sparse}");
         let bare = Part::Residual { branch: vec![Relu.into()], projection: vec![] };
         let bare = graph(&[2], vec![bare, Dense::new(1).into()]).unwrap_err();
-        assert_eq!(bare, GraphError::NoPathTheory(NO_WEIGHTS));
+        assert!(matches!(bare, GraphError::NoPathTheory(_)), "{bare}");
     }
 }

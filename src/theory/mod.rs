@@ -1,12 +1,14 @@
 //! What theory says before anything is sampled: the exact law of the logit gradient of dense networks, and path theory by
 //! the backward pass over variances, by random walks and by counting path-degrees for every layered network.
 
+mod applicability;
 mod dense;
 mod graph;
 mod random_walk;
 mod symmetry;
 mod variance;
 
+pub use applicability::check_applies;
 pub use dense::DenseLaw;
 pub use graph::{GraphError, MOST_EDGES, PathGraph};
 pub use random_walk::{Start, random_walks};
@@ -72,7 +74,8 @@ pub fn expected(
                 .then_some(TheoryValue { mean: 0.0, kind: TheoryKind::Path });
         }
         Observable::Hypothesis(hypothesis) => {
-            return Some(TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path });
+            let predicted = TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path };
+            return hypothesis.is_measurable(architecture).then_some(predicted);
         }
         _ => return None,
     };

@@ -7,7 +7,8 @@
 //! pre-activation is zero with positive probability: flipping the sign of a row flips its pre-activation and nothing else,
 //! so every mask is a fair coin independent of the row's squares.
 
-use super::graph::other_arm;
+use super::applicability::check_applies;
+use crate::network::architecture::Addend;
 use crate::network::layer::{LayerRule, NoPathTheory};
 use crate::network::{Architecture, Initialisation};
 
@@ -75,8 +76,9 @@ use crate::network::{Architecture, Initialisation};
 /// ```
 ///
 /// # Errors
-/// A layer to which path theory does not apply.
+/// A layer, or an order of layers, to which path theory does not apply ([`check_applies`]).
 pub fn path_variances(architecture: &Architecture, initialisation: &Initialisation) -> Result<Vec<f64>, NoPathTheory> {
+    check_applies(architecture)?;
     let nodes = architecture.nodes();
     let values = 0..=nodes.len();
     let mut variances: Vec<Vec<f64>> = values.map(|_| Vec::new()).collect();
@@ -89,7 +91,7 @@ pub fn path_variances(architecture: &Architecture, initialisation: &Initialisati
         let variance = initialisation.variances(index).weight;
         node.layer.variance_backward(node.site(), variance, &upstream, &mut downstream)?;
         add(&mut variances[node.source], downstream);
-        if let Some(value) = other_arm(node)? {
+        if let Some(Addend { value, .. }) = node.addend {
             add(&mut variances[value], upstream);
         }
     }

@@ -131,7 +131,7 @@ impl<'a, T: Real> Worker<'a, T> {
     fn sample(&mut self, index: usize) -> Result<(Vec<T>, SampleReport<T>), PathError> {
         let GivenNetwork { architecture, parameters, .. } = self.network;
         let logits = self.tape.forward(architecture, parameters, self.request.samples.sample(index)).to_vec();
-        let label = self.request.labels.map_or_else(|| largest(&logits), |labels| labels[index]);
+        let label = self.request.labels.map_or_else(|| loss::prediction(&logits), |labels| labels[index]);
         let [of_loss, of_logit] = self.both(&logits, label, index)?;
         let both = of_loss.iter().chain(&of_logit);
         let report = SampleReport {
@@ -183,10 +183,4 @@ impl<'a, T: Real> Worker<'a, T> {
         self.sums.add(gradient);
         self.request.norms.iter().map(|&norm| self.sums.norm(norm)).collect()
     }
-}
-
-/// The index of the largest value, the first of equal ones.
-fn largest<T: Real>(values: &[T]) -> usize {
-    let larger = |largest: usize, index: usize| if values[index] > values[largest] { index } else { largest };
-    (0..values.len()).reduce(larger).unwrap_or(0)
 }

@@ -1,12 +1,13 @@
 //! Given networks: an architecture in TOML and weights in a file, samples and labels in arrays.
 
+mod attacks;
 mod gradients;
+mod samples;
 
 use std::fs;
 use std::path::Path;
 
 use super::architecture::ArchitectureBinder;
-use super::format::rounded;
 use super::load::parse_table;
 use super::overrides::Override;
 use super::point::Limits;
@@ -18,7 +19,9 @@ use crate::network::layer::LayerRule;
 use crate::network::weights::WeightsError;
 use crate::network::{Architecture, Parameters, Real, Statistics, WeightFile};
 
+pub use attacks::{AttackRequest, Attacked, Mean, Smallest, Threshold, attacks};
 pub use gradients::{Engine, Gradients, Request, gradients};
+pub use samples::{LabelledSamples, Selection};
 
 /// A network whose parameters are given.
 #[derive(Debug, Clone)]
@@ -92,18 +95,7 @@ fn check_memory(architecture: &Architecture, origin: &Origin, limits: &Limits) -
     let passes = (architecture.activation_count() as u64).saturating_mul(limits.threads as u64);
     let values = (architecture.parameter_count() as u64).saturating_add(passes);
     let bytes = values.saturating_mul(size_of::<f64>() as u64);
-    if bytes <= limits.memory {
-        return Ok(());
-    }
-    let gib = |bytes: u64| rounded(bytes as f64 / f64::from(1u32 << 30), 3);
-    let message = format!(
-        "needs {} GiB for {} threads and {} parameters, more than the {} GiB allowed: use fewer --threads, or raise --memory",
-        gib(bytes),
-        limits.threads,
-        architecture.parameter_count(),
-        gib(limits.memory)
-    );
-    Err(origin.error("layers", "", message))
+    limits.check(bytes, architecture).map_err(|message| origin.error("layers", "", message))
 }
 
 /// Reads samples for a network from a `.npy` file: one of the input's shape, N with an axis before it, or N flat rows.

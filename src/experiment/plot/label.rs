@@ -4,9 +4,7 @@ use super::Strand;
 use crate::experiment::claim::{ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::format::{rounded, with_error};
 use crate::experiment::results::Verdict;
-use crate::sampling::observable::{
-    AttackObservable, Consequence, Gradient, GradientObservable, HypothesisObservable, Observable, Statistic,
-};
+use crate::sampling::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
 use crate::statistics::{Fit, WeightedPoint};
 
 /// "slope 0.4998 ± 0.0004, predicted 0.5"; `predictions` are the values that the strand's means are compared with.
@@ -75,7 +73,9 @@ pub(super) fn strand_label(strand: &Strand<'_>, all: &[Strand<'_>]) -> String {
     if several(|strand| strand.network.to_owned()) {
         parts.push(strand.network.to_owned());
     }
-    parts.extend(strand.others.iter().map(|(name, value)| format!("{name} = {value}")));
+    // A variable of one value tells nothing apart.
+    let telling = strand.others.iter().filter(|other| all.iter().any(|strand| !strand.others.contains(other)));
+    parts.extend(telling.map(|(name, value)| unbroken(&format!("{name} = {value}"))));
     if parts.is_empty() { symbol(strand.observable) } else { parts.join(", ") }
 }
 
@@ -83,22 +83,24 @@ pub(super) fn strand_label(strand: &Strand<'_>, all: &[Strand<'_>]) -> String {
 pub fn symbol(name: &str) -> String {
     match name.parse() {
         Ok(Observable::Gradient(observable)) => gradient_symbol(&observable),
-        Ok(Observable::Attack(observable)) => attack_symbol(name, &observable),
         Ok(Observable::Hypothesis(HypothesisObservable::Gap)) => "‖∂ₓf‖₂²/path theory − 1".into(),
-        _ => name.into(),
+        _ => attack_symbol(name).unwrap_or_else(|| name.into()),
     }
 }
 
-fn attack_symbol(name: &str, observable: &AttackObservable) -> String {
-    // `damage.fgsm@0.1.first-order`: the attack stands between the first point and the size.
-    let attack = name.split_once('@').and_then(|(front, _)| front.split_once('.')).map_or("", |(_, attack)| attack);
-    let (attack, epsilon) = (attack.to_uppercase(), rounded(observable.epsilon, 3));
-    match observable.consequence {
-        Consequence::Damage => format!("damage of {attack}, ε = {epsilon}"),
-        Consequence::FirstOrder => format!("damage/first order, {attack}, ε = {epsilon}"),
-        Consequence::Vulnerability => format!("vulnerability to {attack}, ε = {epsilon}"),
-        Consequence::Changed => format!("predictions changed by {attack}, ε = {epsilon}"),
-    }
+/// `damage.fgsm@0.1` and its kin in words; a size that is a sweep variable stands on the abscissa or among the variables.
+fn attack_symbol(name: &str) -> Option<String> {
+    let (front, rest) = name.split_once('@')?;
+    let (consequence, attack) = front.split_once('.')?;
+    let (size, first_order) = rest.strip_suffix(".first-order").map_or((rest, false), |size| (size, true));
+    let what = match consequence {
+        "damage" if first_order => "damage/first order of",
+        "damage" => "damage of",
+        "vulnerability" => "vulnerability to",
+        _ => "predictions changed by",
+    };
+    let at = size.parse().map_or(String::new(), |size: f64| format!(", ε = {}", rounded(size, 3)));
+    Some(format!("{what} {}{at}", attack.to_uppercase()))
 }
 
 fn gradient_symbol(observable: &GradientObservable) -> String {
@@ -151,7 +153,8 @@ mod tests {
             ("loss.l1.5", "‖∂ₓL‖₁.₅"),
             ("loss.coordinate", "|∂ᵢL|"),
             ("damage.pgd-l2@0.1", "damage of PGD-L2, ε = 0.1"),
-            ("damage.fgsm@1e-3.first-order", "damage/first order, FGSM, ε = 0.001"),
+            ("damage.fgsm@1e-3.first-order", "damage/first order of FGSM, ε = 0.001"),
+            ("damage.fgsm@epsilon", "damage of FGSM"),
             ("masks.open", "masks.open"),
         ] {
             assert_eq!(symbol(name), expected);

@@ -44,22 +44,23 @@ pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
     Figure {
         title: spec.title.clone(),
         subtitle: String::new(),
-        x: Axis { label: abscissa_label(&abscissa), scale: x_scale(&all) },
-        y: Axis { label: ordinate_label(&all), scale: Scale::Log10 },
+        x: Axis { label: abscissa_label(&abscissa), scale: x_scale(&all), marks: marks(spec, &abscissa) },
+        y: Axis { label: ordinate_label(&all), scale: Scale::Log10, marks: Vec::new() },
         curves,
         ratio: ratio_panel(spec, &all[..all.len() - hidden], &predictions),
         footnote,
     }
 }
 
-/// What is on the abscissa: that of the first claim of an exponent, else the first sweep variable, else the dimension.
+/// What is on the abscissa: that of the first claim of an exponent, else the size of the attacks where it is swept, else
+/// the dimension where it changes, else the first sweep variable.
 fn abscissa(spec: &Spec, rows: &[Row]) -> String {
     let claimed = spec.claims.iter().find_map(|claim| match &claim.kind {
         ClaimKind::Exponent { against, .. } => Some(against.clone()),
         _ => None,
     });
     let dimension = rows.iter().any(|row| row.dimension != rows[0].dimension);
-    claimed.unwrap_or_else(|| match spec.sweep.names().next() {
+    claimed.or(spec.size_variable().map(str::to_owned)).unwrap_or_else(|| match spec.sweep.names().next() {
         Some(name) if !dimension => name.into(),
         _ => "dimension".into(),
     })
@@ -98,18 +99,24 @@ fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> 
 }
 
 /// The claim whose prediction is drawn with a strand: an exponent, else a value, else a comparison of two networks, if
-/// the strand is the one of the two that fewer comparisons speak of.
+/// the strand is the one of the two that fewer other claims speak of.
 fn claim_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Option<&'s ClaimSpec> {
     let about = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.concerns(strand.network);
     let comparisons = |label: &str| {
         let speaks = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.pair().is_some();
         spec.claims.iter().filter(speaks).filter(|claim| claim.concerns(label)).count()
     };
+    // A network of which a claim of its own speaks has something drawn with it already.
+    let own = |label: &str| {
+        let speaks = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.pair().is_none();
+        spec.claims.iter().filter(speaks).any(|claim| claim.concerns(label))
+    };
     let rank = |claim: &&ClaimSpec| match (&claim.kind, claim.pair()) {
         (ClaimKind::Exponent { .. }, _) => Some(0),
         (_, None) => Some(1),
         (_, Some([first, second])) => {
-            let carrier = if comparisons(second) < comparisons(first) { second } else { first };
+            let busy = |label: &String| (own(label), comparisons(label));
+            let carrier = if busy(second) < busy(first) { second } else { first };
             (carrier == strand.network).then_some(2)
         }
     };
@@ -126,11 +133,12 @@ fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'
         median: sampled.median,
         q90: sampled.q90,
     });
-    let theory: Option<Vec<(f64, f64)>> =
-        strand.rows.iter().map(|&(x, row, _)| Some((x, row.theory.as_ref()?.0))).collect();
+    // A theory of zero, as for a gap, has no place on a logarithmic axis.
+    let positive = |row: &Row| row.theory.as_ref().map(|(mean, _)| *mean).filter(|&mean| mean > 0.0);
+    let theory: Option<Vec<(f64, f64)>> = strand.rows.iter().map(|&(x, row, _)| Some((x, positive(row)?))).collect();
     let theory = theory.unwrap_or_default();
-    let predictions = if theory.is_empty() { law } else { &theory[..] };
     let claim = claim_of(spec, strand);
+    let predictions = if theory.is_empty() || claim.is_some_and(ClaimSpec::states_value) { law } else { &theory[..] };
     Curve {
         label: strand_label(strand, shown),
         annotation: claim.map(|claim| annotation(claim, strand, predictions, verdicts)).unwrap_or_default(),
@@ -140,13 +148,30 @@ fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'
     }
 }
 
-/// Powers of two where the values are; else powers of ten, or a linear axis for values that are not positive.
+/// Most values of a sweep variable that are marked one by one.
+const MOST_MARKS: usize = 8;
+
+/// The values of the variable on the abscissa, where they are few and not powers of two.
+fn marks(spec: &Spec, abscissa: &str) -> Vec<f64> {
+    let values = spec.sweep.0.iter().find(|(name, _)| name == abscissa).map_or(&[][..], |(_, values)| values);
+    let powers_of_two = values.iter().all(|value| value.log2().fract() == 0.0);
+    if powers_of_two || values.len() > MOST_MARKS { Vec::new() } else { values.to_vec() }
+}
+
+/// Powers of two where the values are, a linear axis for small counts and for values that are not positive; else powers
+/// of ten.
 fn x_scale(strands: &[Strand<'_>]) -> Scale {
     let xs = || strands.iter().flat_map(|strand| strand.rows.iter().map(|&(x, _, _)| x));
     if xs().any(|x| x <= 0.0) {
         return Scale::Linear;
     }
     let binary = xs().filter(|x| x.log2().fract() == 0.0).count();
+    if binary == xs().count() && binary > 0 && xs().any(|x| x > 2.0) {
+        return Scale::Log2;
+    }
+    if xs().all(|x| x.fract() == 0.0 && x <= MOST_MARKS as f64) {
+        return Scale::Linear;
+    }
     if 2 * binary >= xs().count() { Scale::Log2 } else { Scale::Log10 }
 }
 

@@ -11,7 +11,7 @@ use crate::sampling::Observable;
 const REACH: f64 = 1.959_964;
 
 /// The law that a claim predicts, through the strand's points: baseline × C xᵖ with C from the weighted mean of the
-/// logarithms, or the stated value. Empty where no claim gives one.
+/// logarithms, the stated value, or the other network's means times the claimed ratio. Empty where no claim gives one.
 pub(super) fn predicted_law(spec: &Spec, rows: &[Row], strand: &Strand<'_>, abscissa: &str) -> Vec<(f64, f64)> {
     let shape = |row: &Row, x: f64| -> Option<f64> {
         match &claim_of(spec, strand)?.kind {
@@ -25,6 +25,14 @@ pub(super) fn predicted_law(spec: &Spec, rows: &[Row], strand: &Strand<'_>, absc
     let stated = |row: &Row| match &claim_of(spec, strand)?.kind {
         ClaimKind::Value(ValueSource::Formula(formula)) => {
             formula.evaluate(&with_dimension(&row.variables, row.dimension)).ok()
+        }
+        ClaimKind::Ratio { networks: [first, second], factor } => {
+            let factor = factor.evaluate(&with_dimension(&row.variables, row.dimension)).ok()?;
+            let (other, ratio) = if strand.network == first { (second, factor) } else { (first, 1.0 / factor) };
+            let there = |theirs: &&Row| {
+                theirs.network == *other && theirs.observable == row.observable && theirs.variables == row.variables
+            };
+            Some(ratio * rows.iter().find(there)?.sampled?.mean)
         }
         _ => None,
     };
@@ -66,6 +74,7 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64,
     for (index, (strand, law)) in strands.iter().zip(laws).enumerate() {
         let theory = strand.rows.iter().all(|(_, row, _)| row.theory.is_some());
         let claim = claim_of(spec, strand);
+        let stated = claim.is_some_and(ClaimSpec::states_value);
         let pair = claim.and_then(|claim| Some((claim, claim.pair()?)));
         let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| match (pair, &row.theory) {
             (Some((claim, networks)), _) => {
@@ -77,7 +86,7 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64,
             }
             (None, theory_here) => {
                 let reference = match (theory_here, law.get(place)) {
-                    (Some((theory_mean, _)), _) if theory => *theory_mean,
+                    (Some((theory_mean, _)), _) if theory && !stated => *theory_mean,
                     (_, Some(&(_, law))) => law,
                     _ => return None,
                 };
@@ -90,7 +99,7 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64,
             continue;
         }
         let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
-        labels.push(match (pair, theory) {
+        labels.push(match (pair, theory && !stated) {
             (Some((ClaimSpec { kind: ClaimKind::SameLaw { .. }, .. }, _)), _) => "ratio of networks",
             (Some(_), _) => "ratio of networks / claimed",
             (None, true) if exact => "measured / exact",

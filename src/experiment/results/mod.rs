@@ -151,6 +151,17 @@ pub enum Outcome {
     Inconclusive,
 }
 
+impl Outcome {
+    /// The word for it, as files and tables have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Holds => "holds",
+            Outcome::Refuted => "refuted",
+            Outcome::Inconclusive => "inconclusive",
+        }
+    }
+}
+
 /// One entry of `verdicts.json`. Numbers that could not be computed are null.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

@@ -15,7 +15,7 @@ pub use network::{InitSpec, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 
 use super::claim::ClaimSpec;
-use super::expression::Variables;
+use super::expression::{Variables, describe};
 use super::reader::{Origin, Reader, SpecError};
 use super::results::COLUMNS;
 use crate::sampling::{Observable, StoppingRule};
@@ -120,6 +120,18 @@ impl Sweep {
 }
 
 impl Spec {
+    /// The sweep variable that is the size of an attack, where one is.
+    pub fn size_variable(&self) -> Option<&str> {
+        let sizes = self.observables.iter().filter_map(|(name, _)| parts_of_attack(name));
+        sizes.map(|(_, size, _)| size).find(|size| self.sweep.names().any(|name| name == *size))
+    }
+
+    /// What is measured at these values of the sweep variables.
+    pub fn observables_at(&self, variables: &Variables) -> Vec<Observable> {
+        let at = |(name, observable): &(String, Observable)| observable_at(name, variables).unwrap_or(*observable);
+        self.observables.iter().map(at).collect()
+    }
+
     /// Checks a spec that was read as TOML.
     ///
     /// # Errors
@@ -135,7 +147,7 @@ impl Spec {
         let sweep = read_sweep(&reader, &origin)?;
         let sampler = read_sampler(&reader)?.unwrap_or(SamplerChoice::Auto);
         let networks = network::read_networks(&reader, &origin, sampler)?;
-        let observables = read_observables(&reader)?;
+        let observables = read_observables(&reader, &sweep)?;
         let input = input::read_input(&reader, &origin)?;
         let claims = reader.tables("claim", "must be tables, [[claim]]")?;
         let claims = claims.iter().enumerate().map(|(index, table)| {
@@ -171,6 +183,12 @@ impl Spec {
         let version = Value::String(env!("CARGO_PKG_VERSION").into());
         self.resolved.insert("version".into(), version);
         self.resolved.insert("seed".into(), Value::Integer(self.seed.cast_signed()));
+        if self.networks.iter().any(|network| has_batch_norm(&network.layers)) {
+            let input = self.resolved.entry("input").or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(input) = input {
+                input.entry("batch").or_insert(Value::Integer(self.input.batch as i64));
+            }
+        }
         self.resolved.entry("sampler").or_insert(Value::String("auto".into()));
         self.resolved.entry("family_error").or_insert(Value::Float(self.family_error));
         match self.rule {
@@ -180,6 +198,16 @@ impl Spec {
             }
         };
     }
+}
+
+/// Whether a layer normalises, so that the size of the batch matters.
+fn has_batch_norm(layers: &[LayerSpec]) -> bool {
+    layers.iter().any(|layer| match layer {
+        LayerSpec::BatchNorm { .. } => true,
+        LayerSpec::Residual { layers, projection } => has_batch_norm(layers) || has_batch_norm(projection),
+        LayerSpec::Repeat { layers, .. } => has_batch_norm(layers),
+        _ => false,
+    })
 }
 
 fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
@@ -207,7 +235,7 @@ fn read_sampler(reader: &Reader<'_>) -> Result<Option<SamplerChoice>, SpecError>
     }
 }
 
-fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Observable)>, SpecError> {
+fn read_observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, Observable)>, SpecError> {
     let allowed = "must be a list of names such as \"loss.l1\"";
     let names = reader.strings("observables", allowed)?.ok_or_else(|| reader.missing("observables", &allowed[8..]))?;
     if names.is_empty() {
@@ -216,15 +244,36 @@ fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Observable)>, Sp
     let mut observables: Vec<(String, Observable)> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let key = format!("observables.{index}");
-        let observable = name
-            .parse()
-            .map_err(|_| reader.complain(&key, name, format!("unknown observable; must be {}", Observable::ALLOWED)))?;
+        let unknown = |point: &Variables| {
+            let at = if point.is_empty() { String::new() } else { format!(" (at {})", describe(point)) };
+            reader.complain(&key, name, format!("unknown observable{at}; must be {}", Observable::ALLOWED))
+        };
+        // At every point of the grid, so that none is met later that has no meaning.
+        let read = |point: &Vec<(String, f64)>| observable_at(name, point).ok_or_else(|| unknown(point));
+        let at_points = sweep.points().iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if observables.iter().any(|(known, _)| known == name) {
             return Err(reader.complain(&key, name, "must stand only once"));
         }
-        observables.push(((*name).into(), observable));
+        // A grid has at least one point.
+        observables.extend(at_points.first().map(|observable| ((*name).into(), *observable)));
     }
     Ok(observables)
+}
+
+/// The parts of an attack observable's name: up to `@`, the size, and what follows it.
+fn parts_of_attack(name: &str) -> Option<(&str, &str, &str)> {
+    let (attack, rest) = name.split_once('@')?;
+    let end = rest.strip_suffix(".first-order").map_or(rest.len(), str::len);
+    Some((attack, &rest[..end], &rest[end..]))
+}
+
+/// The observable of this name; an attack's size, `@E`, may be a sweep variable.
+fn observable_at(name: &str, variables: &Variables) -> Option<Observable> {
+    let sized = parts_of_attack(name).and_then(|(attack, size, tail)| {
+        let (_, value) = variables.iter().find(|(variable, _)| variable == size)?;
+        Some(format!("{attack}@{value:e}{tail}"))
+    });
+    sized.as_deref().unwrap_or(name).parse().ok()
 }
 
 fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, SpecError> {

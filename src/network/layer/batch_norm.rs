@@ -27,7 +27,7 @@ pub enum Statistics {
 }
 
 /// Why batch statistics have no graph of weighted edges.
-const BATCH_STATISTICS: NoPathTheory = NoPathTheory(
+const BATCH_STATISTICS: NoPathTheory = NoPathTheory::Layers(
     "batch normalisation divides by the statistics of its batch, which depend on every weight below: its derivative is no sum \
      over paths (with running statistics it is)",
 );

@@ -1,11 +1,16 @@
 //! The convolution (cross-correlation) of an image with learned kernels.
+//!
+//! Both passes are sums over a kernel's taps of an image laid out for them, the gradient above for the backward pass; in single
+//! and double precision they have the same bits on every processor.
 
 use std::ops::Range;
 
-use super::unfold::Unfolding;
-use super::window::Window;
+use super::residues::Gradient;
+use super::shifts::{Axis, Shifts, Tap};
+use super::window::{PaddingMode, Window};
 use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
-use crate::network::matrix::{Matrix, MatrixMut};
+use crate::network::correlation::{Correlation, Target};
+use crate::network::simd::{aligned, vectorized};
 
 /// `z[o, r, c] = Σ W[o, i, a, b] x[i, r·stride + a·dilation − padding, c·stride + b·dilation − padding] + b[o]`, with W of
 /// shape `[channels out, channels in, size, size]`, row-major, followed in memory by b where there is one.
@@ -19,8 +24,8 @@ pub struct Conv {
     pub bias: bool,
 }
 
-/// Output pixels that are unfolded at a time: 64 channels of 3 × 3 taps then take half a megabyte, a second-level cache.
-const BLOCK_PLACES: usize = 256;
+/// Values that are laid out at a time, about: half a megabyte in single precision, a part of a second-level cache.
+const BLOCK_VALUES: usize = 1 << 17;
 
 impl Conv {
     /// Channels, height and width of the input; height and width of the output.
@@ -31,21 +36,97 @@ impl Conv {
         (image(site.input), [rows, columns])
     }
 
-    /// Whether each output pixel sees one input pixel, its own: then the image is its own unfolded matrix.
-    fn is_pointwise(&self) -> bool {
-        (self.window.size, self.window.stride, self.window.padding) == (1, 1, 0)
+    /// How the taps slide over an axis of the image.
+    fn axis(&self, places: usize) -> Axis {
+        let Window { size, stride, dilation, padding, .. } = self.window;
+        let first = |tap: usize| (tap * dilation).cast_signed() - padding.cast_signed();
+        Axis { firsts: (0..size).map(first).collect(), stride, places }
     }
 
-    /// Blocks of rows of the output: as many rows as keep the unfolded matrix of a block in the processor's cache.
-    fn blocks(site: Site<'_>) -> impl Iterator<Item = Range<usize>> {
-        let (_, [rows, columns]) = Self::sizes(site);
-        let step = (BLOCK_PLACES / columns).max(1);
-        (0..rows).step_by(step).map(move |first| first..(first + step).min(rows))
+    /// Whether an image has so few channels that its gradient is cheaper by [`scatter`](Self::scatter): fewer values are then
+    /// scattered than would be laid out.
+    fn scatters(&self, site: Site<'_>) -> bool {
+        Self::sizes(site).0[0].saturating_mul(self.window.size) < self.channels
     }
 
-    fn unfolding(&self, site: Site<'_>) -> Unfolding<'_> {
-        let (image, places) = Self::sizes(site);
-        Unfolding::new(&self.window, image, places)
+    /// The gradient of an image of few channels: what every place gives to the pixel under every tap, a sum over the channels
+    /// above, is added to that pixel.
+    fn scatter<T: Real>(&self, pass: Pass<'_, T>, maps: &[T], image: &mut [T], scratch: &mut Scratch<T>) {
+        let ([channels, height, width], [rows, columns]) = Self::sizes(pass.site);
+        let (taps, count) = (self.window.size.pow(2), rows * columns);
+        let fan_in = channels * taps;
+        let Scratch { image: memory, residues, steps } = scratch;
+        let shares = aligned(residues, fan_in * count);
+        for block in blocks(rows, self.channels * columns) {
+            let one = |places| Axis { firsts: vec![0], stride: 1, places };
+            let shifts = Shifts::new([rows, columns], PaddingMode::Zeros, [one(rows).at(block.clone()), one(columns)]);
+            shifts.steps(self.channels, [&[(0, 0)]; 2], steps, |channel, _, _| channel * fan_in);
+            let (pixels, weights) = (shifts.lay(maps, memory), &pass.parameters[..self.channels * fan_in]);
+            Correlation { steps, pixels, weights, weight_stride: 1, biases: &[] }.write(Target {
+                values: &mut shares[block.start * columns..],
+                channels: fan_in,
+                places: block.len() * columns,
+                pitch: count,
+            });
+        }
+        let mut runs = Vec::new();
+        self.window.for_each_run([height, width], [rows, columns], |run| runs.push(run));
+        image.fill(T::zero());
+        vectorized(
+            #[inline(always)]
+            || {
+                let images = image.chunks_exact_mut(height * width);
+                for (pixels, shares) in images.zip(shares.chunks_exact(taps * count)) {
+                    for run in &runs {
+                        let shares = &shares[run.tap * count + run.place..][..run.length];
+                        let pixels = &mut pixels[run.pixel..];
+                        if self.window.stride == 1 {
+                            pixels.iter_mut().zip(shares).for_each(|(pixel, &share)| *pixel += share);
+                        } else {
+                            let pixels = pixels.iter_mut().step_by(self.window.stride);
+                            pixels.zip(shares).for_each(|(pixel, &share)| *pixel += share);
+                        }
+                    }
+                }
+            },
+        );
+    }
+
+    /// The gradient of an image by convolutions of the gradient above, one for each residue of the stride.
+    fn gather<T: Real>(&self, pass: Pass<'_, T>, maps: &[T], image: &mut [T], scratch: &mut Scratch<T>) {
+        let ([channels, height, width], [rows, columns]) = Self::sizes(pass.site);
+        let (size, fan_in) = (self.window.size, channels * self.window.size.pow(2));
+        let weights = &pass.parameters[..self.channels * fan_in];
+        let weight = |channel, row, column| channel * fan_in + row * size + column;
+        let gradient = Gradient::new(&self.window, [height, width]);
+        let [down, across] = &gradient.residues;
+        let places = across.axis.places;
+        let Scratch { image: memory, residues, steps } = scratch;
+        let mut convolve = |parts: &mut [T]| {
+            for block in blocks(down.axis.places, self.channels * across.axis.firsts.len() * places) {
+                let axes = [down.axis.at(block.clone()), across.axis.clone()];
+                let shifts = Shifts::new([rows, columns], PaddingMode::Zeros, axes);
+                let pixels = shifts.lay(maps, memory);
+                let pairs = down.taps.iter().flat_map(|down| across.taps.iter().map(move |across| [&down[..], across]));
+                for (pair, taps) in pairs.enumerate() {
+                    // Without any taps, as where a stride steps over pixels, the sums are zeros.
+                    shifts.steps(self.channels, taps, steps, weight);
+                    Correlation { steps, pixels, weights, weight_stride: size * size, biases: &[] }.write(Target {
+                        values: &mut parts[pair * gradient.part() + block.start * places..],
+                        channels,
+                        places: block.len() * places,
+                        pitch: gradient.count(),
+                    });
+                }
+            }
+        };
+        if gradient.is_plain() {
+            convolve(image);
+        } else {
+            let parts = aligned(residues, channels * gradient.count());
+            convolve(parts);
+            gradient.join(parts, image);
+        }
     }
 
     /// Visits every edge, (input unit, output unit, index of its weight).
@@ -64,7 +145,7 @@ impl Conv {
 impl LayerRule for Conv {
     fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let (_, [rows, columns]) = self.window.slide(input)?;
-        Shape::new([self.channels, rows, columns]).ok_or_else(|| "needs at least one channel".into())
+        Shape::new([self.channels, rows, columns]).ok_or_else(|| "needs from 1 to 2^53 output units".into())
     }
 
     fn tensors(&self, input: &Shape) -> Vec<Tensor> {
@@ -76,42 +157,56 @@ impl LayerRule for Conv {
     }
 
     fn scratch_count(&self, site: Site<'_>) -> usize {
-        if self.is_pointwise() {
-            return 0;
-        }
-        let ([channels, ..], [rows, columns]) = Self::sizes(site);
-        let places = columns.saturating_mul((BLOCK_PLACES / columns).clamp(1, rows));
-        let taps = self.window.size.saturating_mul(self.window.size);
-        channels.saturating_mul(taps).saturating_mul(places).saturating_add(self.unfolding(site).padded_len())
+        let ([channels, height, width], [_, columns]) = Self::sizes(site);
+        let Window { size, stride, dilation, padding, .. } = self.window;
+        let (most, taps) = (channels.max(self.channels), size.saturating_mul(size));
+        // A block of rows of places, and the rows that taps see beyond it: of the input, then of the gradient above.
+        let reach = (size - 1).saturating_mul(dilation) / stride + 2;
+        let side = |pixels: usize| pixels.saturating_add(padding.saturating_mul(2));
+        let forward = Shifts::copy_len(reach.saturating_mul(size.min(stride)), columns).saturating_mul(channels);
+        let backward = Shifts::copy_len(reach, side(width) / stride + 1).saturating_mul(self.channels);
+        let laid = forward.max(backward).saturating_mul(size).saturating_add(BLOCK_VALUES);
+        let gradient = if self.scatters(site) {
+            channels.saturating_mul(taps).saturating_mul(site.output.len() / self.channels)
+        } else {
+            let whole = |positions: usize| positions.div_ceil(stride).saturating_mul(stride.min(positions));
+            [height, width].iter().fold(channels, |product, &pixels| product.saturating_mul(whole(side(pixels))))
+        };
+        // A step is two indices, as large as four values in single precision.
+        let steps = most.saturating_mul(taps).saturating_mul(4);
+        laid.saturating_add(gradient).saturating_add(steps)
     }
 
     fn add_bias(&mut self) {
         self.bias = true;
     }
 
+    /// A sum over weights of random sign.
+    fn is_symmetric(&self, _: bool) -> bool {
+        true
+    }
+
     fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
-        let ([channels, ..], places) = Self::sizes(pass.site);
-        let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);
+        let ([channels, height, width], [rows, columns]) = Self::sizes(pass.site);
+        let (size, count) = (self.window.size, rows * columns);
+        let fan_in = channels * size * size;
         let (weights, biases) = pass.parameters.split_at(self.channels * fan_in);
-        let weights = Matrix::new(weights, self.channels, fan_in);
-        let unfolding = self.unfolding(pass.site);
-        let samples = input.chunks_exact(pass.site.input.len());
-        for (image, maps) in samples.zip(output.chunks_exact_mut(pass.site.output.len())) {
-            if self.is_pointwise() {
-                let product = MatrixMut::new(maps, self.channels, count);
-                weights.multiply(Matrix::new(image, fan_in, count), product, false);
-            } else {
-                unfolding.pad(image, &mut scratch.image);
-                for rows in Self::blocks(pass.site) {
-                    let range = rows.start * places[1]..rows.end * places[1];
-                    scratch.matrix.resize(fan_in * range.len(), T::zero());
-                    unfolding.unfold(rows, &scratch.image, &mut scratch.matrix);
-                    let columns = Matrix::new(&scratch.matrix, fan_in, range.len());
-                    weights.multiply(columns, MatrixMut::new(maps, self.channels, count).columns(range), false);
-                }
-            }
-            for (map, &bias) in maps.chunks_exact_mut(count).zip(biases) {
-                map.iter_mut().for_each(|unit| *unit += bias);
+        let weight = |channel, row, column| (channel * size + row) * size + column;
+        let taps: Vec<Tap> = (0..size).map(|tap| (tap, tap)).collect();
+        let Scratch { image: memory, steps, .. } = scratch;
+        for block in blocks(rows, channels * size * columns * self.window.stride.min(size)) {
+            let axes = [self.axis(rows).at(block.clone()), self.axis(columns)];
+            let shifts = Shifts::new([height, width], self.window.mode, axes);
+            shifts.steps(channels, [&taps; 2], steps, weight);
+            let samples = input.chunks_exact(pass.site.input.len());
+            for (image, maps) in samples.zip(output.chunks_exact_mut(pass.site.output.len())) {
+                let pixels = shifts.lay(image, memory);
+                Correlation { steps, pixels, weights, weight_stride: fan_in, biases }.write(Target {
+                    values: &mut maps[block.start * columns..],
+                    channels: self.channels,
+                    places: block.len() * columns,
+                    pitch: count,
+                });
             }
         }
     }
@@ -124,26 +219,13 @@ impl LayerRule for Conv {
         downstream: &mut [T],
         scratch: &mut Scratch<T>,
     ) {
-        let ([channels, ..], places) = Self::sizes(pass.site);
-        let (fan_in, count) = (channels * self.window.size.pow(2), places[0] * places[1]);
-        let weights = Matrix::new(&pass.parameters[..self.channels * fan_in], self.channels, fan_in).transposed();
-        let unfolding = self.unfolding(pass.site);
         let samples = upstream.chunks_exact(pass.site.output.len());
         for (maps, image) in samples.zip(downstream.chunks_exact_mut(pass.site.input.len())) {
-            let maps = Matrix::new(maps, self.channels, count);
-            if self.is_pointwise() {
-                weights.multiply(maps, MatrixMut::new(image, fan_in, count), false);
-                continue;
+            if self.scatters(pass.site) {
+                self.scatter(pass, maps, image, scratch);
+            } else {
+                self.gather(pass, maps, image, scratch);
             }
-            unfolding.clear(&mut scratch.image);
-            for rows in Self::blocks(pass.site) {
-                let range = rows.start * places[1]..rows.end * places[1];
-                scratch.matrix.resize(fan_in * range.len(), T::zero());
-                let columns = MatrixMut::new(&mut scratch.matrix, fan_in, range.len());
-                weights.multiply(maps.columns(range), columns, false);
-                unfolding.fold(rows, &scratch.matrix, &mut scratch.image);
-            }
-            unfolding.unpad(&scratch.image, image);
         }
     }
 
@@ -187,16 +269,24 @@ impl LayerRule for Conv {
             above.iter_mut().zip(channel).for_each(|(sum, value)| *sum += value);
         }
         let mut below = vec![0.0; height * width];
-        self.window.for_each([height, width], places, |_, place, pixel| below[pixel] += weight_variance * above[place]);
+        above.iter_mut().for_each(|sum| *sum *= weight_variance);
+        self.window.sum_backward([height, width], places, &above, &mut below);
         downstream.chunks_exact_mut(below.len()).for_each(|channel| channel.copy_from_slice(&below));
         Ok(())
     }
 }
 
+/// Blocks of so many rows in all, each of which takes so many values to lay out.
+fn blocks(rows: usize, row_values: usize) -> impl Iterator<Item = Range<usize>> {
+    let step = (BLOCK_VALUES / row_values.max(1)).max(1);
+    (0..rows).step_by(step).map(move |first| first..(first + step).min(rows))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::window::PaddingMode;
     use super::*;
+    use ndarray_rand::rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     fn run(conv: &Conv, input: [usize; 3], weights: &[f64], image: &[f64]) -> Vec<f64> {
         let input = Shape::new(input).unwrap();
@@ -228,5 +318,75 @@ mod tests {
         let image: Vec<f64> = (0..24).map(f64::from).collect();
         let values = run(&conv, [2, 3, 4], &weights, &image);
         assert_eq!(values, [22.0, 23.0, 12.0, 14.0]);
+    }
+
+    /// Both passes of random convolutions against their definition, Σ over all edges, in double precision.
+    fn agrees_with_the_definition<T: Real>(tolerance: f64, seed: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut tried = 0;
+        while tried < 60 {
+            let window = Window {
+                size: rng.random_range(1..5),
+                stride: rng.random_range(1..5),
+                dilation: rng.random_range(1..4),
+                padding: rng.random_range(0..4),
+                mode: [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Circular][rng.random_range(0..3)],
+            };
+            let conv = Conv { channels: rng.random_range(1..40), window, bias: rng.random() };
+            let width = [rng.random_range(1..8), rng.random_range(14..19), rng.random_range(30..35)];
+            let sizes = [rng.random_range(1..12), rng.random_range(1..20), width[rng.random_range(0..3)]];
+            let input = Shape::new(sizes).unwrap();
+            let Ok(output) = conv.output_shape(&input) else { continue };
+            tried += 1;
+            let site = Site { input: &input, output: &output };
+            let mut values = |count: usize| -> Vec<T> {
+                (0..count).map(|_| T::from_f64(f64::from(rng.random_range(-1.0f32..1.0)))).collect()
+            };
+            let parameters =
+                values(conv.tensors(&input).iter().map(|tensor| tensor.sizes.iter().product::<usize>()).sum());
+            let (batch, mut scratch) = (3, Scratch::default());
+            let (image, upstream) = (values(batch * input.len()), values(batch * output.len()));
+            let pass = Pass { site, batch, parameters: &parameters };
+            // Left from another layer, which must not matter.
+            for memory in [&mut scratch.image, &mut scratch.residues] {
+                memory.resize(40_000, T::nan());
+            }
+            let (mut maps, mut gradient) = (vec![T::nan(); upstream.len()], vec![T::nan(); image.len()]);
+            conv.forward(pass, &image, &mut maps, &mut scratch);
+            conv.backward(pass, &image, &upstream, &mut gradient, &mut scratch);
+
+            let (mut sums, mut below) = (vec![0.0; maps.len()], vec![0.0; gradient.len()]);
+            if conv.bias {
+                let biases = &parameters[parameters.len() - conv.channels..];
+                let pixels = output.len() / conv.channels;
+                sums.iter_mut()
+                    .enumerate()
+                    .for_each(|(unit, sum)| *sum = biases[unit / pixels % conv.channels].as_f64());
+            }
+            conv.for_each_edge(site, |from, to, weight| {
+                for sample in 0..batch {
+                    let (from, to) = (sample * input.len() + from, sample * output.len() + to);
+                    sums[to] += parameters[weight].as_f64() * image[from].as_f64();
+                    below[from] += parameters[weight].as_f64() * upstream[to].as_f64();
+                }
+            });
+            for (value, expected) in maps.iter().zip(&sums).chain(gradient.iter().zip(&below)) {
+                let value = value.as_f64();
+                assert!(
+                    (value - expected).abs() <= tolerance * (1.0 + expected.abs()),
+                    "{value} {expected} {conv:?} {input}"
+                );
+            }
+            let used = scratch.image.len() + scratch.residues.len() - 80_000;
+            assert!(used <= conv.scratch_count(site), "{conv:?} {input}");
+        }
+    }
+
+    #[test]
+    fn both_passes_are_what_they_are_defined_to_be() {
+        for seed in 0..5 {
+            agrees_with_the_definition::<f64>(1e-12, seed);
+            agrees_with_the_definition::<f32>(2e-4, seed);
+        }
     }
 }

@@ -43,6 +43,11 @@ impl LayerRule for Dense {
         self.bias = true;
     }
 
+    /// A sum over weights of random sign.
+    fn is_symmetric(&self, _: bool) -> bool {
+        true
+    }
+
     fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
         let inputs = pass.site.input.len();
         let (weights, biases) = pass.parameters.split_at(self.units * inputs);

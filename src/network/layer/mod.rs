@@ -12,8 +12,9 @@ mod dense;
 mod identity;
 mod pool;
 mod relu;
+mod residues;
+mod shifts;
 mod tensor;
-mod unfold;
 mod weight_pool;
 mod window;
 
@@ -27,6 +28,7 @@ pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
 
+use super::correlation::Step;
 use super::{Real, Shape};
 
 /// Shapes around a layer in its place in an architecture, of one sample.
@@ -52,16 +54,29 @@ pub struct Pass<'a, T> {
 /// Memory that layers may use as they like, and that is kept between calls.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch<T> {
-    /// An image with its padding.
+    /// An image laid out for a convolution.
     image: Vec<T>,
-    /// An unfolded image.
-    matrix: Vec<T>,
+    /// A convolution's gradient, residue by residue.
+    residues: Vec<T>,
+    /// The addends of a convolution.
+    steps: Vec<Step>,
 }
 
 /// Why path theory says nothing of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NoPathTheory(pub &'static str);
+pub enum NoPathTheory {
+    /// A layer, or an order of layers, that it does not cover.
+    #[error("{0}")]
+    Layers(&'static str),
+    /// More units than are held.
+    #[error("has {units} units, more than the {most} whose variances are held in memory")]
+    TooLarge {
+        /// How many.
+        units: usize,
+        /// How many at most.
+        most: usize,
+    },
+}
 
 /// What every layer can do. Slices hold one sample after another, each row-major.
 pub trait LayerRule {
@@ -86,6 +101,12 @@ pub trait LayerRule {
     /// Whether what a sample becomes depends on the other samples of its batch.
     fn mixes_batch(&self) -> bool {
         false
+    }
+
+    /// Whether its outputs have laws that are symmetric in sign at initialisation, as ReLUs behind it need for fair masks,
+    /// given whether its inputs have. Layers that pass values on, average or scale them keep what there is.
+    fn is_symmetric(&self, input: bool) -> bool {
+        input
     }
 
     /// Values of scratch memory that one pass needs. Saturates where a count overflows.
@@ -222,6 +243,10 @@ impl LayerRule for Layer {
 
     fn mixes_batch(&self) -> bool {
         dispatch!(self, layer => layer.mixes_batch())
+    }
+
+    fn is_symmetric(&self, input: bool) -> bool {
+        dispatch!(self, layer => layer.is_symmetric(input))
     }
 
     fn scratch_count(&self, site: Site<'_>) -> usize {

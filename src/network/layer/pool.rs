@@ -27,7 +27,7 @@ pub struct GlobalAveragePool;
 pub struct GlobalMaxPool;
 
 /// Why max pooling has no pass over variances.
-const MAX_POOLING: NoPathTheory = NoPathTheory(
+const MAX_POOLING: NoPathTheory = NoPathTheory::Layers(
     "max pooling breaks H1: a pooled unit is positive far more often than half of the time (1 − 2⁻ᵏ for k independent inputs)",
 );
 
@@ -161,6 +161,10 @@ macro_rules! pools {
         impl LayerRule for $layer {
             fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
                 $shape(self, input)
+            }
+
+            fn is_symmetric(&self, input: bool) -> bool {
+                input && $pool == Pool::Average
             }
 
             fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {

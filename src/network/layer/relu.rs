@@ -12,6 +12,10 @@ impl LayerRule for Relu {
         Ok(input.clone())
     }
 
+    fn is_symmetric(&self, _: bool) -> bool {
+        false
+    }
+
     fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
         vectorized(|| {
             for (unit, &z) in output.iter_mut().zip(input) {

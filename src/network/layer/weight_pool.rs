@@ -45,6 +45,11 @@ impl LayerRule for WeightPool {
         vec![Tensor::new("weight", [input.sizes()[0], 1, self.0.size, self.0.size], Role::Weight(fan))]
     }
 
+    /// A sum over weights of random sign.
+    fn is_symmetric(&self, _: bool) -> bool {
+        true
+    }
+
     fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
         let [channels, pixels, places] = Self::channel_sizes(pass.site);
         output.fill(T::zero());

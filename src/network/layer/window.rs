@@ -16,6 +16,24 @@ pub enum PaddingMode {
     Circular,
 }
 
+impl PaddingMode {
+    /// The pixel that a position along an axis shows, also before the first pixel and behind the last; `None` for a zero.
+    #[inline]
+    pub fn pixel(self, position: isize, pixels: usize) -> Option<usize> {
+        let last = pixels.cast_signed() - 1;
+        let inside = match self {
+            PaddingMode::Zeros if position < 0 || position > last => return None,
+            PaddingMode::Zeros => position,
+            PaddingMode::Reflect if position < 0 => -position,
+            PaddingMode::Reflect if position > last => 2 * last - position,
+            PaddingMode::Reflect => position,
+            PaddingMode::Circular => position.rem_euclid(pixels.cast_signed()),
+        };
+        // Reflection and wrapping lead inside, since the padding was checked against the image.
+        Some(inside.cast_unsigned())
+    }
+}
+
 /// A square window that slides over both axes of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -77,24 +95,7 @@ impl Window {
     /// The pixel under a tap at a place along an axis; `None` for a zero beyond the edge.
     #[inline]
     pub fn source(&self, place: usize, tap: usize, pixels: usize) -> Option<usize> {
-        self.pixel(place * self.stride + tap * self.dilation, pixels)
-    }
-
-    /// The pixel that a position along a padded axis shows; `None` for a zero beyond the edge.
-    #[inline]
-    pub fn pixel(&self, position: usize, pixels: usize) -> Option<usize> {
-        let position = position as isize - self.padding as isize;
-        let last = pixels as isize - 1;
-        let inside = match self.mode {
-            PaddingMode::Zeros if position < 0 || position > last => return None,
-            PaddingMode::Zeros => position,
-            PaddingMode::Reflect if position < 0 => -position,
-            PaddingMode::Reflect if position > last => 2 * last - position,
-            PaddingMode::Reflect => position,
-            PaddingMode::Circular => position.rem_euclid(pixels as isize),
-        };
-        // Reflection and wrapping lead inside, since the padding was checked against the image.
-        Some(inside.cast_unsigned())
+        self.mode.pixel((place * self.stride + tap * self.dilation).cast_signed() - self.padding.cast_signed(), pixels)
     }
 
     /// Visits every tap, place and pixel whose pixel is not a zero beyond the edge; all three are counted row by row.
@@ -106,8 +107,34 @@ impl Window {
         });
     }
 
+    /// `below[pixel] += Σ above[place]` over every tap and place that sees the pixel: the windows of both axes are
+    /// independent, so that columns are summed first and rows then.
+    pub fn sum_backward(
+        &self,
+        [height, width]: [usize; 2],
+        [rows, columns]: [usize; 2],
+        above: &[f64],
+        below: &mut [f64],
+    ) {
+        let mut wide = vec![0.0; rows * width];
+        for (sums, places) in wide.chunks_exact_mut(width).zip(above.chunks_exact(columns)) {
+            self.for_each_on_axis(width, columns, |place, pixel| sums[pixel] += places[place]);
+        }
+        self.for_each_on_axis(height, rows, |place, pixel| {
+            let sums = &wide[place * width..][..width];
+            below[pixel * width..][..width].iter_mut().zip(sums).for_each(|(sum, more)| *sum += more);
+        });
+    }
+
+    /// Visits every place and pixel of one axis that a tap joins.
+    fn for_each_on_axis(&self, pixels: usize, places: usize, mut visit: impl FnMut(usize, usize)) {
+        for place in 0..places {
+            (0..self.size).filter_map(|tap| self.source(place, tap, pixels)).for_each(|pixel| visit(place, pixel));
+        }
+    }
+
     /// Visits the same in runs of neighbouring places, whose pixels are the stride apart.
-    fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
+    pub fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
         for tap_row in 0..self.size {
             for row in 0..rows {
                 let Some(pixel_row) = self.source(row, tap_row, height) else { continue };
@@ -148,20 +175,20 @@ impl Window {
 /// The shape that a window gives in each channel of its own.
 pub fn window_shape(window: &Window, input: &Shape) -> Result<Shape, String> {
     let ([channels, ..], [rows, columns]) = window.slide(input)?;
-    Shape::new([channels, rows, columns]).ok_or_else(|| "leaves nothing".into())
+    Shape::new([channels, rows, columns]).ok_or_else(|| "needs from 1 to 2^53 output units".into())
 }
 
 /// Neighbouring places in one row under one tap, and the first one's pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
+pub struct Run {
     /// The tap.
-    tap: usize,
+    pub tap: usize,
     /// The first place.
-    place: usize,
+    pub place: usize,
     /// The first pixel.
-    pixel: usize,
+    pub pixel: usize,
     /// How many.
-    length: usize,
+    pub length: usize,
 }
 
 #[cfg(test)]

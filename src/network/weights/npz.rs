@@ -1,5 +1,6 @@
 //! Weights in `.npz` files: a zip archive of `.npy` arrays, as `numpy.savez` and `numpy.savez_compressed` write it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -17,7 +18,14 @@ pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
     let file = File::open(path).map_err(|error| fail(format!("cannot be read ({error})")))?;
     let mut archive =
         ZipArchive::new(BufReader::new(file)).map_err(|error| fail(format!("cannot be read ({error})")))?;
-    let entries = (0..archive.len()).map(|index| read_entry(&mut archive, index)).collect::<Result<_, _>>()?;
+    let mut entries = BTreeMap::new();
+    for index in 0..archive.len() {
+        let (name, entry) = read_entry(&mut archive, index)?;
+        if entries.contains_key(&name) {
+            return Err(WeightsError::of(&name, "stands in the archive twice; must stand once"));
+        }
+        entries.insert(name, entry);
+    }
     Ok(WeightFile { entries, format: Box::new(Npz { archive }) })
 }
 

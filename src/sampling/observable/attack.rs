@@ -3,14 +3,14 @@
 use std::str::FromStr;
 
 use super::{UnknownObservable, strip};
-use crate::attack::AnyAttack;
+use crate::attack::{AnyAttack, Attack, SIZES};
 
 /// What an attack of one size does to one network at one input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttackObservable {
     /// What is observed.
     pub consequence: Consequence,
-    /// The attack.
+    /// The attack, one that takes the size it is given.
     pub attack: AnyAttack,
     /// Its size in ε_∞, a perturbation of one coordinate; an attack in ‖·‖ₚ has size εₚ = ε_∞ d^(1/p).
     pub epsilon: f64,
@@ -45,8 +45,9 @@ impl FromStr for AttackObservable {
             ("changed", false) => Consequence::Changed,
             _ => return Err(UnknownObservable),
         };
-        let attack = AnyAttack::named(attack).ok_or(UnknownObservable)?;
-        let epsilon = size.parse().ok().filter(|&epsilon: &f64| epsilon > 0.0 && (epsilon as f32).is_finite());
+        // At initialisation labels are random, and an attack that changes a prediction has none to change.
+        let attack = AnyAttack::named(attack).filter(|attack| !attack.finds_its_size()).ok_or(UnknownObservable)?;
+        let epsilon = size.parse().ok().filter(|epsilon| SIZES.contains(epsilon));
         Ok(Self { consequence, attack, epsilon: epsilon.ok_or(UnknownObservable)? })
     }
 }
@@ -62,8 +63,16 @@ mod tests {
         assert_eq!(Some(parsed.attack), AnyAttack::named("pgd-l2"));
         assert_eq!(parsed.epsilon, 1e-3);
         assert_eq!("changed.l2@2".parse::<AttackObservable>().unwrap().consequence, Consequence::Changed);
-        for name in ["damage.fgsm", "damage.fgsm@", "damage.fgsm@-1", "damage.fgsm@0", "damage.fgsm@nan", "loss.fgsm@1"]
-        {
+        for name in [
+            "damage.fgsm",
+            "damage.fgsm@",
+            "damage.fgsm@-1",
+            "damage.fgsm@0",
+            "damage.fgsm@nan",
+            "damage.fgsm@1e-11",
+            "loss.fgsm@1",
+            "damage.deepfool@1",
+        ] {
             assert_eq!(name.parse::<AttackObservable>(), Err(UnknownObservable), "{name}");
         }
         assert!("vulnerability.fgsm@0.1.first-order".parse::<AttackObservable>().is_err());

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 
 use super::UnknownObservable;
+use crate::network::layer::Layer;
+use crate::network::{Architecture, Node};
 
 /// A number that (H) predicts; all are means over the layers of one network.
 ///
@@ -18,7 +20,7 @@ pub enum HypothesisObservable {
     MaskSquareCorrelation,
     /// H3: the mean square of the weights times fan-in over 2, predicted 1; the last layer, whose gain is free, is left out.
     WeightVariance,
-    /// H4: the correlation of two weights of consecutive layers along one path, predicted 0.
+    /// H4: the correlation of the weights of consecutive layers of one shape, entry by entry, predicted 0.
     LayerCorrelation,
     /// H5: the correlation of two weights that enter one unit, predicted 0.
     UnitCorrelation,
@@ -27,6 +29,27 @@ pub enum HypothesisObservable {
 }
 
 impl HypothesisObservable {
+    /// Whether an architecture has what is measured: ReLUs, weights right before one, several layers with weights.
+    pub fn is_measurable(self, architecture: &Architecture) -> bool {
+        let nodes = architecture.nodes();
+        let mut weighted = nodes.iter().filter(|node| node.fan().is_some());
+        let mut relus = nodes.iter().filter(|node| matches!(node.layer, Layer::Relu(_)));
+        match self {
+            Self::OpenMasks => relus.next().is_some(),
+            Self::MaskWeightCorrelation | Self::MaskSquareCorrelation => {
+                relus.any(|relu| relu.source > 0 && nodes[relu.source - 1].fan().is_some())
+            }
+            Self::WeightVariance => weighted.count() > 1,
+            Self::LayerCorrelation => {
+                let layers: Vec<&Node> = weighted.collect();
+                layers.windows(2).any(|pair| pair[0].tensors[0].sizes == pair[1].tensors[0].sizes)
+            }
+            Self::UnitCorrelation => weighted.any(|node| node.fan().is_some_and(|fan| fan.inputs > 1)),
+            // Whether there is a path theory is known to `theory`.
+            Self::Gap => true,
+        }
+    }
+
     /// The mean under (H).
     pub fn predicted(self) -> f64 {
         match self {

@@ -31,7 +31,7 @@ impl Observable {
     /// What an observable may be, for error messages.
     pub const ALLOWED: &'static str = "loss or logit, then .l1, .l2, .l2sq, .linf, .lQ (a number Q >= 1), .coordinate or \
                                        .l1.rao-blackwell, then .scaled and .squared where wanted; damage, vulnerability or \
-                                       changed, then .fgsm, .l2, .pgd or .pgd-l2, then @ and a size above 0, then \
+                                       changed, then .fgsm, .l2, .pgd or .pgd-l2, then @ and a size from 1e-10 to 1e30, then \
                                        .first-order for a damage; masks.open, masks.weight-correlation, \
                                        masks.square-correlation, weights.variance, weights.layer-correlation, \
                                        weights.unit-correlation, or logit.l2sq.gap";

@@ -1,0 +1,159 @@
+//! What attacks promise: they stay where they may, raise the loss as predicted, and find the boundaries of linear classifiers.
+
+use super::*;
+use crate::network::{Architecture, Dense, Initialisation, Parameters, Relu, Shape, Tape, WeightDistribution, loss};
+use ndarray_rand::rand::{Rng, SeedableRng};
+use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+
+/// The attacks that take the size they are given.
+const SIZED: [&str; 6] = ["fgsm", "l2", "ifgsm", "il2", "pgd", "pgd-l2"];
+
+/// A network of 12 inputs and 3 classes, linear or not, with its parameters.
+fn network(linear: bool, rng: &mut ChaCha8Rng) -> (Architecture, Parameters<f64>) {
+    let mut layers = vec![Dense::new(6).into()];
+    if !linear {
+        layers.push(Relu.into());
+    }
+    layers.push(Dense::new(3).into());
+    let network = Architecture::new(Shape::new([12]).unwrap(), layers).unwrap();
+    let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
+    let parameters = initialisation.draw(&network, rng);
+    (network, parameters)
+}
+
+fn difference(point: &[f64], input: &[f64]) -> Vec<f64> {
+    point.iter().zip(input).map(|(moved, x)| moved - x).collect()
+}
+
+proptest! {
+    /// Every attack stays inside its ball; a small step raises the loss by εₚ‖∂ₓL‖_q to first order, and a linear
+    /// network's loss, which is convex along any line, by at least that at any size.
+    #[test]
+    fn attacks_keep_their_size_and_reach_the_first_order_damage(seed in any::<u64>(), epsilon in 1e-4f64..2.0) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let linear = seed % 2 == 0;
+        let (network, parameters) = network(linear, &mut rng);
+        let input: Vec<f64> = (0..12).map(|_| WeightDistribution::Normal.draw(&mut rng)).collect();
+        let mut tape = Tape::new(&network);
+        let before = loss::cross_entropy(tape.forward(&network, &parameters, &input), 1);
+        let gradient = tape.loss_gradient(&network, &parameters, 1).to_vec();
+        let mut model = Model::new(&network, &parameters, &mut tape);
+        for name in SIZED {
+            let attack = AnyAttack::named(name).unwrap();
+            let mut perturbed = vec![0.0; 12];
+            let damage = |model: &mut Model<'_, f64>, size: f64, rng: &mut ChaCha8Rng, perturbed: &mut [f64]| {
+                attack.perturb(model, &input, 1, Threat::unbounded(size), rng, perturbed);
+                loss::cross_entropy(model.logits(perturbed), 1) - before
+            };
+            let raised = damage(&mut model, epsilon, &mut rng, &mut perturbed);
+            let size = attack.norm().of(&difference(&perturbed, &input));
+            prop_assert!(size <= epsilon * (1.0 + 1e-9), "{name}");
+            let predicted = attack.norm().dual().of(&gradient);
+            prop_assert!(!linear || !["fgsm", "l2"].contains(&name) || raised >= epsilon * predicted - 1e-12);
+            let small = damage(&mut model, 1e-7, &mut rng, &mut perturbed) / 1e-7;
+            // Steps cover 4/3 of the radius, so a coordinate that starts at the wrong edge ends at a third of it.
+            let least = if name.starts_with("pgd") { 0.333 } else { 0.999 };
+            prop_assert!(small >= least * predicted - 1e-6, "{name}: {small} {predicted}");
+            prop_assert!(small <= 1.001 * predicted + 1e-6, "{name}: {small} {predicted}");
+        }
+    }
+
+    /// In a box every attack stays in its ball and in the box; what it calls a success is one, of the size that it says.
+    #[test]
+    fn attacks_stay_in_the_box_and_successes_are_what_they_say(seed in any::<u64>(), epsilon in 0.01f64..1.0) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (network, parameters) = network(seed % 2 == 0, &mut rng);
+        let input: Vec<f64> = (0..12).map(|_| rng.random_range(0.0..1.0)).collect();
+        let mut tape = Tape::new(&network);
+        let mut model = Model::new(&network, &parameters, &mut tape);
+        let label = model.state(&input, 0).prediction;
+        let bounds = Some(Bounds::UNIT);
+        for name in AnyAttack::names() {
+            let attack = AnyAttack::named(name).unwrap();
+            let mut perturbed = vec![f64::NAN; 12];
+            let size = epsilon * attack.norm().uniform_size(12);
+            attack.perturb(&mut model, &input, label, Threat { size, bounds }, &mut rng, &mut perturbed);
+            prop_assert!(attack.norm().of(&difference(&perturbed, &input)) <= size * (1.0 + 1e-9), "{name}");
+            prop_assert_eq!(Bounds::UNIT.outside(&perturbed), None, "{}", name);
+            if let Some(smallest) = attack.smallest(&mut model, &input, label, bounds, &mut rng, &mut perturbed) {
+                prop_assert!(smallest > 0.0 && model.is_fooled(&perturbed, label), "{name}");
+                prop_assert_eq!(Bounds::UNIT.outside(&perturbed), None, "{}", name);
+                let size = attack.norm().of(&difference(&perturbed, &input));
+                prop_assert!(size <= smallest * (1.0 + 1e-9), "{name}");
+                let wrong = (label + 1) % 3;
+                let none_needed = attack.smallest(&mut model, &input, wrong, bounds, &mut rng, &mut perturbed);
+                prop_assert_eq!(none_needed, Some(0.0));
+                prop_assert_eq!(&perturbed, &input);
+            }
+        }
+    }
+
+    /// Of a linear classifier DeepFool finds |f_k − f_y|/‖w_k − w_y‖_q to the nearest boundary, and no attack comes nearer; with
+    /// two classes the gradient points to the boundary, so that bisection finds it too.
+    #[test]
+    fn boundaries_of_linear_classifiers_are_found(seed in any::<u64>(), classes in 2usize..5) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let network = Architecture::new(Shape::new([12]).unwrap(), vec![Dense::new(classes).into()]).unwrap();
+        let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
+        let parameters: Parameters<f64> = initialisation.draw(&network, &mut rng);
+        let input: Vec<f64> = (0..12).map(|_| WeightDistribution::Normal.draw(&mut rng)).collect();
+        let mut tape = Tape::new(&network);
+        let logits = tape.forward(&network, &parameters, &input).to_vec();
+        let label = loss::prediction(&logits);
+        let rows: Vec<Vec<f64>> =
+            (0..classes).map(|class| tape.logit_gradient(&network, &parameters, class).to_vec()).collect();
+        let distances = |norm: Norm| {
+            let others = (0..classes).filter(|&class| class != label);
+            let distance = |class: usize| {
+                (logits[label] - logits[class]) / norm.dual().of(&difference(&rows[class], &rows[label]))
+            };
+            others.map(distance).collect::<Vec<_>>()
+        };
+        let mut model = Model::new(&network, &parameters, &mut tape);
+        for name in AnyAttack::names() {
+            let attack = AnyAttack::named(name).unwrap();
+            let distances = distances(attack.norm());
+            let exact = distances.iter().copied().fold(f64::INFINITY, f64::min);
+            let mut perturbed = vec![0.0; 12];
+            let Some(found) = attack.smallest(&mut model, &input, label, None, &mut rng, &mut perturbed) else {
+                // With more classes the gradient may climb along a boundary that is never crossed.
+                prop_assert!(classes > 2 && SIZED.contains(&name), "{name}");
+                continue;
+            };
+            prop_assert!(found >= exact * (1.0 - 1e-9), "{name}: {found} {exact}");
+            let factor = match name {
+                "deepfool" | "deepfool-linf" => 1.0 + 1e-6,
+                // A walk that starts behind a farther boundary may stay there.
+                "boundary" => 1.1 * distances.iter().copied().fold(0.0, f64::max) / exact,
+                "fgsm" | "l2" | "ifgsm" | "il2" if classes == 2 => 1.0 + 3e-4,
+                _ => f64::INFINITY,
+            };
+            prop_assert!(found <= exact * factor, "{name}: {found} {exact}");
+        }
+    }
+}
+
+#[test]
+fn a_clipped_step_is_the_step_within_the_box() {
+    let network = Architecture::new(Shape::new([2]).unwrap(), vec![Dense::new(2).into()]).unwrap();
+    let parameters: Parameters<f64> =
+        Initialisation::he(&network, WeightDistribution::Normal, 1.0).draw(&network, &mut ChaCha8Rng::seed_from_u64(3));
+    let mut tape = Tape::new(&network);
+    let mut model = Model::new(&network, &parameters, &mut tape);
+    let input = [0.95, 0.5];
+    let signs: Vec<f64> = model.loss_gradient(&input, 0).iter().map(|slope| slope.signum()).collect();
+    let mut perturbed = [0.0; 2];
+    let threat = Threat { size: 0.2, bounds: Some(Bounds::UNIT) };
+    let fgsm = AnyAttack::named("fgsm").unwrap();
+    fgsm.perturb(&mut model, &input, 0, threat, &mut ChaCha8Rng::seed_from_u64(1), &mut perturbed);
+    assert_eq!(perturbed, [(0.95 + 0.2 * signs[0]).min(1.0), 0.5 + 0.2 * signs[1]]);
+}
+
+#[test]
+fn steps_are_a_choice_of_those_that_take_them() {
+    assert_eq!(AnyAttack::named("fgsm").unwrap().with_steps(3), None);
+    assert_eq!(AnyAttack::named("pgd").unwrap().steps(), Some(7));
+    assert_eq!(AnyAttack::named("boundary").unwrap().with_steps(3).unwrap().steps(), Some(3));
+    assert!(AnyAttack::named("magic").is_none());
+}

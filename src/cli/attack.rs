@@ -1,0 +1,228 @@
+//! `gradlaw attack`: what an attack does to a given network, as one JSON object.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde::Serialize;
+
+use gradlaw::attack::{AnyAttack, Attack, Bounds, SIZES};
+use gradlaw::experiment::given::{self, AttackRequest, Attacked, LabelledSamples, Labels, Selection};
+use gradlaw::experiment::run::Watcher;
+use gradlaw::network::Real;
+
+use super::Common;
+use super::failure::Failure;
+use super::gradient::{Dtype, parse_labels};
+use super::progress::Progress;
+use super::terminal::Terminal;
+
+/// Arguments of `gradlaw attack`.
+#[derive(Debug, Args)]
+pub struct AttackArguments {
+    /// The network: a TOML file with the keys input and layers of a [[network]]
+    #[arg(long, value_name = "NET.toml")]
+    network: PathBuf,
+    /// Its weights, .safetensors or .npz, named as PyTorch's nn.Sequential names them (0.weight, 0.bias, ...)
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Samples: a .npy file, or CIFAR-10 in the binary layout (its folder or .tar.gz), resized to the network's side
+    #[arg(long, value_name = "DATA")]
+    data: PathBuf,
+    /// The attack
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(AnyAttack::names()))]
+    attack: String,
+    /// Its sizes: the largest change of a coordinate, in the l2 norm times the square root of the dimension
+    #[arg(long = "epsilon", value_name = "E", required = true, num_args = 1.., value_delimiter = ',',
+        allow_negative_numbers = true, value_parser = parse_epsilon)]
+    epsilons: Vec<f64>,
+    /// Labels of .npy samples: a class for all, one for each (C,C,...), or a .npy file [default: the predicted classes]
+    #[arg(long, value_name = "C[,C...]", allow_hyphen_values = true, value_parser = parse_labels)]
+    label: Option<Labels>,
+    /// Take the first N samples [default: 1000 of CIFAR-10, all of a .npy file]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    samples: Option<u64>,
+    /// Values that coordinates may take, or none for any [default: 0,1 for CIFAR-10, none for a .npy file]
+    #[arg(long = "box", value_name = "LOW,HIGH", allow_hyphen_values = true, value_parser = parse_box)]
+    bounds: Option<BoxChoice>,
+    /// Steps of the attack [default: 7; deepfool at most 50; boundary 1000]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=MOST_STEPS))]
+    steps: Option<u64>,
+    /// Precision of weights, inputs and gradients
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    dtype: Dtype,
+}
+
+/// Most steps of an attack.
+const MOST_STEPS: u64 = 1_000_000_000;
+
+/// The seed unless one is given, as in the specs.
+const SEED: i64 = 1;
+
+/// What `--box` says: bounds, or none.
+#[derive(Debug, Clone, Copy)]
+struct BoxChoice(Option<Bounds>);
+
+fn parse_epsilon(text: &str) -> Result<f64, String> {
+    let allowed = || format!("must be a number from {:e} to {:e}", SIZES.start(), SIZES.end());
+    text.parse().ok().filter(|epsilon| SIZES.contains(epsilon)).ok_or_else(allowed)
+}
+
+fn parse_box(text: &str) -> Result<BoxChoice, String> {
+    if text == "none" {
+        return Ok(BoxChoice(None));
+    }
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let ends = text.split_once(',').and_then(|(low, high)| Some((number(low)?, number(high)?)));
+    // Both precisions hold them apart.
+    let bounds = ends.and_then(|(low, high)| {
+        Bounds::new((low as f32).into(), (high as f32).into())?;
+        Bounds::new(low, high)
+    });
+    bounds
+        .map(|bounds| BoxChoice(Some(bounds)))
+        .ok_or_else(|| "must be two numbers, LOW,HIGH with LOW below HIGH, or none".into())
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    network: String,
+    weights: String,
+    data: String,
+    samples: usize,
+    attack: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<usize>,
+    norm: String,
+    seed: i64,
+    dtype: Dtype,
+    #[serde(rename = "box")]
+    bounds: Option<[f64; 2]>,
+    accuracy: f64,
+    loss: f64,
+    thresholds: Vec<Threshold>,
+    smallest: Smallest,
+    masking: Masking,
+    nonfinite: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Threshold {
+    epsilon: f64,
+    size: f64,
+    accuracy: f64,
+    vulnerability: Mean,
+    changed: f64,
+    damage: Mean,
+    first_order: f64,
+    ratio: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Mean {
+    mean: f64,
+    std_error: f64,
+}
+
+impl From<given::Mean> for Mean {
+    fn from(given::Mean { mean, std_error }: given::Mean) -> Self {
+        Self { mean, std_error }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Smallest {
+    count: usize,
+    unfound: usize,
+    mean: f64,
+    std_error: f64,
+    interval: [f64; 2],
+    median: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Masking {
+    zero_gradients: usize,
+    nonfinite_gradients: usize,
+}
+
+/// Attacks the network and prints what becomes of it.
+pub fn attack(arguments: &AttackArguments, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let report = match arguments.dtype {
+        Dtype::F32 => compute::<f32>(arguments, common, terminal)?,
+        Dtype::F64 => compute::<f64>(arguments, common, terminal)?,
+    };
+    // Strings and numbers, which JSON can hold; numbers that are not finite become null.
+    terminal.print(&serde_json::to_string(&report).unwrap_or_default())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Terminal) -> Result<Report, Failure> {
+    let attack = chosen(arguments)?;
+    let network = given::load::<T>(&arguments.network, &arguments.weights, &common.overrides, &common.limits())?;
+    let selection = Selection {
+        path: &arguments.data,
+        labels: arguments.label.as_ref(),
+        count: arguments.samples.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
+        bounds: arguments.bounds.map(|BoxChoice(bounds)| bounds),
+    };
+    let samples = LabelledSamples::read(&network, &selection)?;
+    common.start_threads()?;
+    let seed = common.seed.unwrap_or(SEED);
+    let progress = Progress::new(1, terminal);
+    progress.point(0, 1, &arguments.attack);
+    let request = AttackRequest { attack, epsilons: &arguments.epsilons, seed: seed.unsigned_abs() };
+    let attacked = given::attacks(&network, &samples, &request, &progress);
+    progress.clear();
+    Ok(report(arguments, attack, seed, &samples, attacked))
+}
+
+/// The attack that is asked for, with its steps.
+fn chosen(arguments: &AttackArguments) -> Result<AnyAttack, Failure> {
+    let name = &arguments.attack;
+    let unknown = || Failure::Usage(format!("--attack {name}: is no attack"));
+    let attack = AnyAttack::named(name).ok_or_else(unknown)?;
+    let Some(steps) = arguments.steps else { return Ok(attack) };
+    let refused = || Failure::Usage(format!("--steps {steps}: {name} takes one step; leave it out"));
+    attack.with_steps(usize::try_from(steps).unwrap_or(usize::MAX)).ok_or_else(refused)
+}
+
+fn report<T: Real>(
+    arguments: &AttackArguments,
+    attack: AnyAttack,
+    seed: i64,
+    samples: &LabelledSamples<T>,
+    attacked: Attacked,
+) -> Report {
+    let threshold = |threshold: given::Threshold| Threshold {
+        epsilon: threshold.epsilon,
+        size: threshold.size,
+        accuracy: threshold.accuracy,
+        vulnerability: threshold.vulnerability.into(),
+        changed: threshold.changed,
+        ratio: threshold.damage.mean / threshold.first_order,
+        damage: threshold.damage.into(),
+        first_order: threshold.first_order,
+    };
+    let given::Smallest { count, unfound, mean, interval, median } = attacked.smallest;
+    Report {
+        network: arguments.network.display().to_string(),
+        weights: arguments.weights.display().to_string(),
+        data: arguments.data.display().to_string(),
+        samples: samples.count(),
+        attack: arguments.attack.clone(),
+        steps: attack.steps(),
+        norm: attack.norm().to_string(),
+        seed,
+        dtype: arguments.dtype,
+        bounds: samples.bounds.map(Bounds::ends),
+        accuracy: attacked.accuracy,
+        loss: attacked.loss,
+        thresholds: attacked.thresholds.into_iter().map(threshold).collect(),
+        smallest: Smallest { count, unfound, mean: mean.mean, std_error: mean.std_error, interval, median },
+        masking: Masking { zero_gradients: attacked.zero_gradients, nonfinite_gradients: attacked.nonfinite_gradients },
+        nonfinite: attacked.nonfinite,
+    }
+}

@@ -1,0 +1,231 @@
+//! A given network under one attack at several sizes: damage, vulnerability, and the smallest perturbations that succeed.
+
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{GivenNetwork, LabelledSamples};
+use crate::attack::{AnyAttack, Attack, Model, State, Threat};
+use crate::experiment::run::Watcher;
+use crate::network::{Norm, Real, Tape};
+use crate::sampling::StreamKey;
+use crate::statistics::{Moments, Reference};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct AttackRequest<'a> {
+    /// The attack.
+    pub attack: AnyAttack,
+    /// Its sizes ε, a perturbation of one coordinate; in ‖·‖ₚ the attack has size εₚ = ε d^(1/p).
+    pub epsilons: &'a [f64],
+    /// The seed of its random numbers; each sample has a stream of its own, the same at every size.
+    pub seed: u64,
+}
+
+/// What an attack does to a network, over N samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attacked {
+    /// The share of right predictions before; NaN where a logit is not finite.
+    pub accuracy: f64,
+    /// The mean loss before.
+    pub loss: f64,
+    /// What happens at each size.
+    pub thresholds: Vec<Threshold>,
+    /// The smallest successful perturbations.
+    pub smallest: Smallest,
+    /// Samples whose ∂ₓL is zero everywhere: no attack along the gradient moves them, which is no robustness.
+    pub zero_gradients: usize,
+    /// Samples with a coordinate of ∂ₓL that is NaN or infinite.
+    pub nonfinite_gradients: usize,
+    /// Samples with a logit that is NaN or infinite, before or after an attack of a given size.
+    pub nonfinite: usize,
+}
+
+/// An attack of one size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// ε.
+    pub epsilon: f64,
+    /// εₚ = ε d^(1/p), the size in the attack's norm.
+    pub size: f64,
+    /// The share of right predictions.
+    pub accuracy: f64,
+    /// The increase of the 0-1 loss.
+    pub vulnerability: Mean,
+    /// The share of predictions that change.
+    pub changed: f64,
+    /// The increase of the loss.
+    pub damage: Mean,
+    /// The mean of εₚ‖∂ₓL‖_q: what the damage is to first order, where there is no box.
+    pub first_order: f64,
+}
+
+/// A mean and its standard error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mean {
+    /// The mean; NaN of no value.
+    pub mean: f64,
+    /// Its standard error; NaN of fewer than two values.
+    pub std_error: f64,
+}
+
+/// The smallest successful perturbations of the samples that are predicted rightly, in the unit of ε: ‖δ‖ₚ / d^(1/p).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Smallest {
+    /// Of how many samples one was found.
+    pub count: usize,
+    /// For how many none was.
+    pub unfound: usize,
+    /// Their mean.
+    pub mean: Mean,
+    /// The interval that covers the mean in 95 % of all cases, by Student's t.
+    pub interval: [f64; 2],
+    /// Their median.
+    pub median: f64,
+}
+
+/// What an attack does to one sample.
+struct Outcome {
+    label: usize,
+    before: State,
+    /// ‖∂ₓL‖_q.
+    slope: f64,
+    after: Vec<State>,
+    /// The smallest perturbation, for a right prediction; NaN where none was found.
+    smallest: Option<f64>,
+}
+
+/// Attacks all samples, side by side; the numbers do not depend on the number of threads.
+pub fn attacks<T: Real>(
+    network: &GivenNetwork<T>,
+    samples: &LabelledSamples<T>,
+    request: &AttackRequest<'_>,
+    watcher: &impl Watcher,
+) -> Attacked {
+    let key = StreamKey::new(request.seed, &["attack"]);
+    let (done, count) = (AtomicU64::new(0), samples.count() as u64);
+    let each = (0..samples.count()).into_par_iter().map_init(
+        || Tape::new(&network.architecture),
+        |tape, index| {
+            let model = Model::new(&network.architecture, &network.parameters, tape);
+            let outcome = attack_one(model, samples, request, key, index);
+            watcher.progress(done.fetch_add(1, Ordering::Relaxed) + 1, count);
+            outcome
+        },
+    );
+    summary(&each.collect::<Vec<_>>(), request, samples.dimension())
+}
+
+fn attack_one<T: Real>(
+    mut model: Model<'_, T>,
+    samples: &LabelledSamples<T>,
+    request: &AttackRequest<'_>,
+    key: StreamKey,
+    index: usize,
+) -> Outcome {
+    let attack = request.attack;
+    let (label, bounds) = (samples.label(index), samples.bounds);
+    let mut input = vec![T::zero(); samples.dimension()];
+    samples.write(index, &mut input);
+    let slope = attack.norm().dual().of(model.loss_gradient(&input, label));
+    let before = model.state(&input, label);
+    let stream = || key.draw(index as u64);
+    let unit = attack.norm().uniform_size(input.len());
+    let mut nearest = input.clone();
+    let right = before.is_finite && before.prediction == label;
+    let smallest = right.then(|| {
+        let found = attack.smallest(&mut model, &input, label, bounds, &mut stream(), &mut nearest);
+        found.map_or(f64::NAN, |size| size / unit)
+    });
+    let mut perturbed = input.clone();
+    let after = request.epsilons.iter().map(|epsilon| {
+        let threat = Threat { size: epsilon * unit, bounds };
+        if attack.finds_its_size() {
+            // What `perturb` would find again at every size.
+            perturbed.copy_from_slice(&nearest);
+            threat.project(attack.norm(), &input, &mut perturbed);
+        } else {
+            attack.perturb(&mut model, &input, label, threat, &mut stream(), &mut perturbed);
+        }
+        model.state(&perturbed, label)
+    });
+    Outcome { label, before, slope, after: after.collect(), smallest }
+}
+
+fn summary(outcomes: &[Outcome], request: &AttackRequest<'_>, dimension: usize) -> Attacked {
+    let norm = request.attack.norm();
+    let thresholds = request.epsilons.iter().enumerate();
+    let count = |condition: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| condition(outcome)).count();
+    Attacked {
+        accuracy: mean(outcomes, |outcome| 1.0 - outcome.before.error(outcome.label)).mean,
+        loss: mean(outcomes, |outcome| outcome.before.loss).mean,
+        thresholds: thresholds.map(|(at, &epsilon)| threshold(outcomes, at, epsilon, norm, dimension)).collect(),
+        smallest: smallest(outcomes),
+        zero_gradients: count(&|outcome| outcome.slope == 0.0),
+        nonfinite_gradients: count(&|outcome| !outcome.slope.is_finite()),
+        nonfinite: count(&|outcome| !outcome.before.is_finite || outcome.after.iter().any(|state| !state.is_finite)),
+    }
+}
+
+fn threshold(outcomes: &[Outcome], at: usize, epsilon: f64, norm: Norm, dimension: usize) -> Threshold {
+    let size = epsilon * norm.uniform_size(dimension);
+    Threshold {
+        epsilon,
+        size,
+        accuracy: mean(outcomes, |outcome| 1.0 - outcome.after[at].error(outcome.label)).mean,
+        vulnerability: mean(outcomes, |outcome| {
+            outcome.after[at].error(outcome.label) - outcome.before.error(outcome.label)
+        }),
+        changed: mean(outcomes, |outcome| outcome.after[at].changed(&outcome.before)).mean,
+        damage: mean(outcomes, |outcome| outcome.after[at].loss - outcome.before.loss),
+        first_order: size * mean(outcomes, |outcome| outcome.slope).mean,
+    }
+}
+
+fn smallest(outcomes: &[Outcome]) -> Smallest {
+    let all = outcomes.iter().filter_map(|outcome| outcome.smallest);
+    let (mut found, missed): (Vec<f64>, Vec<f64>) = all.partition(|size| !size.is_nan());
+    found.sort_by(f64::total_cmp);
+    let mean = Mean::of(&found);
+    let half = mean.std_error * Reference::StudentT(found.len() as f64 - 1.0).quantile(0.95);
+    let middle = found.len() / 2;
+    let median = match found.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => found[middle],
+        _ => 0.5 * (found[middle - 1] + found[middle]),
+    };
+    Smallest { count: found.len(), unfound: missed.len(), mean, interval: [mean.mean - half, mean.mean + half], median }
+}
+
+fn mean(outcomes: &[Outcome], value: impl Fn(&Outcome) -> f64) -> Mean {
+    Mean::of(&outcomes.iter().map(value).collect::<Vec<_>>())
+}
+
+impl Mean {
+    fn of(values: &[f64]) -> Self {
+        // A plain sum is exact where values are 0 and 1; of no value the mean is 0/0.
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let moments: Moments = values.iter().copied().collect();
+        Self { mean, std_error: if values.len() < 2 { f64::NAN } else { moments.std_error() } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_sizes_are_those_of_right_predictions() {
+        let state = State { loss: 0.0, prediction: 0, is_finite: true };
+        let sizes = [Some(3.0), None, Some(1.0), Some(f64::NAN), Some(2.0), Some(6.0)];
+        let outcome = |smallest| Outcome { label: 0, before: state, slope: 1.0, after: vec![], smallest };
+        let outcomes = sizes.map(outcome);
+        let found = smallest(&outcomes);
+        assert_eq!((found.count, found.unfound, found.mean.mean, found.median), (4, 1, 3.0, 2.5));
+        // Σ(x − 3)² = 14, so that the standard error is √(14/3/4); t at 97.5 % with 3 degrees of freedom is 3.1824.
+        let half = 3.182_446_305 * (14.0f64 / 12.0).sqrt();
+        assert!((found.interval[0] - (3.0 - half)).abs() < 1e-6 && (found.interval[1] - (3.0 + half)).abs() < 1e-6);
+        let none = smallest(&outcomes[1..2]);
+        assert!(none.count == 0 && none.mean.mean.is_nan() && none.interval[0].is_nan() && none.median.is_nan());
+        assert_eq!(smallest(&outcomes[2..3]).median, 1.0);
+    }
+}

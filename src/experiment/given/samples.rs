@@ -1,0 +1,199 @@
+//! Labelled samples for a given network: an array with labels of its own or listed, or CIFAR-10.
+
+use std::path::Path;
+
+use super::{GivenNetwork, Labels, of_data, read_samples};
+use crate::attack::Bounds;
+use crate::data::{Cifar10, Npy, Resized, SampleSet};
+use crate::experiment::SpecError;
+use crate::experiment::reader::Origin;
+use crate::network::{Real, Shape, Tape, loss};
+
+/// Samples that are taken of CIFAR-10 unless it is said how many.
+const IMAGES: usize = 1000;
+
+/// Samples in the shape of a network's input, each with a label that the network has an output for.
+#[derive(Debug)]
+pub struct LabelledSamples<T> {
+    values: Values<T>,
+    labels: Vec<usize>,
+    /// The values that all coordinates are within, where it is known.
+    pub bounds: Option<Bounds>,
+}
+
+#[derive(Debug)]
+enum Values<T> {
+    Array(Npy<T>),
+    Images(Box<dyn SampleSet>),
+}
+
+/// Which samples are read, and what is asked of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// A `.npy` file, or CIFAR-10 in the binary layout: its folder or `.tar.gz`.
+    pub path: &'a Path,
+    /// Labels of an array; CIFAR-10 has its own.
+    pub labels: Option<&'a Labels>,
+    /// How many are taken, from the first on; unless given the first 1000 of CIFAR-10, all of an array.
+    pub count: Option<usize>,
+    /// The values that coordinates may take, `Some(None)` for any; unless given [0, 1] for CIFAR-10 and any for an array.
+    pub bounds: Option<Option<Bounds>>,
+}
+
+impl<T: Real> LabelledSamples<T> {
+    /// Reads samples for a network. Images of CIFAR-10, byte/255, are resized by nearest neighbour to the network's side.
+    ///
+    /// # Errors
+    /// The data is missing or damaged, does not fit the network, has fewer samples than asked for, or one of these is outside the
+    /// bounds.
+    pub fn read(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
+        let is_array = has_extension(selection.path, &[".npy"]);
+        let read =
+            if is_array { Self::from_array(network, selection)? } else { Self::from_images(network, selection)? };
+        match selection.bounds {
+            None => Ok(Self { bounds: (!is_array).then_some(Bounds::UNIT), ..read }),
+            Some(bounds) => Self { bounds, ..read }.inside(selection.path),
+        }
+    }
+
+    fn from_array(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
+        let array: Npy<T> = read_samples(selection.path, &network.architecture)?;
+        let count = taken(selection, array.count(), array.count())?;
+        let labels = selection.labels.unwrap_or(&Labels::Predicted);
+        let labels = match labels.resolve(array.count(), network.architecture.outputs())? {
+            Some(mut labels) => {
+                labels.truncate(count);
+                labels
+            }
+            None => predicted(network, &array, count),
+        };
+        Ok(Self { values: Values::Array(array), labels, bounds: None })
+    }
+
+    fn from_images(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
+        let Selection { path, .. } = *selection;
+        if !path.is_dir() && !has_extension(path, &[".tar.gz", ".tgz"]) {
+            return Err(refuse(path, "must be a .npy file, or CIFAR-10 in the binary layout: its folder or .tar.gz"));
+        }
+        if selection.labels.is_some() {
+            return Err(refuse(Path::new("--label"), "goes with .npy samples; CIFAR-10 has its own labels"));
+        }
+        let images = Cifar10::open(path).map_err(|error| of_data(&error))?;
+        let input = network.architecture.input();
+        let side = side_of(input, images.shape()[0]).ok_or_else(|| {
+            let message = "must be [3, side, side], or 3·side² for a vector, to take the images of CIFAR-10";
+            network.origin.error("input", &input.to_string(), message)
+        })?;
+        let images: Box<dyn SampleSet> = Box::new(Resized::new(images, side));
+        let count = taken(selection, images.len(), IMAGES.min(images.len()))?;
+        let classes = network.architecture.outputs();
+        // Every image of CIFAR-10 has a label.
+        let labels: Vec<usize> = (0..count).filter_map(|index| images.label(index)).collect();
+        if let Some(at) = labels.iter().position(|&label| label >= classes) {
+            let message =
+                format!("sample {at} has label {}; the network has {classes} outputs, and must have 10", labels[at]);
+            return Err(refuse(path, &message));
+        }
+        Ok(Self { values: Values::Images(images), labels, bounds: None })
+    }
+
+    /// Refuses samples with a coordinate outside the bounds.
+    fn inside(self, path: &Path) -> Result<Self, SpecError> {
+        let Some(bounds) = self.bounds else { return Ok(self) };
+        let mut sample = vec![T::zero(); self.dimension()];
+        for index in 0..self.count() {
+            self.write(index, &mut sample);
+            if let Some(at) = bounds.outside(&sample) {
+                let ([low, high], value) = (bounds.ends(), sample[at]);
+                let message = format!(
+                    "sample {index} has the value {value} outside the box; with --box {low},{high} all must be inside"
+                );
+                return Err(refuse(path, &message));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Number of samples.
+    pub fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Number of coordinates of a sample.
+    pub fn dimension(&self) -> usize {
+        match &self.values {
+            Values::Array(array) => array.sample(0).len(),
+            Values::Images(images) => images.shape().iter().product(),
+        }
+    }
+
+    /// Writes a sample.
+    pub fn write(&self, index: usize, sample: &mut [T]) {
+        match &self.values {
+            Values::Array(array) => sample.copy_from_slice(array.sample(index)),
+            Values::Images(images) => {
+                let mut image = vec![0.0; sample.len()];
+                images.copy_into(index, &mut image);
+                sample.iter_mut().zip(image).for_each(|(value, pixel)| *value = T::from_f64(pixel.into()));
+            }
+        }
+    }
+
+    /// A sample's label.
+    pub fn label(&self, index: usize) -> usize {
+        self.labels[index]
+    }
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    extensions.iter().any(|extension| name.ends_with(extension))
+}
+
+fn refuse(place: &Path, message: &str) -> SpecError {
+    Origin { file: place.display().to_string(), overridden: Vec::new() }.error("", "", message)
+}
+
+fn taken(selection: &Selection<'_>, available: usize, default: usize) -> Result<usize, SpecError> {
+    match selection.count {
+        Some(count) if count > available => {
+            let message = format!("is more than the {available} samples of {}", selection.path.display());
+            Err(refuse(Path::new(&format!("--samples {count}")), &message))
+        }
+        count => Ok(count.unwrap_or(default)),
+    }
+}
+
+fn predicted<T: Real>(network: &GivenNetwork<T>, array: &Npy<T>, count: usize) -> Vec<usize> {
+    let GivenNetwork { architecture, parameters, .. } = network;
+    let mut tape = Tape::new(architecture);
+    (0..count).map(|index| loss::prediction(tape.forward(architecture, parameters, array.sample(index)))).collect()
+}
+
+/// The side of the square images that an input of this shape takes, [channels, side, side] or a vector of as many values.
+fn side_of(input: &Shape, channels: usize) -> Option<usize> {
+    match *input.sizes() {
+        [found, height, width] if found == channels && height == width => Some(height),
+        [length] => {
+            let side = (length / channels).isqrt();
+            (channels * side * side == length).then_some(side)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn square_images_and_vectors_of_as_many_values_have_a_side() {
+        let side = |sizes: &[usize]| side_of(&Shape::new(sizes).unwrap(), 3);
+        assert_eq!(side(&[3, 32, 32]), Some(32));
+        assert_eq!(side(&[3072]), Some(32));
+        assert_eq!(side(&[27]), Some(3));
+        for sizes in [&[1, 32, 32][..], &[3, 32, 16], &[3, 8], &[3073], &[1]] {
+            assert_eq!(side(sizes), None, "{sizes:?}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The input gradient of a convolution as convolutions of the gradient above, one for each residue of the stride.
+//!
+//! Pixels of the padded image a stride apart are seen by the same taps, each of which stands over them at neighbouring places.
+//! So their gradients are sums over the same taps of the gradients at neighbouring places: a convolution of stride 1. Its
+//! results, residue by residue, are then put side by side, and what fell on the padding is added to the pixels shown there.
+
+use std::ops::Range;
+
+use super::shifts::{Axis, Tap};
+use super::window::{PaddingMode, Window};
+use crate::network::Real;
+use crate::network::simd::vectorized;
+
+/// The residues along one axis.
+#[derive(Debug, Clone)]
+pub struct Residues {
+    /// Positions of the padded axis whose gradient is wanted: those of the image itself if the others are zeros.
+    positions: Range<usize>,
+    /// Places of the gradient above that taps see, at as many positions as the first residue has; the others may have one less.
+    pub axis: Axis,
+    /// For each residue, counted from the first position, the taps that see its positions.
+    pub taps: Vec<Vec<Tap>>,
+}
+
+impl Residues {
+    /// The residues of a window along an axis of so many pixels.
+    pub fn new(window: &Window, pixels: usize) -> Self {
+        let &Window { size, stride, dilation, padding, mode } = window;
+        let positions = match mode {
+            PaddingMode::Zeros => padding..padding + pixels,
+            PaddingMode::Reflect | PaddingMode::Circular => 0..pixels + 2 * padding,
+        };
+        let mut axis = Axis { firsts: Vec::new(), stride: 1, places: positions.len().div_ceil(stride) };
+        let mut taps = vec![Vec::new(); stride.min(positions.len())];
+        for (residue, taps) in taps.iter_mut().enumerate() {
+            for tap in 0..size {
+                let distance = (positions.start + residue).cast_signed() - (tap * dilation).cast_signed();
+                if distance % stride.cast_signed() == 0 {
+                    let first = distance / stride.cast_signed();
+                    let known = axis.firsts.iter().position(|&known| known == first);
+                    taps.push((tap, known.unwrap_or(axis.firsts.len())));
+                    axis.firsts.extend(known.is_none().then_some(first));
+                }
+            }
+        }
+        Self { positions, axis, taps }
+    }
+
+    /// The pixel that each position shows.
+    fn shown(&self, window: &Window, pixels: usize) -> Vec<Option<usize>> {
+        let inside = |position: usize| position.cast_signed() - window.padding.cast_signed();
+        self.positions.clone().map(|position| window.mode.pixel(inside(position), pixels)).collect()
+    }
+}
+
+/// The gradient with respect to images of one size.
+#[derive(Debug, Clone)]
+pub struct Gradient<'a> {
+    window: &'a Window,
+    /// Height and width of the image.
+    image: [usize; 2],
+    /// The residues along the height and the width.
+    pub residues: [Residues; 2],
+}
+
+impl<'a> Gradient<'a> {
+    /// The gradient with respect to images of this height and width.
+    pub fn new(window: &'a Window, image: [usize; 2]) -> Self {
+        Self { window, image, residues: image.map(|pixels| Residues::new(window, pixels)) }
+    }
+
+    /// Whether the gradient of the only residue is that of the image.
+    pub fn is_plain(&self) -> bool {
+        self.window.mode == PaddingMode::Zeros && self.window.stride == 1
+    }
+
+    /// Gradients of one channel with one pair of residues.
+    pub fn part(&self) -> usize {
+        self.residues[0].axis.places * self.residues[1].axis.places
+    }
+
+    /// Gradients of one channel.
+    pub fn count(&self) -> usize {
+        self.residues[0].taps.len() * self.residues[1].taps.len() * self.part()
+    }
+
+    /// Puts the residues of all channels side by side, and adds what fell on the padding to the pixels that are shown there.
+    pub fn join<T: Real>(&self, parts: &[T], image: &mut [T]) {
+        let [height, width] = self.image;
+        let [rows, columns] = [self.residues[0].shown(self.window, height), self.residues[1].shown(self.window, width)];
+        let is_zeros = self.window.mode == PaddingMode::Zeros;
+        let mut line = vec![T::zero(); columns.len()];
+        vectorized(
+            #[inline(always)]
+            || {
+                for (parts, channel) in parts.chunks_exact(self.count()).zip(image.chunks_exact_mut(height * width)) {
+                    if !is_zeros {
+                        channel.fill(T::zero());
+                    }
+                    for (position, row) in rows.iter().enumerate() {
+                        // With zeros beyond the edges, the only positions are the image's own pixels.
+                        let Some(row) = row else { continue };
+                        let pixels = &mut channel[row * width..][..width];
+                        if is_zeros {
+                            self.interleave(position, parts, pixels);
+                        } else {
+                            self.interleave(position, parts, &mut line);
+                            for (&value, pixel) in line.iter().zip(&columns) {
+                                pixel.iter().for_each(|&pixel| pixels[pixel] += value);
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+
+    /// Puts the residues of one row of positions side by side.
+    #[inline(always)]
+    fn interleave<T: Real>(&self, position: usize, parts: &[T], line: &mut [T]) {
+        let (stride, places, count) = (self.window.stride, self.residues[1].axis.places, self.residues[1].taps.len());
+        let (row, index) = (position % stride, position / stride);
+        let start = row * count * self.part() + index * places;
+        if stride == 2 && count == 2 {
+            let (pairs, rest) = line.as_chunks_mut::<2>();
+            let (even, odd) = (&parts[start..][..places], &parts[start + self.part()..][..places]);
+            pairs.iter_mut().zip(even.iter().zip(odd)).for_each(|(pair, (&even, &odd))| *pair = [even, odd]);
+            rest.iter_mut().zip(even.last()).for_each(|(value, &last)| *value = last);
+        } else {
+            for column in 0..count {
+                let values = line[column..].iter_mut().step_by(stride);
+                values.zip(&parts[start + column * self.part()..]).for_each(|(value, &part)| *value = part);
+            }
+        }
+    }
+}

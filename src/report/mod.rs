@@ -1,0 +1,100 @@
+//! The report: one HTML page that stands alone, with the verdicts, figures and specs of saved results.
+
+use minijinja::{AutoEscape, Environment, Value, context};
+use serde::Serialize;
+
+use crate::experiment::format;
+use crate::experiment::save::Saved;
+use crate::experiment::{Outcome, Verdict};
+
+const PAGE: &str = include_str!("page.html");
+
+/// One experiment as the page shows it.
+#[derive(Serialize)]
+struct Section<'a> {
+    name: &'a str,
+    title: &'a str,
+    source: &'a str,
+    explanation: &'a str,
+    version: &'a str,
+    seed: u64,
+    points: usize,
+    holds: usize,
+    refuted: usize,
+    inconclusive: usize,
+    verdicts: Vec<Line<'a>>,
+    figure: Option<&'a str>,
+    spec: String,
+}
+
+/// One verdict, in words and rounded numbers.
+#[derive(Serialize)]
+struct Line<'a> {
+    statement: &'a str,
+    reason: Option<&'a str>,
+    network: &'a str,
+    predicted: String,
+    measured: String,
+    interval: String,
+    outcome: &'static str,
+}
+
+/// The page of these results, in their order. Everything but the figures, which are our own SVG, is escaped.
+pub fn html(results: &[Saved]) -> String {
+    let verdicts: Vec<&Verdict> = results.iter().flat_map(|saved| &saved.verdicts).collect();
+    let experiments = Value::from_serialize(results.iter().map(section).collect::<Vec<_>>());
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let page = environment.render_str(PAGE, context! { summary => format::summary(&verdicts), experiments });
+    // The template is part of the program, and a test renders it; its values are strings and numbers.
+    page.unwrap_or_else(|error| format!("<p>The report cannot be made: {error}</p>"))
+}
+
+fn section(saved: &Saved) -> Section<'_> {
+    let count = |outcome| saved.verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
+    Section {
+        name: &saved.spec.name,
+        title: &saved.spec.title,
+        source: &saved.spec.source,
+        explanation: &saved.spec.explanation,
+        version: saved.spec.resolved.get("version").and_then(|version| version.as_str()).unwrap_or_default(),
+        seed: saved.spec.seed,
+        points: saved.rows.len(),
+        holds: count(Outcome::Holds),
+        refuted: count(Outcome::Refuted),
+        inconclusive: count(Outcome::Inconclusive),
+        verdicts: saved.verdicts.iter().map(line).collect(),
+        figure: saved.figure.as_deref(),
+        spec: saved.spec.resolved.to_string(),
+    }
+}
+
+fn line(verdict: &Verdict) -> Line<'_> {
+    Line {
+        statement: &verdict.statement,
+        reason: verdict.reason.as_deref(),
+        network: &verdict.network,
+        predicted: format::predicted(verdict),
+        measured: format::measured(verdict),
+        interval: format::interval_of(verdict),
+        outcome: verdict.verdict.name(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::load;
+
+    #[test]
+    fn a_page_holds_what_was_saved_and_escapes_it() {
+        let changes = ["title=\"a < b & c\"".parse().unwrap()];
+        let spec = load::load("dense-dimension", &changes).unwrap();
+        let saved = Saved { spec, rows: Vec::new(), verdicts: Vec::new(), figure: Some("<svg>curve</svg>".into()) };
+        let page = html(&[saved]);
+        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+        assert!(page.contains("a &lt; b &amp; c") && !page.contains("a < b"), "titles are escaped");
+        assert!(page.contains("<figure><svg>curve</svg></figure>"), "figures are not");
+        assert!(page.contains("0 claims: 0 hold") && page.contains("Theorem 4"));
+    }
+}
