@@ -1,6 +1,6 @@
 //! The quality of the bulk generator's normals: moments, distribution, tails, and independence of lanes and streams.
 //!
-//! Each check runs at two sizes: a short one in the suite, and one of 10⁹ numbers that takes a minute:
+//! Each check runs at two sizes: a short one in the suite, and one of 10⁹ numbers that takes some minutes:
 //! `cargo test --release --test generator -- --ignored`. Seeds are fixed; each check states how often it would fail by
 //! chance if the seed were drawn anew.
 
@@ -174,7 +174,7 @@ fn normals_pass_the_tests_at_four_million() {
 }
 
 #[test]
-#[ignore = "10⁹ numbers take a minute"]
+#[ignore = "10⁹ numbers take some minutes"]
 fn normals_pass_the_tests_at_a_billion() {
     check(LONG);
 }

@@ -19,7 +19,7 @@ use crate::network::layer::{Layer, Role};
 use crate::network::norm::NormSums;
 use crate::network::{Departures, InstructionSet, Norm, WeightDistribution, loss};
 
-/// Weights that a worker keeps of one network: 16 MB. Reading more from memory takes as long as making them again.
+/// Weights that a worker keeps of one network at most: 16 MB.
 const KEPT: usize = 1 << 22;
 
 /// Rows shorter than this are made and kept all at once, open or not.
@@ -90,16 +90,18 @@ impl FusedPlan {
         if made > (1.0 + MOST_WASTE) * architecture.parameter_count() as f64 {
             return None;
         }
-        // The last layers' rows are read first on the way back, while they are still in the nearest cache.
+        // The last layers' rows are read first on the way back, while they are still in the nearest cache. A layer of which
+        // only a part could be kept is made again: reading from far takes as long. Signs are made in less time than read.
         let mut left = KEPT;
         for layer in layers.iter_mut().rev() {
-            layer.capacity = (left / layer.length).min(layer.units);
-            layer.whole = layer.length < SHORT && layer.capacity == layer.units;
-            // Signs are made in less time than they are read.
-            if !layer.whole && layer.weights.distribution == WeightDistribution::Rademacher {
-                layer.capacity = 0;
+            let expected = if layer.relu { layer.units / 2 } else { layer.units };
+            let short = layer.length < SHORT && layer.units <= left / layer.length;
+            let signs = layer.weights.distribution == WeightDistribution::Rademacher;
+            if short || (!signs && expected <= left / layer.length) {
+                layer.capacity = (left / layer.length).min(layer.units);
+                layer.whole = short;
+                left -= layer.capacity * layer.length;
             }
-            left -= layer.capacity * layer.length;
         }
         Some(Self { layers })
     }

@@ -1,0 +1,115 @@
+//! The networks that are measured.
+
+use gradlaw::network::{
+    Architecture, Conv, Dense, GlobalAveragePool, Initialisation, Layer, Relu, Shape, WeightDistribution, Window,
+};
+use gradlaw::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable};
+
+use crate::peers::Framework;
+
+/// The observables of explicit draws, as the peers compute them.
+pub const NORMS: [&str; 3] = ["loss.l1", "loss.l2", "loss.linf"];
+
+/// A network, and the peer that draws the same.
+#[derive(Debug)]
+pub struct Case {
+    pub name: String,
+    pub architecture: Architecture,
+    pub weights: WeightDistribution,
+    /// The peer's program and its argument; none where there is no peer.
+    pub peer: Option<(&'static str, String)>,
+}
+
+impl Case {
+    pub fn sampler(&self) -> ExplicitSampler {
+        ExplicitSampler {
+            initialisation: Initialisation::he(&self.architecture, self.weights, 1.0),
+            architecture: self.architecture.clone(),
+            input: InputLaw::Gaussian,
+            label: LabelRule::Random,
+            observables: observables(&NORMS),
+            batch: 1,
+            path_total: None,
+        }
+    }
+
+    pub fn collapsed(&self, names: &[&str]) -> CollapsedSampler {
+        let initialisation = Initialisation::he(&self.architecture, self.weights, 1.0);
+        let sampler = CollapsedSampler::new(
+            &self.architecture,
+            &initialisation,
+            InputLaw::Gaussian,
+            LabelRule::Random,
+            observables(names),
+        );
+        sampler.expect("a dense chain")
+    }
+
+    pub fn frameworks(&self) -> impl Iterator<Item = Framework> {
+        let all: &[Framework] = match &self.peer {
+            None => &[],
+            Some(("conv.py", _)) => &[Framework::Torch],
+            Some(_) => &[Framework::Torch, Framework::Jax],
+        };
+        all.iter().copied()
+    }
+}
+
+fn observables(names: &[&str]) -> Vec<Observable> {
+    names.iter().map(|name| name.parse().expect("an observable")).collect()
+}
+
+/// Dense layers with ReLU, then ten logits.
+pub fn dense(dimension: usize, widths: &[usize]) -> Architecture {
+    let mut layers: Vec<Layer> = widths.iter().flat_map(|&units| [Dense::new(units).into(), Relu.into()]).collect();
+    layers.push(Dense::new(10).into());
+    Architecture::new(Shape::new([dimension]).expect("positive"), layers).expect("layers fit")
+}
+
+/// 3×s×s, four 3×3 convolutions of 64 channels with zero padding and strides 1, 2, 1, 2, global average pool, ten logits.
+pub fn convolutional(side: usize) -> Architecture {
+    let mut layers: Vec<Layer> = Vec::new();
+    for stride in [1, 2, 1, 2] {
+        let window = Window { padding: 1, ..Window::new(3, stride) };
+        layers.extend([Conv { channels: 64, window, bias: false }.into(), Relu.into()]);
+    }
+    layers.extend([GlobalAveragePool.into(), Dense::new(10).into()]);
+    Architecture::new(Shape::new([3, side, side]).expect("positive"), layers).expect("layers fit")
+}
+
+fn dense_case(dimension: usize, widths: &[usize], weights: WeightDistribution) -> Case {
+    let list = widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let law = match weights {
+        WeightDistribution::Normal => String::new(),
+        other => format!(", {}", format!("{other:?}").to_lowercase()),
+    };
+    let peer = (weights == WeightDistribution::Normal)
+        .then(|| ("dense.py", format!("{{\"inputs\": {dimension}, \"widths\": [{list}], \"outputs\": 10}}")));
+    Case { name: format!("{dimension}; {list}{law}"), architecture: dense(dimension, widths), weights, peer }
+}
+
+/// The networks of the table of explicit draws.
+pub fn explicit() -> Vec<Case> {
+    use WeightDistribution::{Normal, Rademacher, Uniform};
+    let dense = [
+        dense_case(64, &[128; 3], Normal),
+        dense_case(784, &[256; 3], Normal),
+        dense_case(3072, &[512; 3], Normal),
+        dense_case(12_288, &[512; 3], Normal),
+        dense_case(49_152, &[512; 2], Normal),
+        dense_case(3072, &[512; 3], Uniform),
+        dense_case(3072, &[512; 3], Rademacher),
+    ];
+    let convolutional = [16, 32, 64].map(|side| Case {
+        name: format!("convolutions, 3×{side}×{side}"),
+        architecture: convolutional(side),
+        weights: Normal,
+        peer: Some(("conv.py", format!("{{\"side\": {side}}}"))),
+    });
+    dense.into_iter().chain(convolutional).collect()
+}
+
+/// The networks of the table of collapsed draws.
+pub fn collapsed() -> Vec<Case> {
+    explicit().into_iter().filter(|case| matches!(case.peer, Some(("dense.py", _)))).collect()
+}

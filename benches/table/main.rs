@@ -1,0 +1,160 @@
+//! The tables of the README: draws per second, the floor beneath them, and peers in PyTorch and JAX run in alternation.
+//!
+//! `cargo bench --bench table -- [--quick] [--python PATH] [--figure DIR]`. Rates are per second of processor time of
+//! all cores, so that other work on the machine takes little away; on an idle machine that is the clock's second.
+
+mod cases;
+mod clock;
+mod floor;
+mod peers;
+mod scaling;
+
+use std::path::PathBuf;
+
+use cases::Case;
+use clock::{Rate, rate};
+use floor::{Ceilings, Work};
+use gradlaw::network::InstructionSet;
+use gradlaw::sampling::Sampler;
+use peers::{Framework, Peer};
+
+/// What the command line asks for.
+#[derive(Debug)]
+struct Options {
+    quick: bool,
+    python: Option<PathBuf>,
+    figure: Option<PathBuf>,
+}
+
+impl Options {
+    fn read() -> Self {
+        let mut options = Self { quick: false, python: None, figure: None };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--python" => options.python = arguments.next().map(PathBuf::from),
+                "--figure" => options.figure = arguments.next().map(PathBuf::from),
+                // Cargo passes it to every benchmark.
+                "--bench" => {}
+                other => {
+                    eprintln!("unknown option {other}: there are --quick, --python PATH and --figure DIR");
+                    std::process::exit(2);
+                }
+            }
+        }
+        options
+    }
+
+    /// Seconds of each measurement.
+    fn seconds(&self) -> f64 {
+        if self.quick { 0.7 } else { 3.0 }
+    }
+
+    /// How often each is measured; the best counts, for peers too.
+    fn rounds(&self) -> usize {
+        if self.quick { 2 } else { 4 }
+    }
+}
+
+fn main() {
+    let options = Options::read();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{threads} threads, instruction set {}\n", InstructionSet::current());
+    let ceilings = Ceilings::measure(threads);
+    println!("{ceilings}\n");
+
+    println!(
+        "| explicit draws | random numbers | multiply-adds | bytes | floor, draws/s | draws/s | floor / draws | PyTorch | JAX | \
+         draws / better peer |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    let mut best_peers = Vec::new();
+    for case in cases::explicit() {
+        let sampler = case.sampler();
+        let (ours, peers) = side_by_side(&options, &case, &sampler, threads);
+        let work = Work::of(&case.architecture, case.weights);
+        let floor = ceilings.draws_per_second(&work);
+        let best = peers.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
+        let peer = |framework: Framework| {
+            let rate = peers.iter().find(|(of, _)| *of == framework).map(|(_, rate)| *rate);
+            rate.map_or("–".into(), digits)
+        };
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {:.2} | {} | {} | {} |",
+            case.name,
+            floor::short(work.weights + work.inputs),
+            floor::short(work.multiply_adds),
+            floor::short(work.bytes),
+            digits(floor),
+            digits(ours),
+            floor / ours,
+            peer(Framework::Torch),
+            peer(Framework::Jax),
+            ratio(ours, best),
+        );
+        best_peers.push((case.name.clone(), best));
+    }
+
+    println!("\n| collapsed draws | draws/s, `loss.l2` | draws/s, ℓ₁, ℓ₂ and ℓ_∞ | / better peer |");
+    println!("|---|---|---|---|");
+    for case in cases::collapsed() {
+        let only_length = measure(&case.collapsed(&["loss.l2"]), threads, &options).draws_per_second;
+        let all = measure(&case.collapsed(&cases::NORMS), threads, &options).draws_per_second;
+        let best = best_peers.iter().find(|(name, _)| *name == case.name).map_or(0.0, |(_, rate)| *rate);
+        let ratios =
+            if best > 0.0 { format!("{}, {}", ratio(only_length, best), ratio(all, best)) } else { "–".into() };
+        println!("| {} | {} | {} | {ratios} |", case.name, digits(only_length), digits(all));
+    }
+    println!();
+    scaling::print(&options, threads);
+}
+
+/// Our rate and the peers', measured in turns; the best of each.
+fn side_by_side(options: &Options, case: &Case, sampler: &dyn Sampler, threads: usize) -> (f64, Vec<(Framework, f64)>) {
+    let peers: Vec<Peer> = match &options.python {
+        Some(python) => case.frameworks().filter_map(|f| Peer::tuned(python, case, f, options.quick)).collect(),
+        None => Vec::new(),
+    };
+    let (mut ours, mut theirs) = (0f64, vec![0f64; peers.len()]);
+    for _ in 0..options.rounds() {
+        let Rate { draws_per_second, mean, .. } = rate(sampler, threads, options.seconds());
+        ours = ours.max(draws_per_second);
+        for (peer, best) in peers.iter().zip(&mut theirs) {
+            let (rate, its_mean) = peer.measure(options.seconds());
+            *best = best.max(rate);
+            // Ten standard errors of a hundred draws: it would be another network.
+            if rate > 0.0 && (its_mean / mean - 1.0).abs() > 0.2 {
+                eprintln!("{} in {:?}: mean norm {its_mean}, and {mean} here", case.name, peer.framework);
+            }
+        }
+    }
+    (ours, peers.iter().map(|peer| peer.framework).zip(theirs).collect())
+}
+
+/// The best of several rounds.
+fn measure(sampler: &dyn Sampler, threads: usize, options: &Options) -> Rate {
+    let rounds = (0..options.rounds()).map(|_| rate(sampler, threads, options.seconds() / 4.0));
+    rounds.reduce(|a, b| if b.draws_per_second > a.draws_per_second { b } else { a }).expect("there is a round")
+}
+
+/// Three digits, thousands apart.
+fn digits(number: f64) -> String {
+    if number < 99.5 {
+        return format!("{number:.1}");
+    }
+    let unit = 10f64.powi(number.log10().floor() as i32 - 2);
+    let rounded = ((number / unit).round() * unit) as u64;
+    let text = rounded.to_string();
+    let groups: Vec<&str> =
+        text.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
+    groups.join(" ")
+}
+
+fn ratio(ours: f64, peer: f64) -> String {
+    if peer > 0.0 {
+        if ours / peer < 100.0 { format!("{:.1}×", ours / peer) } else { format!("{}×", digits(ours / peer)) }
+    } else {
+        "–".into()
+    }
+}
