@@ -123,8 +123,8 @@ fn figure(curves: Vec<Curve>) -> Figure {
     Figure {
         title: "Cost of a draw".into(),
         subtitle: "processor time of all threads, best of several rounds".into(),
-        x: Axis { label: "size".into(), scale: Scale::Log2 },
-        y: Axis { label: "µs a draw".into(), scale: Scale::Log10 },
+        x: Axis { label: "size".into(), scale: Scale::Log2, marks: Vec::new() },
+        y: Axis { label: "µs a draw".into(), scale: Scale::Log10, marks: Vec::new() },
         curves,
         ratio: None,
         footnote: String::new(),
