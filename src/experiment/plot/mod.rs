@@ -44,7 +44,7 @@ pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
     Figure {
         title: spec.title.clone(),
         subtitle: String::new(),
-        x: Axis { label: abscissa_label(&abscissa), scale: x_scale(&all), marks: marks(spec, &abscissa) },
+        x: x_axis(spec, &all, &abscissa),
         y: Axis { label: ordinate_label(&all), scale: Scale::Log10, marks: Vec::new() },
         curves,
         ratio: ratio_panel(spec, &all[..all.len() - hidden], &predictions),
@@ -68,6 +68,12 @@ fn abscissa(spec: &Spec, rows: &[Row]) -> String {
 
 fn abscissa_label(abscissa: &str) -> String {
     if abscissa == "dimension" { "input dimension d".into() } else { abscissa.into() }
+}
+
+/// The theoretical mean of a row, where it can be drawn and divided by: a theory of zero, as of a gap, has no place on a
+/// logarithmic axis.
+fn theory_of(row: &Row) -> Option<f64> {
+    row.theory.as_ref().map(|(mean, _)| *mean).filter(|&mean| mean > 0.0)
 }
 
 /// The curves that claims speak of, in the order of networks and observables; all where there are no claims.
@@ -133,9 +139,7 @@ fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'
         median: sampled.median,
         q90: sampled.q90,
     });
-    // A theory of zero, as for a gap, has no place on a logarithmic axis.
-    let positive = |row: &Row| row.theory.as_ref().map(|(mean, _)| *mean).filter(|&mean| mean > 0.0);
-    let theory: Option<Vec<(f64, f64)>> = strand.rows.iter().map(|&(x, row, _)| Some((x, positive(row)?))).collect();
+    let theory: Option<Vec<(f64, f64)>> = strand.rows.iter().map(|&(x, row, _)| Some((x, theory_of(row)?))).collect();
     let theory = theory.unwrap_or_default();
     let claim = claim_of(spec, strand);
     let predictions = if theory.is_empty() || claim.is_some_and(ClaimSpec::states_value) { law } else { &theory[..] };
@@ -151,11 +155,12 @@ fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'
 /// Most values of a sweep variable that are marked one by one.
 const MOST_MARKS: usize = 8;
 
-/// The values of the variable on the abscissa, where they are few and not powers of two.
-fn marks(spec: &Spec, abscissa: &str) -> Vec<f64> {
+/// The horizontal axis, on which few values of a sweep variable are marked one by one unless they are powers of two.
+fn x_axis(spec: &Spec, strands: &[Strand<'_>], abscissa: &str) -> Axis {
+    let scale = x_scale(strands);
     let values = spec.sweep.0.iter().find(|(name, _)| name == abscissa).map_or(&[][..], |(_, values)| values);
-    let powers_of_two = values.iter().all(|value| value.log2().fract() == 0.0);
-    if powers_of_two || values.len() > MOST_MARKS { Vec::new() } else { values.to_vec() }
+    let marks = if scale == Scale::Log2 || values.len() > MOST_MARKS { Vec::new() } else { values.to_vec() };
+    Axis { label: abscissa_label(abscissa), scale, marks }
 }
 
 /// Powers of two where the values are, a linear axis for small counts and for values that are not positive; else powers

@@ -1,6 +1,6 @@
 //! What measured means are compared with in a figure: exact values, the law of a claim, or another network.
 
-use super::{Strand, claim_of};
+use super::{Strand, claim_of, theory_of};
 use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::results::{Row, Sampled};
 use crate::experiment::spec::{Spec, with_dimension};
@@ -72,11 +72,11 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64,
     let mut curves = Vec::new();
     let mut labels: Vec<&str> = Vec::new();
     for (index, (strand, law)) in strands.iter().zip(laws).enumerate() {
-        let theory = strand.rows.iter().all(|(_, row, _)| row.theory.is_some());
+        let theory = strand.rows.iter().all(|(_, row, _)| theory_of(row).is_some());
         let claim = claim_of(spec, strand);
         let stated = claim.is_some_and(ClaimSpec::states_value);
         let pair = claim.and_then(|claim| Some((claim, claim.pair()?)));
-        let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| match (pair, &row.theory) {
+        let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| match (pair, theory_of(row)) {
             (Some((claim, networks)), _) => {
                 let mean = |label: &String| mean_of(strands, label, strand, row);
                 let (first, second) = (mean(&networks[0])?, mean(&networks[1])?);
@@ -86,7 +86,7 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64,
             }
             (None, theory_here) => {
                 let reference = match (theory_here, law.get(place)) {
-                    (Some((theory_mean, _)), _) if theory && !stated => *theory_mean,
+                    (Some(theory_mean), _) if theory && !stated => theory_mean,
                     (_, Some(&(_, law))) => law,
                     _ => return None,
                 };
