@@ -5,10 +5,15 @@ use gradlaw::network::{
 };
 use gradlaw::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable};
 
-use crate::peers::Framework;
-
 /// The observables of explicit draws, as the peers compute them.
 pub const NORMS: [&str; 3] = ["loss.l1", "loss.l2", "loss.linf"];
+
+/// A framework that peers are written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framework {
+    Torch,
+    Jax,
+}
 
 /// A network, and the peer that draws the same.
 #[derive(Debug)]

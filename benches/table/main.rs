@@ -11,12 +11,12 @@ mod scaling;
 
 use std::path::PathBuf;
 
-use cases::Case;
+use cases::{Case, Framework};
 use clock::{Rate, rate};
 use floor::{Ceilings, Work};
 use gradlaw::network::InstructionSet;
 use gradlaw::sampling::Sampler;
-use peers::{Framework, Peer};
+use peers::Peer;
 
 /// What the command line asks for.
 #[derive(Debug)]

@@ -5,13 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::cases::Case;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framework {
-    Torch,
-    Jax,
-}
+use crate::cases::{Case, Framework};
 
 /// A peer with its best settings.
 #[derive(Debug)]

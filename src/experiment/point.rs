@@ -19,7 +19,7 @@ use crate::sampling::observable::{HypothesisObservable, Statistic};
 use crate::sampling::{
     CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
 };
-use crate::theory::{self, TheoryValue, path_variances};
+use crate::theory::{Expectation, TheoryValue, path_variances};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
 const SAMPLING_FORMAT: u32 = 3;
@@ -85,12 +85,17 @@ pub struct Point {
 impl Law {
     /// The exact mean of an observable of this network, where there is one.
     pub fn expected(&self, observable: &Observable) -> Option<TheoryValue> {
-        theory::expected(&self.architecture, &self.initialisation, self.continuous_input, observable)
+        self.expectation().of(observable)
     }
 
     /// The exact means of a spec's observables.
     pub fn theory(&self, spec: &Spec) -> Vec<Option<TheoryValue>> {
-        spec.observables.iter().map(|(_, observable)| self.expected(observable)).collect()
+        let expectation = self.expectation();
+        spec.observables.iter().map(|(_, observable)| expectation.of(observable)).collect()
+    }
+
+    fn expectation(&self) -> Expectation<'_> {
+        Expectation::new(&self.architecture, &self.initialisation, self.continuous_input)
     }
 
     /// The key of the random streams of this network at this point, for one use of them.

@@ -5,6 +5,7 @@ mod attacked;
 pub mod collapsed;
 pub mod explicit;
 mod fused;
+mod general;
 mod hypotheses;
 pub mod input;
 pub mod monte_carlo;

@@ -15,8 +15,10 @@ pub use random_walk::{Start, random_walks};
 pub use symmetry::{Condition, DegreeError, MOST_DEGREES, PathDegrees, relative_spread};
 pub use variance::path_variances;
 
+use std::cell::OnceCell;
 use std::f64::consts::FRAC_2_PI;
 
+use crate::network::layer::NoPathTheory;
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, WeightDistribution};
 use crate::sampling::observable::HypothesisObservable;
 use crate::sampling::{Gradient, GradientObservable, Observable};
@@ -52,67 +54,74 @@ pub struct TheoryValue {
     pub kind: TheoryKind,
 }
 
-/// The theoretical mean of `observable` for a network, where there is one; `continuous_input` says whether ties of
-/// pre-activations at zero have probability zero.
+/// The theoretical means of the observables of one network; the pass over variances runs once, when it is first needed.
 ///
 /// Dense chains with Gaussian weights have the whole law of the logit gradient ([`DenseLaw`]). For other symmetric
 /// weights of continuous law the squared ℓ₂ norm keeps its exact mean. Elsewhere path theory gives E(∂f₀/∂xᵢ)² under (H)
 /// ([`path_variances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. The loss gradient has no
 /// closed form. What (H) says of itself, such as ½ for the share of open masks, is of kind `path` too.
-pub fn expected(
-    architecture: &Architecture,
-    initialisation: &Initialisation,
+#[derive(Debug)]
+pub struct Expectation<'a> {
+    architecture: &'a Architecture,
+    initialisation: &'a Initialisation,
     continuous_input: bool,
-    observable: &Observable,
-) -> Option<TheoryValue> {
-    let observable = match observable {
-        Observable::Gradient(observable) if observable.gradient == Gradient::Logit => observable,
-        // A hypothesis says nothing of its own gap unless there is a pass over variances.
-        Observable::Hypothesis(HypothesisObservable::Gap) => {
-            return path_variances(architecture, initialisation)
-                .is_ok()
-                .then_some(TheoryValue { mean: 0.0, kind: TheoryKind::Path });
-        }
-        Observable::Hypothesis(hypothesis) => {
-            let predicted = TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path };
-            return hypothesis.is_measurable(architecture).then_some(predicted);
-        }
-        _ => return None,
-    };
-    if let Ok(chain) = DenseChain::new(architecture, initialisation) {
-        let squared = observable.needs_length_only() && observable.power == 2;
-        match initialisation.distribution {
-            WeightDistribution::Normal => {
-                return DenseLaw::new(&chain)
-                    .mean(observable)
-                    .map(|mean| TheoryValue { mean, kind: TheoryKind::Exact });
-            }
-            // The signs of few Rademacher weights cancel with positive probability, which closes units more often.
-            WeightDistribution::Uniform if squared && continuous_input => {
-                return by_paths(architecture, initialisation, observable)
-                    .map(|value| TheoryValue { kind: TheoryKind::Exact, ..value });
-            }
-            _ => {}
-        }
-    }
-    by_paths(architecture, initialisation, observable)
+    variances: OnceCell<Result<Vec<f64>, NoPathTheory>>,
 }
 
-fn by_paths(
-    architecture: &Architecture,
-    initialisation: &Initialisation,
-    observable: &GradientObservable,
-) -> Option<TheoryValue> {
-    let (length, sum) = (observable.needs_length_only(), observable.norm() == Some(Norm::ONE));
-    let kind = match observable.power {
-        2 if length => TheoryKind::Path,
-        1 if sum => TheoryKind::Gaussian,
-        _ => return None,
-    };
-    let variances = path_variances(architecture, initialisation).ok()?;
-    let mean = match kind {
-        TheoryKind::Path => variances.iter().sum::<f64>(),
-        _ => FRAC_2_PI.sqrt() * variances.iter().map(|variance| variance.sqrt()).sum::<f64>(),
-    };
-    Some(TheoryValue { mean: observable.value(1.0, architecture.dimension()) * mean, kind })
+impl<'a> Expectation<'a> {
+    /// The means for this network; `continuous_input` says whether ties of pre-activations at zero have probability zero.
+    pub fn new(architecture: &'a Architecture, initialisation: &'a Initialisation, continuous_input: bool) -> Self {
+        Self { architecture, initialisation, continuous_input, variances: OnceCell::new() }
+    }
+
+    /// The mean of an observable, where there is one.
+    pub fn of(&self, observable: &Observable) -> Option<TheoryValue> {
+        let observable = match observable {
+            Observable::Gradient(observable) if observable.gradient == Gradient::Logit => observable,
+            // A hypothesis says nothing of its own gap unless there is a pass over variances.
+            Observable::Hypothesis(HypothesisObservable::Gap) => {
+                return self.variances().is_ok().then_some(TheoryValue { mean: 0.0, kind: TheoryKind::Path });
+            }
+            Observable::Hypothesis(hypothesis) => {
+                let predicted = TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path };
+                return hypothesis.is_measurable(self.architecture).then_some(predicted);
+            }
+            _ => return None,
+        };
+        if let Ok(chain) = DenseChain::new(self.architecture, self.initialisation) {
+            let squared = observable.needs_length_only() && observable.power == 2;
+            match self.initialisation.distribution {
+                WeightDistribution::Normal => {
+                    return DenseLaw::new(&chain)
+                        .mean(observable)
+                        .map(|mean| TheoryValue { mean, kind: TheoryKind::Exact });
+                }
+                // The signs of few Rademacher weights cancel with positive probability, which closes units more often.
+                WeightDistribution::Uniform if squared && self.continuous_input => {
+                    return self.by_paths(observable).map(|value| TheoryValue { kind: TheoryKind::Exact, ..value });
+                }
+                _ => {}
+            }
+        }
+        self.by_paths(observable)
+    }
+
+    fn variances(&self) -> &Result<Vec<f64>, NoPathTheory> {
+        self.variances.get_or_init(|| path_variances(self.architecture, self.initialisation))
+    }
+
+    fn by_paths(&self, observable: &GradientObservable) -> Option<TheoryValue> {
+        let (length, sum) = (observable.needs_length_only(), observable.norm() == Some(Norm::ONE));
+        let kind = match observable.power {
+            2 if length => TheoryKind::Path,
+            1 if sum => TheoryKind::Gaussian,
+            _ => return None,
+        };
+        let variances = self.variances().as_ref().ok()?;
+        let mean = match kind {
+            TheoryKind::Path => variances.iter().sum::<f64>(),
+            _ => FRAC_2_PI.sqrt() * variances.iter().map(|variance| variance.sqrt()).sum::<f64>(),
+        };
+        Some(TheoryValue { mean: observable.value(1.0, self.architecture.dimension()) * mean, kind })
+    }
 }
