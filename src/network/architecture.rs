@@ -322,6 +322,11 @@ impl<T: Real> Parameters<T> {
         parameters
     }
 
+    /// Zeros, as for sums of gradients.
+    pub fn zeros(architecture: &Architecture) -> Self {
+        Self { values: vec![T::zero(); architecture.parameter_count()] }
+    }
+
     /// The same parameters, each rounded to the nearest of another type.
     pub fn converted<U: Real>(&self) -> Parameters<U> {
         Parameters { values: self.values.iter().map(|value| U::from_f64(value.as_f64())).collect() }
@@ -340,6 +345,26 @@ impl<T: Real> Parameters<T> {
     /// One tensor of a layer, to be written.
     pub fn tensor_mut(&mut self, node: &Node, index: usize) -> &mut [T] {
         &mut self.values[Self::range(node, index)]
+    }
+
+    /// The parameters of one layer, to be written.
+    pub fn of_mut(&mut self, node: &Node) -> &mut [T] {
+        &mut self.values[node.offset..node.offset + node.parameter_count()]
+    }
+
+    /// All values, layer after layer.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// All values, to be written.
+    pub fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    /// Adds numbers to the values, one to each from the first on.
+    pub fn add(&mut self, values: &[T]) {
+        self.values.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
     }
 
     fn range(node: &Node, index: usize) -> std::ops::Range<usize> {

@@ -4,6 +4,7 @@
 //! Nothing here samples by the million or knows of experiments; only [`weights`] reads files.
 
 pub mod architecture;
+pub mod batch;
 mod correlation;
 pub mod dense_chain;
 pub mod difference;

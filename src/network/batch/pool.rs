@@ -1,0 +1,101 @@
+//! Pools on batches: the mean or the largest of each channel under a window.
+
+use super::super::Real;
+use super::super::layer::{Site, Window};
+use super::super::simd::vectorized;
+use super::gather::Gather;
+
+/// Windows over the channels of an image.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    there: Gather,
+    back: Gather,
+    channels: usize,
+    /// Pixels under a window.
+    members: usize,
+}
+
+impl Pool {
+    /// Windows of the layer's own size.
+    pub fn sliding(window: &Window, site: Site<'_>) -> Self {
+        let plane = |sizes: &[usize]| [sizes[1], sizes[2]];
+        let ways = Gather::sliding(window, plane(site.input.sizes()), plane(site.output.sizes()));
+        Self::new(ways, site.input.sizes()[0], window.size.pow(2))
+    }
+
+    /// One window over the whole image.
+    pub fn global(site: Site<'_>) -> Self {
+        let pixels = site.input.sizes()[1] * site.input.sizes()[2];
+        Self::new(Gather::whole(pixels), site.input.sizes()[0], pixels)
+    }
+
+    fn new([there, back]: [Gather; 2], channels: usize, members: usize) -> Self {
+        Self { there, back, channels, members }
+    }
+
+    /// The means of a window's pixels, also those of a tangent.
+    pub fn average<T: Real>(&self, input: &[T], output: &mut [T]) {
+        self.add_shares(&self.there, input, output);
+    }
+
+    /// The gradient of [`average`](Self::average).
+    pub fn average_backward<T: Real>(&self, upstream: &[T], downstream: &mut [T]) {
+        self.add_shares(&self.back, upstream, downstream);
+    }
+
+    fn add_shares<T: Real>(&self, gather: &Gather, input: &[T], output: &mut [T]) {
+        let (channels, share) = (self.channels, T::one() / T::from_f64(self.members as f64));
+        let samples = input.chunks_exact(gather.sources * channels);
+        vectorized(
+            #[inline(always)]
+            || {
+                for (input, output) in samples.zip(output.chunks_exact_mut(gather.targets * channels)) {
+                    gather.for_each_target(|target, _, sources| {
+                        let sums = &mut output[target * channels..][..channels];
+                        sums.fill(T::zero());
+                        for &source in sources {
+                            let values = &input[source * channels..];
+                            sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+                        }
+                        sums.iter_mut().for_each(|sum| *sum *= share);
+                    });
+                }
+            },
+        );
+    }
+
+    /// The largest of a window's pixels.
+    pub fn largest<T: Real>(&self, input: &[T], output: &mut [T]) {
+        self.for_each_largest(input, |from, to| output[to] = input[from]);
+    }
+
+    /// The tangents of those pixels that are largest.
+    pub fn tangent_of_largest<T: Real>(&self, input: &[T], tangent: &[T], output: &mut [T]) {
+        self.for_each_largest(input, |from, to| output[to] = tangent[from]);
+    }
+
+    /// The gradient of [`largest`](Self::largest).
+    pub fn largest_backward<T: Real>(&self, input: &[T], upstream: &[T], downstream: &mut [T]) {
+        downstream.fill(T::zero());
+        self.for_each_largest(input, |from, to| downstream[from] += upstream[to]);
+    }
+
+    /// Visits every window and channel: the index of the first largest input, a NaN counting as largest, and of the output.
+    fn for_each_largest<T: Real>(&self, input: &[T], mut visit: impl FnMut(usize, usize)) {
+        let channels = self.channels;
+        for (sample, values) in input.chunks_exact(self.there.sources * channels).enumerate() {
+            let (below, above) = (sample * values.len(), sample * self.there.targets * channels);
+            self.there.for_each_target(|target, _, sources| {
+                for channel in 0..channels {
+                    let value = |source: usize| values[source * channels + channel];
+                    let larger = |largest: usize, source: usize| {
+                        if value(source) > value(largest) || value(source).is_nan() { source } else { largest }
+                    };
+                    // Windows have at least one pixel.
+                    let largest = sources.iter().copied().reduce(larger).unwrap_or(0);
+                    visit(below + largest * channels + channel, above + target * channels + channel);
+                }
+            });
+        }
+    }
+}

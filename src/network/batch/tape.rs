@@ -1,0 +1,266 @@
+//! The passes of a whole network over a batch, and the memory in which they run.
+
+use rayon::prelude::*;
+
+use super::super::architecture::{Addend, Architecture, Node, Parameters};
+use super::super::Real;
+use super::operation::Operation;
+use super::{CHUNK, for_each_chunk, samples};
+
+/// The values, gradients and tangents of a network at a batch of samples.
+///
+/// The passes build on each other: [`forward`](Self::forward); then [`backward`](Self::backward), which gives ∂L/∂x, or
+/// [`learn`](Self::learn), which gives parameter gradients; and for derivatives of ∂L/∂x in a direction ẋ, after `backward`, a
+/// [`tangent`](Self::tangent) pass whose result [`absorb`](Self::absorb) takes up and `learn` completes.
+#[derive(Debug, Clone)]
+pub struct BatchTape<T> {
+    architecture: Architecture,
+    operations: Vec<Operation<T>>,
+    /// Samples of the last forward pass.
+    count: usize,
+    /// Value 0 is the input, value i + 1 the output of node i.
+    values: Vec<Vec<T>>,
+    gradients: Vec<Vec<T>>,
+    tangents: Vec<Vec<T>>,
+    /// What `absorb` has collected for the gradients below each normalisation; empty where nothing is.
+    sources: Vec<Vec<T>>,
+    /// Weight gradients that `absorb` has collected, in the order of the parameters.
+    absorbed: Vec<T>,
+}
+
+impl<T: Real> BatchTape<T> {
+    /// Memory for an architecture, whose parameters are to be [loaded](Self::load).
+    pub fn new(architecture: &Architecture) -> Self {
+        let none = || vec![Vec::new(); architecture.nodes().len() + 1];
+        Self {
+            operations: architecture.nodes().iter().map(Operation::new).collect(),
+            count: 0,
+            values: none(),
+            gradients: none(),
+            tangents: none(),
+            sources: none(),
+            absorbed: Vec::new(),
+            architecture: architecture.clone(),
+        }
+    }
+
+    /// The architecture.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Takes the parameters with which the next passes run.
+    pub fn load(&mut self, parameters: &Parameters<T>) {
+        for (node, operation) in self.architecture.nodes().iter().zip(&mut self.operations) {
+            operation.load(parameters.of(node));
+        }
+    }
+
+    /// Runs the network on samples, one after the other with their [channels last](super::to_channels_last), and returns
+    /// the logits, sample after sample.
+    ///
+    /// # Panics
+    /// The slice does not hold whole samples.
+    pub fn forward(&mut self, input: &[T]) -> &[T] {
+        let dimension = self.architecture.dimension();
+        assert!(input.len().is_multiple_of(dimension), "a batch of whole samples");
+        self.count = input.len() / dimension;
+        self.values[0].clear();
+        self.values[0].extend_from_slice(input);
+        for (index, node) in self.architecture.nodes().iter().enumerate() {
+            let (before, after) = self.values.split_at_mut(index + 1);
+            let (input, output) = (&before[node.source], sized(&mut after[0], self.count * node.output.len()));
+            match &mut self.operations[index] {
+                Operation::Normalisation(layer) => layer.forward(input, output),
+                operation => for_each_chunk(output, node.output.len(), |first, output| {
+                    operation.forward(node, own(node, input, first, output.len()), output);
+                }),
+            }
+            if let Some(addend) = node.addend {
+                add(output, &before[addend.value]);
+            }
+        }
+        self.logits()
+    }
+
+    /// The input of the last forward pass.
+    pub fn input(&self) -> &[T] {
+        &self.values[0]
+    }
+
+    /// The logits of the last forward pass.
+    pub fn logits(&self) -> &[T] {
+        // `values` holds the input at least.
+        &self.values[self.values.len() - 1]
+    }
+
+    /// For every normalisation by batch statistics: its node, and the mean and variance that the last forward pass
+    /// normalised with.
+    pub fn moments(&self) -> impl Iterator<Item = (&Node, [&[f64]; 2])> {
+        self.architecture.nodes().iter().zip(&self.operations).filter_map(|(node, operation)| match operation {
+            Operation::Normalisation(layer) if layer.mixes() => Some((node, layer.moments())),
+            _ => None,
+        })
+    }
+
+    /// Carries ∂S/∂logits back and returns ∂S/∂x for every sample, S any function of the batch's logits. All gradients on the
+    /// way are kept for [`absorb`](Self::absorb).
+    pub fn backward(&mut self, upstream: &[T]) -> &[T] {
+        self.backpropagate(upstream, None, true);
+        &self.gradients[0]
+    }
+
+    /// Carries ∂S/∂logits back and adds ∂S/∂θ to `gradient`, with what was absorbed since the last time. With `to_input`
+    /// also ∂S/∂x is computed, for [`input_gradient`](Self::input_gradient).
+    pub fn learn(&mut self, upstream: &[T], gradient: &mut Parameters<T>, to_input: bool) {
+        self.backpropagate(upstream, Some(gradient), to_input);
+        gradient.add(&self.absorbed);
+        self.absorbed.clear();
+        self.sources.iter_mut().for_each(Vec::clear);
+    }
+
+    /// ∂S/∂x of the last pass that computed it.
+    pub fn input_gradient(&self) -> &[T] {
+        &self.gradients[0]
+    }
+
+    /// Carries a direction ẋ of the last forward pass's input to the logits, whose derivative along it is returned.
+    pub fn tangent(&mut self, direction: &[T]) -> &[T] {
+        assert_eq!(direction.len(), self.values[0].len(), "one direction for every sample");
+        self.tangents[0].clear();
+        self.tangents[0].extend_from_slice(direction);
+        for (index, node) in self.architecture.nodes().iter().enumerate() {
+            let (before, after) = self.tangents.split_at_mut(index + 1);
+            let (tangent, output) = (&before[node.source], sized(&mut after[0], self.count * node.output.len()));
+            let input = &self.values[node.source];
+            match &mut self.operations[index] {
+                Operation::Normalisation(layer) => layer.tangent(input, tangent, output),
+                operation => for_each_chunk(output, node.output.len(), |first, output| {
+                    let [input, tangent] = [input, tangent].map(|values| own(node, values, first, output.len()));
+                    operation.tangent(node, input, tangent, output);
+                }),
+            }
+            if let Some(addend) = node.addend {
+                add(output, &before[addend.value]);
+            }
+        }
+        &self.tangents[self.tangents.len() - 1]
+    }
+
+    /// Takes up what the last tangent ẋ and the last backward pass's gradients u give to ∂/∂θ of the derivative of S along ẋ
+    /// other than through u's own derivative: the products of ẋ and u in every layer. With the next
+    /// [`learn`](Self::learn), given d(∂S/∂logits) along ẋ, the derivative is complete. Several tangents may be absorbed before.
+    pub fn absorb(&mut self) {
+        sized(&mut self.absorbed, self.architecture.parameter_count());
+        for (index, node) in self.architecture.nodes().iter().enumerate() {
+            let (tangent, upstream) = (&self.tangents[node.source], &self.gradients[index + 1]);
+            let place = node.offset..node.offset + node.parameter_count();
+            match &self.operations[index] {
+                Operation::Normalisation(layer) => {
+                    let source = sized(&mut self.sources[index], tangent.len());
+                    let scales = layer.absorb(&self.values[node.source], tangent, upstream, source);
+                    add_sums(&mut self.absorbed[place], &scales);
+                }
+                operation => add_weights(node, operation, tangent, upstream, false, &mut self.absorbed[place]),
+            }
+        }
+    }
+
+    fn backpropagate(&mut self, upstream: &[T], mut gradient: Option<&mut Parameters<T>>, to_input: bool) {
+        let nodes = self.architecture.nodes();
+        self.gradients[nodes.len()].clear();
+        self.gradients[nodes.len()].extend_from_slice(upstream);
+        let mut is_begun = vec![false; nodes.len() + 1];
+        for (index, node) in nodes.iter().enumerate().rev() {
+            let (below, above) = self.gradients.split_at_mut(index + 1);
+            let (upstream, input) = (&above[0], &self.values[node.source]);
+            let operation = &self.operations[index];
+            if let Some(gradient) = &mut gradient {
+                add_weights(node, operation, input, upstream, true, gradient.of_mut(node));
+            }
+            let is_wanted = node.source > 0 || to_input;
+            let mut memory = Vec::new();
+            let is_first = !std::mem::replace(&mut is_begun[node.source], true);
+            // The first contribution to a value's gradient is written in place, others are added to it.
+            let target = if is_first { &mut below[node.source] } else { &mut memory };
+            let target = sized(target, self.count * node.input.len());
+            match operation {
+                Operation::Normalisation(layer) => {
+                    let sums = layer.backward(input, upstream, is_wanted.then_some(&mut *target));
+                    if let Some(gradient) = &mut gradient {
+                        let [shifts, scales] = sums;
+                        add_sums(gradient.tensor_mut(node, 0), &scales);
+                        add_sums(gradient.tensor_mut(node, 1), &shifts);
+                        // A source is empty where nothing was absorbed.
+                        add(target, &self.sources[index]);
+                    }
+                }
+                _ if !is_wanted => {}
+                _ => for_each_chunk(target, node.input.len(), |first, target| {
+                    let count = target.len() / node.input.len();
+                    let upstream = samples(upstream, node.output.len(), first, count);
+                    operation.backward(node, own(node, input, first, count * node.output.len()), upstream, target);
+                }),
+            }
+            if !is_first {
+                add(&mut below[node.source], &memory);
+            }
+            if let Some(Addend { value, .. }) = node.addend {
+                if std::mem::replace(&mut is_begun[value], true) {
+                    add(&mut below[value], upstream);
+                } else {
+                    sized(&mut below[value], upstream.len()).copy_from_slice(upstream);
+                }
+            }
+        }
+    }
+}
+
+/// The input of a layer for a chunk whose output has `length` values.
+fn own<'v, T>(node: &Node, values: &'v [T], first: usize, length: usize) -> &'v [T] {
+    samples(values, node.input.len(), first, length / node.output.len())
+}
+
+/// Memory of this length: what it holds, and zeros behind it.
+fn sized<T: Real>(memory: &mut Vec<T>, length: usize) -> &mut [T] {
+    memory.resize(length, T::zero());
+    memory
+}
+
+fn add<T: Real>(sums: &mut [T], values: &[T]) {
+    sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+}
+
+fn add_sums<T: Real>(sums: &mut [T], values: &[f64]) {
+    sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += T::from_f64(value));
+}
+
+/// Adds the gradient of a layer's weights, the sum of those of the chunks in their order.
+fn add_weights<T: Real>(
+    node: &Node,
+    operation: &Operation<T>,
+    input: &[T],
+    upstream: &[T],
+    biases: bool,
+    gradient: &mut [T],
+) {
+    let length = operation.gradient_len();
+    if length == 0 {
+        return;
+    }
+    let chunk = |length: usize| CHUNK * length;
+    let parts: Vec<Vec<T>> = input
+        .par_chunks(chunk(node.input.len()))
+        .zip(upstream.par_chunks(chunk(node.output.len())))
+        .map(|(input, upstream)| {
+            let mut part = vec![T::zero(); length];
+            operation.add_gradient(input, upstream, biases, &mut part);
+            part
+        })
+        .collect();
+    let sum = parts.into_iter().reduce(|mut sum, part| {
+        add(&mut sum, &part);
+        sum
+    });
+    operation.unpack(&sum.unwrap_or_default(), gradient);
+}
