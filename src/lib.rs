@@ -31,7 +31,9 @@ pub mod network;
 pub mod report;
 pub mod sampling;
 pub mod statistics;
+pub mod stream;
 pub mod theory;
+pub mod training;
 
 /// The README's example runs as a test.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::layer::{Fan, Layer, LayerRule, Role, Site, Sum, Tensor};
+use super::layer::{Fan, Layer, LayerRule, Role, Site, Statistics, Sum, Tensor};
 use super::{Real, Shape};
 
 /// Most parameters that can be addressed.
@@ -174,6 +174,16 @@ impl Architecture {
         }
         self.parameter_count = offset;
         Ok(self)
+    }
+
+    /// The same network with every batch normalisation by these statistics. The parameters are the same.
+    pub fn with_statistics(mut self, statistics: Statistics) -> Self {
+        for node in &mut self.nodes {
+            if let Layer::BatchNorm(layer) = &mut node.layer {
+                layer.statistics = statistics;
+            }
+        }
+        self
     }
 
     /// Shape of one input.

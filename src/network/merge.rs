@@ -25,6 +25,11 @@ impl Merged {
         Self::with_threshold(architecture, WORTH_MERGING)
     }
 
+    /// Merges whatever saves any multiplications, as is worth it where many samples share the averaged kernels.
+    pub fn for_batches(architecture: &Architecture) -> Option<Self> {
+        Self::with_threshold(architecture, 0)
+    }
+
     fn with_threshold(architecture: &Architecture, worth: usize) -> Option<Self> {
         let nodes = architecture.nodes();
         if nodes.iter().any(|node| node.addend.is_some()) {
@@ -49,16 +54,40 @@ impl Merged {
 
     /// Turns parameters of the original into those of the merged architecture.
     pub fn convert<T: Real>(&self, original: &Architecture, from: &Parameters<T>, to: &mut Parameters<T>) {
+        self.for_each_tensor(original, |source, node, place, kernel| {
+            let (kernels, averaged) = (from.tensor(source, place), to.tensor_mut(node, place));
+            match kernel {
+                Some([size, pool]) => average(size, pool, kernels, averaged),
+                None => averaged.copy_from_slice(kernels),
+            }
+        });
+    }
+
+    /// Adds a gradient with respect to the parameters of the merged architecture, turned into one with respect to those of the
+    /// original, to `to`: the adjoint of [`convert`](Self::convert).
+    pub fn pull_back<T: Real>(&self, original: &Architecture, from: &Parameters<T>, to: &mut Parameters<T>) {
+        self.for_each_tensor(original, |source, node, place, kernel| {
+            let (averaged, kernels) = (from.tensor(node, place), to.tensor_mut(source, place));
+            match kernel {
+                Some([size, pool]) => spread(size, pool, averaged, kernels),
+                None => kernels.iter_mut().zip(averaged).for_each(|(sum, &value)| *sum += value),
+            }
+        });
+    }
+
+    /// Visits every tensor: the original's node, the merged one, which of their tensors, and for averaged kernels the sizes
+    /// of the kernel and the pool.
+    fn for_each_tensor(&self, original: &Architecture, mut visit: impl FnMut(&Node, &Node, usize, Option<[usize; 2]>)) {
         let mut originals = original.nodes().iter();
         for (node, &pool) in self.architecture.nodes().iter().zip(&self.pools) {
             // One original node for each merged one, and another for a pool that went into it.
             let Some(source) = originals.next() else { return };
             for place in 0..node.tensors.len() {
-                let (kernels, averaged) = (from.tensor(source, place), to.tensor_mut(node, place));
-                match (&source.layer, pool, place) {
-                    (Layer::Conv(conv), 2.., 0) => average(conv.window.size, pool, kernels, averaged),
-                    _ => averaged.copy_from_slice(kernels),
-                }
+                let kernel = match (&source.layer, pool, place) {
+                    (Layer::Conv(conv), 2.., 0) => Some([conv.window.size, pool]),
+                    _ => None,
+                };
+                visit(source, node, place, kernel);
             }
             if pool > 1 {
                 originals.next();
@@ -97,6 +126,19 @@ fn average<T: Real>(size: usize, pool: usize, kernels: &[T], averaged: &mut [T])
     }
 }
 
+/// Adds to every kernel what its taps have given to the averaged one: the adjoint of [`average`].
+fn spread<T: Real>(size: usize, pool: usize, averaged: &[T], kernels: &mut [T]) {
+    let (wide, share) = (size + pool - 1, T::one() / T::from_f64((pool * pool) as f64));
+    for (kernel, averaged) in kernels.chunks_exact_mut(size * size).zip(averaged.chunks_exact(wide * wide)) {
+        for (tap, sum) in kernel.iter_mut().enumerate() {
+            let (row, column) = (tap / size, tap % size);
+            let rows = averaged.chunks_exact(wide).skip(row).take(pool);
+            let total = rows.flat_map(|row| &row[column..column + pool]).fold(T::zero(), |total, &value| total + value);
+            *sum += share * total;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::layer::PaddingMode;
@@ -127,6 +169,17 @@ mod tests {
                 Initialisation::he(&network, WeightDistribution::Normal, 1.0).draw(&network, &mut rng);
             let mut converted = Parameters::new(merged.architecture());
             merged.convert(&network, &parameters, &mut converted);
+            // ⟨gradient, convert(θ)⟩ = ⟨pull_back(gradient), θ⟩.
+            let mut gradient = converted.clone();
+            gradient.values_mut().fill_with(|| WeightDistribution::Normal.draw(&mut rng));
+            let mut pulled = Parameters::zeros(&network);
+            merged.pull_back(&network, &gradient, &mut pulled);
+            let product = |a: &Parameters<f64>, b: &Parameters<f64>| -> f64 {
+                a.values().iter().zip(b.values()).map(|(x, y)| x * y).sum()
+            };
+            let (one, other) = (product(&gradient, &converted), product(&pulled, &parameters));
+            prop_assert!((one - other).abs() < 1e-10 * (1.0 + one.abs()), "{one} {other}");
+
             let image: Vec<f64> = (0..126).map(|_| WeightDistribution::Normal.draw(&mut rng)).collect();
             let run = |network: &Architecture, parameters: &Parameters<f64>| {
                 let mut tape = Tape::new(network);

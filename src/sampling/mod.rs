@@ -11,11 +11,10 @@ pub mod input;
 pub mod monte_carlo;
 pub mod normal;
 pub mod observable;
-pub mod stream;
 
 pub use collapsed::CollapsedSampler;
 pub use explicit::ExplicitSampler;
 pub use input::{InputLaw, LabelRule, Samples};
 pub use monte_carlo::{Observer, Sampler, StoppingRule, Tally, Worker};
 pub use observable::{Gradient, GradientObservable, Observable};
-pub use stream::{Stream, StreamKey};
+pub use crate::stream::{Stream, StreamKey};

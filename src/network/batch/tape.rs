@@ -144,6 +144,11 @@ impl<T: Real> BatchTape<T> {
                 add(output, &before[addend.value]);
             }
         }
+        self.tangent_of_logits()
+    }
+
+    /// The logits' derivative along the direction of the last tangent pass.
+    pub fn tangent_of_logits(&self) -> &[T] {
         &self.tangents[self.tangents.len() - 1]
     }
 

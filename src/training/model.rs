@@ -1,0 +1,166 @@
+//! A network on a batch of labelled samples: the loss, its gradients, and their derivatives.
+
+use crate::network::batch::BatchTape;
+use crate::network::merge::Merged;
+use crate::network::layer::LayerRule;
+use crate::network::{Architecture, Parameters, Real, loss};
+
+/// A network and the memory in which batches run through it. Convolutions are merged with the average pools behind them,
+/// which changes nothing but the work.
+///
+/// A batch is its samples one after the other, with their channels last
+/// ([`to_channels_last`](crate::network::batch::to_channels_last)).
+#[derive(Debug, Clone)]
+pub struct BatchModel<T> {
+    architecture: Architecture,
+    merged: Option<Merged>,
+    /// Parameters and gradient of what runs.
+    parameters: Parameters<T>,
+    gradient: Parameters<T>,
+    tape: BatchTape<T>,
+    upstream: Vec<T>,
+}
+
+impl<T: Real> BatchModel<T> {
+    /// Memory for an architecture, whose parameters are to be [loaded](Self::load).
+    pub fn new(architecture: &Architecture) -> Self {
+        let merged = Merged::for_batches(architecture);
+        let runs = merged.as_ref().map_or(architecture, Merged::architecture);
+        Self {
+            parameters: Parameters::new(runs),
+            gradient: Parameters::zeros(runs),
+            tape: BatchTape::new(runs),
+            upstream: Vec::new(),
+            architecture: architecture.clone(),
+            merged,
+        }
+    }
+
+    /// The architecture.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Takes the parameters with which the next passes run.
+    pub fn load(&mut self, parameters: &Parameters<T>) {
+        match &self.merged {
+            Some(merged) => merged.convert(&self.architecture, parameters, &mut self.parameters),
+            None => self.parameters.values_mut().copy_from_slice(parameters.values()),
+        }
+        self.tape.load(&self.parameters);
+    }
+
+    /// Runs a batch and returns its logits, sample after sample.
+    pub fn forward(&mut self, input: &[T]) -> &[T] {
+        self.tape.forward(input)
+    }
+
+    /// The logits of the last forward pass, sample after sample.
+    pub fn logits(&self) -> impl Iterator<Item = &[T]> {
+        self.tape.logits().chunks_exact(self.architecture.outputs())
+    }
+
+    /// The mean loss L of the last forward pass.
+    pub fn mean_loss(&self, labels: &[usize]) -> f64 {
+        let losses = self.logits().zip(labels).map(|(logits, &label)| loss::cross_entropy(logits, label));
+        losses.sum::<f64>() / labels.len() as f64
+    }
+
+    /// ∂ₓ ΣL: the gradient of every sample's loss with respect to it, with what it changes in the others' through the
+    /// statistics of the batch.
+    pub fn loss_gradient(&mut self, labels: &[usize]) -> &[T] {
+        self.write_upstream(labels, 1.0);
+        self.tape.backward(&self.upstream)
+    }
+
+    /// ∂ₓ Σf_k: the gradient of one logit of every sample, in the same way.
+    pub fn logit_gradient(&mut self, logit: usize) -> &[T] {
+        let outputs = self.architecture.outputs();
+        self.upstream.clear();
+        self.upstream.resize(self.tape.logits().len(), T::zero());
+        self.upstream.iter_mut().skip(logit).step_by(outputs).for_each(|entry| *entry = T::one());
+        self.tape.backward(&self.upstream)
+    }
+
+    /// Adds the parameter gradient of `weight` × mean loss; with `to_input` the [input gradient](Self::input_gradient) of that
+    /// is computed, too.
+    pub fn learn_loss(&mut self, labels: &[usize], weight: f64, to_input: bool) {
+        self.write_upstream(labels, weight / labels.len() as f64);
+        self.tape.learn(&self.upstream, &mut self.gradient, to_input);
+    }
+
+    /// The gradient with respect to the input that the last [`learn_loss`](Self::learn_loss) computed.
+    pub fn input_gradient(&self) -> &[T] {
+        self.tape.input_gradient()
+    }
+
+    /// Takes up the derivative along `direction` of the last gradient with respect to the input
+    /// ([`loss_gradient`](Self::loss_gradient) or [`logit_gradient`](Self::logit_gradient)), to be completed by
+    /// [`learn_with_curvature`](Self::learn_with_curvature) or [`learn_loss`](Self::learn_loss): the latter where
+    /// ∂/∂logits does not change along the direction, as for a logit.
+    pub fn absorb(&mut self, direction: &[T]) {
+        self.tape.tangent(direction);
+        self.tape.absorb();
+    }
+
+    /// Adds the parameter gradient of the mean loss and of what was absorbed from [`loss_gradient`](Self::loss_gradient),
+    /// whose logits' derivative is d(p − onehot) = p ∘ (ḟ − p·ḟ), p the softmax and ḟ the logits' tangent.
+    pub fn learn_with_curvature(&mut self, labels: &[usize]) {
+        let outputs = self.architecture.outputs();
+        let tangents = self.tape.tangent_of_logits().chunks_exact(outputs);
+        let share = T::from_f64(1.0 / labels.len() as f64);
+        // The upstream is that of ∂ₓΣL: p − onehot.
+        for ((upstream, tangent), &label) in self.upstream.chunks_exact_mut(outputs).zip(tangents).zip(labels) {
+            let first = upstream.to_vec();
+            upstream[label] += T::one();
+            let mean = upstream.iter().zip(tangent).fold(T::zero(), |sum, (&p, &t)| sum + p * t);
+            for ((entry, &tangent), &first) in upstream.iter_mut().zip(tangent).zip(&first) {
+                *entry = share * first + *entry * (tangent - mean);
+            }
+        }
+        self.tape.learn(&self.upstream, &mut self.gradient, false);
+    }
+
+    /// Moves the parameter gradient that was collected to `gradient`, and begins anew.
+    pub fn take_gradient(&mut self, gradient: &mut Parameters<T>) {
+        match &self.merged {
+            Some(merged) => {
+                gradient.values_mut().fill(T::zero());
+                merged.pull_back(&self.architecture, &self.gradient, gradient);
+            }
+            None => gradient.values_mut().copy_from_slice(self.gradient.values()),
+        }
+        self.gradient.values_mut().fill(T::zero());
+    }
+
+    /// Moves the running statistics of `parameters` a share `momentum` of the way to those of the last batch; a variance is
+    /// multiplied by n/(n − 1), n the values that it is taken over.
+    pub fn update_statistics(&self, parameters: &mut Parameters<T>, momentum: f64) {
+        let samples = self.tape.logits().len() / self.architecture.outputs();
+        let nodes = self.architecture.nodes().iter().filter(|node| node.layer.mixes_batch());
+        // Merging keeps the order of the normalisations.
+        for (node, (_, [means, variances])) in nodes.zip(self.tape.moments()) {
+            let count = (samples * node.input.len() / means.len()) as f64;
+            for (tensor, values, factor) in [(2, means, 1.0), (3, variances, count / (count - 1.0))] {
+                let running = parameters.tensor_mut(node, tensor);
+                for (own, &value) in running.iter_mut().zip(values) {
+                    *own = T::from_f64(own.as_f64() + momentum * (factor * value - own.as_f64()));
+                }
+            }
+        }
+    }
+
+    /// weight · ∂ΣL/∂logits.
+    fn write_upstream(&mut self, labels: &[usize], weight: f64) {
+        let outputs = self.architecture.outputs();
+        let logits = self.tape.logits();
+        self.upstream.resize(logits.len(), T::zero());
+        let weight = T::from_f64(weight);
+        for ((logits, upstream), &label) in
+            logits.chunks_exact(outputs).zip(self.upstream.chunks_exact_mut(outputs)).zip(labels)
+        {
+            loss::cross_entropy_gradient(logits, label, upstream);
+            upstream.iter_mut().for_each(|entry| *entry *= weight);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Adversarial augmentation (Goodfellow et al., arXiv 1412.6572).
+
+use ndarray_rand::rand::Rng;
+
+use super::super::{BatchModel, Perturbation};
+use super::ObjectiveRule;
+use crate::network::{Norm, Real};
+
+/// mean ½ (L(x) + L(x + δ)), δ the step of size ‖δ‖ₚ = ε d^(1/p) along the steepest direction of the loss, held fixed: FGSM for
+/// p = ∞.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdversarialAugmentation {
+    /// ‖·‖ₚ.
+    pub norm: Norm,
+    /// ε.
+    pub strength: f64,
+}
+
+impl ObjectiveRule for AdversarialAugmentation {
+    fn learn<T: Real>(
+        &self,
+        model: &mut BatchModel<T>,
+        input: &[T],
+        labels: &[usize],
+        rng: &mut impl Rng,
+        seen: impl FnOnce(&BatchModel<T>),
+    ) -> f64 {
+        model.forward(input);
+        seen(model);
+        let before = model.mean_loss(labels);
+        model.learn_loss(labels, 0.5, true);
+        let (gradient, mut perturbed) = (model.input_gradient().to_vec(), Vec::new());
+        let attack = Perturbation::GradientStep { norm: self.norm };
+        attack.perturb(model, input, labels, &gradient, self.strength, rng, &mut perturbed);
+        model.forward(&perturbed);
+        model.learn_loss(labels, 0.5, false);
+        0.5 * (before + model.mean_loss(labels))
+    }
+}

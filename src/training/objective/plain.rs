@@ -1,0 +1,27 @@
+//! The mean loss and nothing else.
+
+use ndarray_rand::rand::Rng;
+
+use super::super::BatchModel;
+use super::ObjectiveRule;
+use crate::network::Real;
+
+/// mean L, L the softmax cross-entropy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plain;
+
+impl ObjectiveRule for Plain {
+    fn learn<T: Real>(
+        &self,
+        model: &mut BatchModel<T>,
+        input: &[T],
+        labels: &[usize],
+        _: &mut impl Rng,
+        seen: impl FnOnce(&BatchModel<T>),
+    ) -> f64 {
+        model.forward(input);
+        seen(model);
+        model.learn_loss(labels, 1.0, false);
+        model.mean_loss(labels)
+    }
+}

@@ -1,0 +1,36 @@
+//! Training on projected gradient attacks (Madry et al., arXiv 1706.06083).
+
+use ndarray_rand::rand::Rng;
+
+use super::super::{BatchModel, Perturbation};
+use super::ObjectiveRule;
+use crate::network::Real;
+
+/// mean L(x + δ), δ from K projected steps from a random start with |δᵢ| ≤ ε, held fixed
+/// ([`Perturbation::ProjectedGradient`]).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProjectedGradient {
+    /// ε.
+    pub strength: f64,
+    /// K.
+    pub steps: usize,
+}
+
+impl ObjectiveRule for ProjectedGradient {
+    fn learn<T: Real>(
+        &self,
+        model: &mut BatchModel<T>,
+        input: &[T],
+        labels: &[usize],
+        rng: &mut impl Rng,
+        seen: impl FnOnce(&BatchModel<T>),
+    ) -> f64 {
+        let mut perturbed = Vec::new();
+        let attack = Perturbation::ProjectedGradient { steps: self.steps };
+        attack.perturb(model, input, labels, &[], self.strength, rng, &mut perturbed);
+        model.forward(&perturbed);
+        seen(model);
+        model.learn_loss(labels, 1.0, false);
+        model.mean_loss(labels)
+    }
+}

@@ -1,0 +1,79 @@
+//! Attacks on whole batches, as training and its evaluation need them.
+
+use ndarray_rand::rand::Rng;
+use rayon::prelude::*;
+
+use super::BatchModel;
+use crate::network::{Norm, Real};
+
+/// How the samples of a batch are perturbed to raise their losses. Of size ε in the paper's unit: ‖δ‖ₚ ≤ ε d^(1/p).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Perturbation {
+    /// One step of the whole size along the steepest direction: FGSM for p = ∞, the gradient itself for p = 2.
+    GradientStep {
+        /// The norm ‖·‖ₚ.
+        norm: Norm,
+    },
+    /// K steps of size ε/(0.75 K) along sign ∂ₓL from a random start, projected to |δᵢ| ≤ ε (Madry et al., arXiv 1706.06083).
+    ProjectedGradient {
+        /// K.
+        steps: usize,
+    },
+}
+
+impl Perturbation {
+    /// Writes the perturbed samples. Gradients of the last forward pass are used where there are some: `gradient` is ∂ₓΣL
+    /// at the input, up to a factor above zero, or empty.
+    pub fn perturb<T: Real>(
+        self,
+        model: &mut BatchModel<T>,
+        input: &[T],
+        labels: &[usize],
+        gradient: &[T],
+        size: f64,
+        rng: &mut impl Rng,
+        perturbed: &mut Vec<T>,
+    ) {
+        let dimension = model.architecture().dimension();
+        perturbed.clear();
+        perturbed.extend_from_slice(input);
+        match self {
+            Self::GradientStep { norm } => {
+                let length = size * norm.uniform_size(dimension);
+                if gradient.is_empty() {
+                    model.forward(input);
+                    step(norm, model.loss_gradient(labels), length, dimension, perturbed);
+                } else {
+                    step(norm, gradient, length, dimension, perturbed);
+                }
+            }
+            Self::ProjectedGradient { steps } => {
+                let radius = T::from_f64(size);
+                perturbed.iter_mut().for_each(|value| *value += T::from_f64(size * rng.random_range(-1.0..1.0)));
+                for _ in 0..steps {
+                    model.forward(perturbed);
+                    let gradient = model.loss_gradient(labels);
+                    step(Norm::INFINITY, gradient, size / (0.75 * steps as f64), dimension, perturbed);
+                    for (value, &x) in perturbed.iter_mut().zip(input) {
+                        // A NaN compares false and stays.
+                        if *value > x + radius {
+                            *value = x + radius;
+                        } else if *value < x - radius {
+                            *value = x - radius;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Moves every sample by `length` along the direction of norm 1 that raises its loss most.
+fn step<T: Real>(norm: Norm, gradient: &[T], length: f64, dimension: usize, samples: &mut [T]) {
+    let length = T::from_f64(length);
+    samples.par_chunks_mut(dimension).zip(gradient.par_chunks(dimension)).for_each(|(sample, gradient)| {
+        let mut direction = vec![T::zero(); dimension];
+        norm.dual().steepest_direction(gradient, &mut direction);
+        sample.iter_mut().zip(&direction).for_each(|(value, &way)| *value += length * way);
+    });
+}
