@@ -12,9 +12,9 @@ pub mod monte_carlo;
 pub mod normal;
 pub mod observable;
 
+pub use crate::stream::{Stream, StreamKey};
 pub use collapsed::CollapsedSampler;
 pub use explicit::ExplicitSampler;
 pub use input::{InputLaw, LabelRule, Samples};
 pub use monte_carlo::{Observer, Sampler, StoppingRule, Tally, Worker};
 pub use observable::{Gradient, GradientObservable, Observable};
-pub use crate::stream::{Stream, StreamKey};

@@ -1,8 +1,8 @@
 //! A network on a batch of labelled samples: the loss, its gradients, and their derivatives.
 
 use crate::network::batch::BatchTape;
-use crate::network::merge::Merged;
 use crate::network::layer::LayerRule;
+use crate::network::merge::Merged;
 use crate::network::{Architecture, Parameters, Real, loss};
 
 /// A network and the memory in which batches run through it. Convolutions are merged with the average pools behind them,

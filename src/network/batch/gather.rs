@@ -29,6 +29,7 @@ pub struct Class {
 
 impl Class {
     /// The sources of a target, one for every tap; targets are counted within the class.
+    #[inline]
     pub fn sources(&self, target: usize) -> &[usize] {
         &self.sources[target * self.taps.len()..][..self.taps.len()]
     }
@@ -51,7 +52,8 @@ impl Gather {
 
     /// All sources under the taps of one target, and the way back.
     pub fn whole(pixels: usize) -> [Self; 2] {
-        let edges = |turned: bool| (0..pixels).map(move |pixel| if turned { (pixel, pixel, 0) } else { (pixel, 0, pixel) });
+        let edges =
+            |turned: bool| (0..pixels).map(move |pixel| if turned { (pixel, pixel, 0) } else { (pixel, 0, pixel) });
         [Self::new(pixels, 1, edges(false).collect()), Self::new(1, pixels, edges(true).collect())]
     }
 

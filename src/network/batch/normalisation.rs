@@ -109,7 +109,8 @@ impl Normalisation {
             let normalised = |channel: usize| {
                 self.inverse(channel) * (products[channel] - self.mean[channel] * plain[channel]) / count
             };
-            self.tangent = [plain.iter().map(|sum| sum / count).collect(), (0..self.channels).map(normalised).collect()];
+            self.tangent =
+                [plain.iter().map(|sum| sum / count).collect(), (0..self.channels).map(normalised).collect()];
         } else {
             self.tangent.iter_mut().for_each(|sums| sums.fill(0.0));
         }
@@ -128,7 +129,8 @@ impl Normalisation {
         if let Some(downstream) = downstream {
             let factors = self.coefficients(|channel| {
                 let (factor, inverse) = (self.scale[channel] * self.inverse(channel), self.inverse(channel));
-                let [mean, slope] = if self.mixes() { [plain[channel] / count, scaled[channel] / count] } else { [0.0; 2] };
+                let [mean, slope] =
+                    if self.mixes() { [plain[channel] / count, scaled[channel] / count] } else { [0.0; 2] };
                 [factor, -factor * slope * inverse, factor * (slope * inverse * self.mean[channel] - mean)]
             });
             self.combine(downstream, &[upstream, input], &factors, false);
@@ -184,9 +186,8 @@ impl Normalisation {
                     None => rows.for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value)),
                     Some(others) => {
                         for (row, other) in rows.zip(samples(others, 1, first, count).chunks_exact(self.channels)) {
-                            for ((sum, &value), &other) in sums.iter_mut().zip(row).zip(other) {
-                                *sum += value * other;
-                            }
+                            let pairs = row.iter().zip(other);
+                            sums.iter_mut().zip(pairs).for_each(|(sum, (&value, &other))| *sum += value * other);
                         }
                     }
                 }
@@ -255,15 +256,17 @@ impl Normalisation {
                 #[inline(always)]
                 || {
                     let start = first * self.length;
+                    let shifts = &factors[K - 1][..self.channels];
                     for (row, values) in output.chunks_exact_mut(self.channels).enumerate() {
                         let place = start + row * self.channels;
-                        let terms: [&[T]; N] = terms.map(|term| &term[place..place + self.channels]);
-                        for (channel, value) in values.iter_mut().enumerate() {
-                            let mut sum = factors[K - 1][channel];
-                            for (term, factors) in terms.iter().zip(factors) {
-                                sum += factors[channel] * term[channel];
-                            }
-                            *value = if accumulate { *value + sum } else { sum };
+                        if !accumulate {
+                            values.copy_from_slice(shifts);
+                        } else {
+                            values.iter_mut().zip(shifts).for_each(|(value, &shift)| *value += shift);
+                        }
+                        for (term, factors) in terms.iter().zip(factors) {
+                            let pairs = term[place..].iter().zip(factors);
+                            values.iter_mut().zip(pairs).for_each(|(value, (&x, &factor))| *value += factor * x);
                         }
                     }
                 },

@@ -103,7 +103,8 @@ impl<T: Real> Operation<T> {
             Self::Average(pool) => pool.average_backward(upstream, downstream),
             Self::Largest(pool) => pool.largest_backward(input, upstream, downstream),
             Self::Flatten => {
-                let samples = upstream.chunks_exact(node.input.len()).zip(downstream.chunks_exact_mut(node.input.len()));
+                let samples =
+                    upstream.chunks_exact(node.input.len()).zip(downstream.chunks_exact_mut(node.input.len()));
                 samples.for_each(|(sample, pixels)| to_channels_last(&node.input, sample, pixels));
             }
             Self::Normalisation(_) | Self::Sum => downstream.copy_from_slice(upstream),

@@ -29,15 +29,15 @@ pub struct Product<'a, T> {
     pub weights: &'a [T],
 }
 
-/// One target of one sample.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// Target within its class.
-    index: usize,
-    /// Where the sample's input begins.
-    input: usize,
-    /// Where the target's channels begin.
-    output: usize,
+/// Tiles of targets that take up one tap after another together, so that its weights stay in a first-level cache.
+const TILES: usize = 8;
+
+/// Some targets of a class over all samples, and their sums so far, `pitch(outputs)` for each.
+struct Block<'a, T> {
+    class: &'a Class,
+    /// For each target of the block, its index in the class and where its sample's input begins.
+    places: &'a [(usize, usize)],
+    sums: &'a mut [T],
 }
 
 impl<T: Real> Product<'_, T> {
@@ -52,132 +52,109 @@ impl<T: Real> Product<'_, T> {
             by_registers(
                 output,
                 #[inline(always)]
-                |output| self.rows::<16, 6, 4>(biases, input, output),
+                |output| self.blocks::<16, 6, 4>(biases, input, output),
                 #[inline(always)]
-                |output| self.rows::<8, 5, 2>(biases, input, output),
+                |output| self.blocks::<8, 5, 2>(biases, input, output),
             );
         } else {
             by_registers(
                 output,
                 #[inline(always)]
-                |output| self.rows::<8, 6, 4>(biases, input, output),
+                |output| self.blocks::<8, 6, 4>(biases, input, output),
                 #[inline(always)]
-                |output| self.rows::<4, 5, 2>(biases, input, output),
+                |output| self.blocks::<4, 5, 2>(biases, input, output),
             );
         }
     }
 
-    /// All targets of all samples in tiles of R.
+    /// All targets of all samples, in blocks of tiles of R.
     #[inline(always)]
-    fn rows<const L: usize, const R: usize, const V: usize>(&self, biases: &[T], input: &[T], output: &mut [T]) {
-        let samples = input.len() / (self.gather.sources * self.inputs);
+    fn blocks<const L: usize, const R: usize, const V: usize>(&self, biases: &[T], input: &[T], output: &mut [T]) {
+        let (length, pitch) = (self.gather.sources * self.inputs, pitch(self.outputs));
+        let samples = input.len() / length;
+        let mut sums = vec![T::zero(); TILES * R * pitch];
+        let mut places = Vec::with_capacity(TILES * R);
         for class in &self.gather.classes {
-            let places = samples * class.targets.len();
-            let mut first = 0;
-            while first < places {
-                if places < R {
-                    self.columns::<L, 1, V>(class, first, biases, input, output);
-                    first += 1;
-                } else {
-                    // The last tile begins early, so that it is full, and writes some targets again.
-                    self.columns::<L, R, V>(class, first.min(places - R), biases, input, output);
-                    first += R;
+            let count = samples * class.targets.len();
+            for first in (0..count).step_by(TILES * R) {
+                let end = count.min(first + TILES * R);
+                let place = |position: usize| (position % class.targets.len(), position / class.targets.len());
+                places.clear();
+                // The last tile is filled up with copies of the last target, which are not written.
+                let filled = first..first + (end - first).next_multiple_of(R);
+                places.extend(filled.map(|position| {
+                    let (index, sample) = place(position.min(end - 1));
+                    (index, sample * length)
+                }));
+                for row in sums.chunks_exact_mut(pitch) {
+                    if biases.is_empty() { row.fill(T::zero()) } else { row.copy_from_slice(biases) }
+                }
+                self.add::<L, R, V>(input, Block { class, places: &places, sums: &mut sums });
+                for (position, row) in (first..end).zip(sums.chunks_exact(pitch)) {
+                    let (index, sample) = place(position);
+                    let target = sample * self.gather.targets + class.targets[index];
+                    output[target * self.outputs..][..self.outputs].copy_from_slice(&row[..self.outputs]);
                 }
             }
         }
     }
 
-    /// All channels of R targets.
+    /// Adds all taps to the sums of a block.
     #[inline(always)]
-    fn columns<const L: usize, const R: usize, const V: usize>(
-        &self,
-        class: &Class,
-        first: usize,
-        biases: &[T],
-        input: &[T],
-        output: &mut [T],
-    ) {
-        let places: [Place; R] = std::array::from_fn(|r| {
-            let (sample, index) = ((first + r) / class.targets.len(), (first + r) % class.targets.len());
-            let target = sample * self.gather.targets + class.targets[index];
-            Place { index, input: sample * self.gather.sources * self.inputs, output: target * self.outputs }
-        });
-        let mut column = 0;
-        while column < pitch(self.outputs) {
-            column += match (pitch(self.outputs) - column) / L {
-                left if left >= V => self.tile::<L, R, V>(class, &places, column, biases, input, output),
-                1 => self.tile::<L, R, 1>(class, &places, column, biases, input, output),
-                2 => self.tile::<L, R, 2>(class, &places, column, biases, input, output),
-                _ => self.tile::<L, R, 3>(class, &places, column, biases, input, output),
-            };
-        }
-    }
-
-    /// V registers of channels of R targets. Returns the number of channels. Loops are over indices that are known to the compiler,
-    /// which then keeps the sums in registers.
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop, clippy::manual_memcpy)]
-    fn tile<const L: usize, const R: usize, const V: usize>(
-        &self,
-        class: &Class,
-        places: &[Place; R],
-        column: usize,
-        biases: &[T],
-        input: &[T],
-        output: &mut [T],
-    ) -> usize {
+    fn add<const L: usize, const R: usize, const V: usize>(&self, input: &[T], block: Block<'_, T>) {
         let pitch = pitch(self.outputs);
-        let mut sums = [[[T::zero(); L]; V]; R];
-        if !biases.is_empty() {
-            for v in 0..V {
-                for l in 0..L {
-                    let bias = biases[column + v * L + l];
-                    for r in 0..R {
-                        sums[r][v][l] = bias;
-                    }
-                }
-            }
-        }
-        for (entry, &tap) in class.taps.iter().enumerate() {
+        for (entry, &tap) in block.class.taps.iter().enumerate() {
             let weights = &self.weights[tap * self.inputs * pitch..][..self.inputs * pitch];
-            let mut seen: [&[T]; R] = [&[]; R];
-            for r in 0..R {
-                let source = class.sources(places[r].index)[entry];
-                seen[r] = &input[places[r].input + source * self.inputs..][..self.inputs];
-            }
-            for (i, row) in weights.chunks_exact(pitch).enumerate() {
-                let row = &row[column..][..V * L];
-                let mut runs = [[T::zero(); L]; V];
-                for v in 0..V {
-                    for l in 0..L {
-                        runs[v][l] = row[v * L + l];
-                    }
+            for (places, sums) in block.places.chunks_exact(R).zip(block.sums.chunks_exact_mut(R * pitch)) {
+                let mut seen: [&[T]; R] = [&[]; R];
+                for (seen, &(index, start)) in seen.iter_mut().zip(places) {
+                    let source = block.class.sources(index)[entry];
+                    *seen = &input[start + source * self.inputs..][..self.inputs];
                 }
-                for r in 0..R {
-                    let x = seen[r][i];
-                    for v in 0..V {
-                        for l in 0..L {
-                            sums[r][v][l] = runs[v][l].mul_add(x, sums[r][v][l]);
-                        }
-                    }
+                let mut column = 0;
+                while column < pitch {
+                    let (weights, sums) = (&weights[column..], &mut sums[column..]);
+                    column += match (pitch - column) / L {
+                        left if left >= V => tile::<T, L, R, V>(weights, &seen, pitch, sums),
+                        1 => tile::<T, L, R, 1>(weights, &seen, pitch, sums),
+                        2 => tile::<T, L, R, 2>(weights, &seen, pitch, sums),
+                        _ => tile::<T, L, R, 3>(weights, &seen, pitch, sums),
+                    };
                 }
             }
         }
-        let width = (self.outputs - column).min(V * L);
-        for r in 0..R {
-            let target = &mut output[places[r].output + column..][..width];
-            if width == V * L {
-                for v in 0..V {
-                    for l in 0..L {
-                        target[v * L + l] = sums[r][v][l];
-                    }
-                }
-            } else {
-                target.copy_from_slice(&sums[r].as_flattened()[..width]);
-            }
-        }
-        V * L
     }
+}
+
+/// Adds one tap to V registers of channels of R targets; `sums` are `pitch` apart. Returns the number of channels. Loops are over
+/// indices that are known to the compiler, which then keeps the sums in registers.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, clippy::manual_memcpy)]
+fn tile<T: Real, const L: usize, const R: usize, const V: usize>(
+    weights: &[T],
+    seen: &[&[T]; R],
+    pitch: usize,
+    sums: &mut [T],
+) -> usize {
+    let mut held = [[[T::zero(); L]; V]; R];
+    for r in 0..R {
+        let begun = &sums[r * pitch..][..V * L];
+        for v in 0..V {
+            for l in 0..L {
+                held[r][v][l] = begun[v * L + l];
+            }
+        }
+    }
+    held = multiply_add(held, weights, seen, pitch);
+    for r in 0..R {
+        let target = &mut sums[r * pitch..][..V * L];
+        for v in 0..V {
+            for l in 0..L {
+                target[v * L + l] = held[r][v][l];
+            }
+        }
+    }
+    V * L
 }
 
 /// `gradient[tap, i, o] += Σ input[source, i] upstream[target, o]` over all lists of a [`Gather`] and all samples: the gradient of
@@ -267,36 +244,90 @@ impl<T: Real> Outer<'_, T> {
         [row, column]: [usize; 2],
         gradient: &mut [T],
     ) -> usize {
+        let first = (class.taps[entry] * self.inputs + row) * self.pitch + column;
         let mut sums = [[[T::zero(); L]; V]; R];
-        let [above, below] = [self.gather.targets * self.pitch, self.gather.sources * self.inputs];
-        for (input, upstream) in self.input.chunks_exact(below).zip(self.upstream.chunks_exact(above)) {
-            for (index, &target) in class.targets.iter().enumerate() {
-                let run = &upstream[target * self.pitch + column..][..V * L];
-                let seen = &input[class.sources(index)[entry] * self.inputs + row..][..R];
-                let mut runs = [[T::zero(); L]; V];
-                for v in 0..V {
-                    for l in 0..L {
-                        runs[v][l] = run[v * L + l];
-                    }
-                }
-                for r in 0..R {
-                    for v in 0..V {
-                        for l in 0..L {
-                            sums[r][v][l] = runs[v][l].mul_add(seen[r], sums[r][v][l]);
-                        }
-                    }
+        for r in 0..R {
+            let begun = &gradient[first + r * self.pitch..][..V * L];
+            for v in 0..V {
+                for l in 0..L {
+                    sums[r][v][l] = begun[v * L + l];
                 }
             }
         }
+        let [above, below] = [self.gather.targets * self.pitch, self.gather.sources * self.inputs];
+        for (input, upstream) in self.input.chunks_exact(below).zip(self.upstream.chunks_exact(above)) {
+            sums = self.multiply_add(sums, class, entry, [row, column], input, upstream);
+        }
         for r in 0..R {
-            let start = (class.taps[entry] * self.inputs + row + r) * self.pitch + column;
-            let target = &mut gradient[start..][..V * L];
+            let target = &mut gradient[first + r * self.pitch..][..V * L];
             for v in 0..V {
                 for l in 0..L {
-                    target[v * L + l] += sums[r][v][l];
+                    target[v * L + l] = sums[r][v][l];
                 }
             }
         }
         V * L
     }
+
+    /// The sums with what one sample adds to them. They come and go by value, so that the compiler keeps them in registers.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, clippy::manual_memcpy)]
+    fn multiply_add<const L: usize, const R: usize, const V: usize>(
+        &self,
+        mut sums: [[[T; L]; V]; R],
+        class: &Class,
+        entry: usize,
+        [row, column]: [usize; 2],
+        input: &[T],
+        upstream: &[T],
+    ) -> [[[T; L]; V]; R] {
+        for (index, &target) in class.targets.iter().enumerate() {
+            let run = &upstream[target * self.pitch + column..][..V * L];
+            let seen = &input[class.sources(index)[entry] * self.inputs + row..][..R];
+            let mut runs = [[T::zero(); L]; V];
+            for v in 0..V {
+                for l in 0..L {
+                    runs[v][l] = run[v * L + l];
+                }
+            }
+            for r in 0..R {
+                for v in 0..V {
+                    for l in 0..L {
+                        sums[r][v][l] = runs[v][l].mul_add(seen[r], sums[r][v][l]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// The sums with the products of one tap: `weights[i · pitch + v L + l] · seen[r][i]` for every input channel i. They come and go by
+/// value, so that the compiler keeps them in registers.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, clippy::manual_memcpy)]
+fn multiply_add<T: Real, const L: usize, const R: usize, const V: usize>(
+    mut sums: [[[T; L]; V]; R],
+    weights: &[T],
+    seen: &[&[T]; R],
+    pitch: usize,
+) -> [[[T; L]; V]; R] {
+    for i in 0..seen[0].len() {
+        let row = &weights[i * pitch..][..V * L];
+        let mut runs = [[T::zero(); L]; V];
+        for v in 0..V {
+            for l in 0..L {
+                runs[v][l] = row[v * L + l];
+            }
+        }
+        for r in 0..R {
+            let x = seen[r][i];
+            for v in 0..V {
+                for l in 0..L {
+                    sums[r][v][l] = runs[v][l].mul_add(x, sums[r][v][l]);
+                }
+            }
+        }
+    }
+    sums
 }

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::super::architecture::{Addend, Architecture, Node, Parameters};
 use super::super::Real;
+use super::super::architecture::{Addend, Architecture, Node, Parameters};
 use super::operation::Operation;
 use super::{CHUNK, for_each_chunk, samples};
 

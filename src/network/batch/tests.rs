@@ -62,7 +62,10 @@ impl Case {
         for node in architecture.nodes() {
             for (index, tensor) in node.tensors.iter().enumerate() {
                 if !matches!(tensor.role, Role::Weight(_)) {
-                    parameters.tensor_mut(node, index).iter_mut().for_each(|value| *value += rng.random_range(0.1..0.5));
+                    parameters
+                        .tensor_mut(node, index)
+                        .iter_mut()
+                        .for_each(|value| *value += rng.random_range(0.1..0.5));
                 }
             }
         }
