@@ -13,7 +13,7 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entry};
 
-use super::{DataError, SampleSet, open_file};
+use super::{DataError, SampleSet, Split, copy_bytes, open_file, read_all};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = 3 * 32 * 32;
@@ -61,11 +61,26 @@ impl Cifar10 {
     /// 100 000 records, a label above 9, an archive that is damaged, cut short, holds a batch twice
     /// or unpacks to more than 2 GiB.
     pub fn open(path: &Path) -> Result<Self, DataError> {
+        Self::open_kind(path, None)
+    }
+
+    /// Reads one part of the set at `path`, which is as in [`open`](Self::open): every
+    /// `data_batch_*.bin` present for training, or `test_batch.bin`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and where that part is not there.
+    pub fn open_split(path: &Path, split: Split) -> Result<Self, DataError> {
+        Self::open_kind(path, Some(split))
+    }
+
+    /// Reads one part of the set, or any: the training batches if there are some, else the test batch.
+    fn open_kind(path: &Path, split: Option<Split>) -> Result<Self, DataError> {
         let metadata = path.metadata().map_err(|error| DataError::io(path, &error, EXPECTED))?;
         let mut batches = if metadata.is_dir() {
-            read_folder(path)?
+            read_folder(path, split)?
         } else if is_archive_name(path) {
-            read_archive(path, MAX_UNPACKED_BYTES)?
+            read_archive(path, split, MAX_UNPACKED_BYTES)?
         } else {
             let message = format!("is neither a folder nor named as an archive; expected {EXPECTED}");
             return Err(DataError::new(path, message));
@@ -117,9 +132,7 @@ impl SampleSet for Cifar10 {
 
     fn copy_into(&self, index: usize, sample: &mut [f32]) {
         assert_eq!(sample.len(), PIXELS, "room for one sample of shape {SHAPE:?}");
-        for (value, &byte) in sample.iter_mut().zip(&self.record(index)[1..]) {
-            *value = f32::from(byte) / 255.0;
-        }
+        copy_bytes(&self.record(index)[1..], sample);
     }
 }
 
@@ -143,13 +156,31 @@ fn is_test(name: &str) -> bool {
     name == TEST_BATCH
 }
 
+/// Tells, by their names, the batches of one part from all others.
+type Wanted = fn(&str) -> bool;
+
+/// The batches to look for, in turn, until some are found.
+fn kinds(split: Option<Split>) -> &'static [Wanted] {
+    match split {
+        None => &[is_training, is_test],
+        Some(Split::Training) => &[is_training],
+        Some(Split::Test) => &[is_test],
+    }
+}
+
+/// The error of a `holder`, a folder or an archive, where no wanted batch is found.
+fn no_batch(path: &Path, holder: &str, split: Option<Split>) -> DataError {
+    let kind = split.map(|split| format!("{split} ")).unwrap_or_default();
+    DataError::new(path, format!("this {holder} holds no {kind}batch; {LAYOUT}"))
+}
+
 fn is_archive_name(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_lowercase();
     name.ends_with(".tar.gz") || name.ends_with(".tgz")
 }
 
-fn read_folder(folder: &Path) -> Result<Vec<Batch>, DataError> {
+fn read_folder(folder: &Path, split: Option<Split>) -> Result<Vec<Batch>, DataError> {
     let failed = |error: io::Error| DataError::io(folder, &error, EXPECTED);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -158,12 +189,9 @@ fn read_folder(folder: &Path) -> Result<Vec<Batch>, DataError> {
             names.push(name);
         }
     }
-    let wanted = if names.iter().any(|name| is_training(name)) { is_training } else { is_test };
+    let wanted = kinds(split).iter().find(|wanted| names.iter().any(|name| wanted(name)));
+    let wanted = wanted.ok_or_else(|| no_batch(folder, "folder", split))?;
     names.retain(|name| wanted(name));
-    if names.is_empty() {
-        let message = format!("this folder holds no batch; {LAYOUT}");
-        return Err(DataError::new(folder, message));
-    }
     names.into_iter().map(|name| read_batch_file(folder, name)).collect()
 }
 
@@ -184,17 +212,7 @@ fn read_records(
     failed: impl FnOnce(&io::Error) -> DataError,
 ) -> Result<Vec<u8>, DataError> {
     check_size(size).map_err(|message| DataError::new(place, message))?;
-    let mut records = Vec::new();
-    // Nothing is reserved ahead, for `size` is only what a header claims; one byte more than
-    // claimed is enough to see that there is more.
-    let mut reader = reader.take(size + 1);
-    reader.read_to_end(&mut records).map_err(|error| failed(&error))?;
-    if records.len() as u64 != size {
-        let message = format!("does not have the {size} bytes expected; it was cut short or changed");
-        return Err(DataError::new(place, message));
-    }
-    records.shrink_to_fit();
-    Ok(records)
+    read_all(place, reader, size, failed)
 }
 
 /// A batch is one record or more, up to the largest accepted size.
@@ -228,20 +246,18 @@ fn check_labels(records: &[u8]) -> Result<(), String> {
     }
 }
 
-fn read_archive(path: &Path, limit: u64) -> Result<Vec<Batch>, DataError> {
-    let mut batches = unpack(path, is_training, limit)?;
-    if batches.is_empty() {
-        batches = unpack(path, is_test, limit)?;
+fn read_archive(path: &Path, split: Option<Split>, limit: u64) -> Result<Vec<Batch>, DataError> {
+    for &wanted in kinds(split) {
+        let batches = unpack(path, wanted, limit)?;
+        if !batches.is_empty() {
+            return Ok(batches);
+        }
     }
-    if batches.is_empty() {
-        let message = format!("this archive holds no batch; {LAYOUT}");
-        return Err(DataError::new(path, message));
-    }
-    Ok(batches)
+    Err(no_batch(path, "archive", split))
 }
 
 /// Reads the `wanted` members of the archive, and the whole archive to verify its checksum.
-fn unpack(path: &Path, wanted: fn(&str) -> bool, limit: u64) -> Result<Vec<Batch>, DataError> {
+fn unpack(path: &Path, wanted: Wanted, limit: u64) -> Result<Vec<Batch>, DataError> {
     let (file, size) = open_file(path, EXPECTED)?;
     if size == 0 {
         let message = format!("is empty; expected {EXPECTED}");
@@ -260,7 +276,7 @@ fn unpack(path: &Path, wanted: fn(&str) -> bool, limit: u64) -> Result<Vec<Batch
     batches
 }
 
-fn read_members(path: &Path, stream: impl Read, wanted: fn(&str) -> bool) -> Result<Vec<Batch>, DataError> {
+fn read_members(path: &Path, stream: impl Read, wanted: Wanted) -> Result<Vec<Batch>, DataError> {
     let mut archive = Archive::new(stream);
     let mut batches: Vec<Batch> = Vec::new();
     for entry in archive.entries().map_err(|error| damaged(path, &error))? {
@@ -281,7 +297,7 @@ fn read_members(path: &Path, stream: impl Read, wanted: fn(&str) -> bool) -> Res
 }
 
 /// File name of an archive's member if it is a wanted batch.
-fn batch_name<R: Read>(entry: &Entry<'_, R>, wanted: fn(&str) -> bool) -> Option<String> {
+fn batch_name<R: Read>(entry: &Entry<'_, R>, wanted: Wanted) -> Option<String> {
     if !entry.header().entry_type().is_file() {
         return None;
     }
@@ -297,6 +313,7 @@ fn damaged(path: &Path, error: &io::Error) -> DataError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{folder_of, gzip};
     use super::*;
     use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
@@ -315,14 +332,6 @@ mod tests {
             .collect()
     }
 
-    fn folder_of(files: &[(&str, &[u8])]) -> TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes) in files {
-            fs::write(folder.path().join(name), bytes).unwrap();
-        }
-        folder
-    }
-
     fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, bytes) in files {
@@ -332,12 +341,6 @@ mod tests {
             builder.append_data(&mut header, name, *bytes).unwrap();
         }
         builder.into_inner().unwrap()
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        io::Write::write_all(&mut encoder, bytes).unwrap();
-        encoder.finish().unwrap()
     }
 
     /// A file of that name in a folder of its own.
@@ -414,6 +417,35 @@ mod tests {
         let tar = tar_of(&[("a/test_batch.bin", &test)]);
         let (_folder, path) = file("Batches.TGZ", &gzip(&tar));
         assert_holds(&Cifar10::open(&path).unwrap(), &test);
+    }
+
+    #[test]
+    fn a_part_is_read_by_itself() {
+        let (one, four, test) = (records(2, 3), records(1, 8), records(3, 5));
+        let files: [(&str, &[u8]); 3] =
+            [("test_batch.bin", &test), ("data_batch_4.bin", &four), ("data_batch_1.bin", &one)];
+        let (folder, (_archive, path)) = (folder_of(&files), archive_of(&files));
+        for path in [folder.path(), &path] {
+            let training = Cifar10::open_split(path, Split::Training).unwrap();
+            assert_eq!(training.batches(), ["data_batch_1.bin", "data_batch_4.bin"]);
+            assert_holds(&training, &[one.clone(), four.clone()].concat());
+            assert_holds(&Cifar10::open_split(path, Split::Test).unwrap(), &test);
+        }
+    }
+
+    #[test]
+    fn a_part_is_never_taken_for_the_other() {
+        let one = records(1, 0);
+        for (name, absent, part) in [
+            ("data_batch_1.bin", Split::Test, "holds no test batch; expected data_batch_1.bin"),
+            ("test_batch.bin", Split::Training, "holds no training batch; expected data_batch_1.bin"),
+        ] {
+            let (folder, (_archive, path)) = (folder_of(&[(name, &one)]), archive_of(&[(name, &one)]));
+            for path in [folder.path(), &path] {
+                let error = Cifar10::open_split(path, absent).unwrap_err();
+                assert!(error.path == path && error.message.contains(part), "{error}");
+            }
+        }
     }
 
     #[test]
@@ -590,10 +622,10 @@ mod tests {
         let tar = tar_of(&[("data_batch_1.bin", &records(3, 0)), ("zeros", &[0; 9000])]);
         let (_folder, path) = file("bomb.tar.gz", &gzip(&tar));
         let size = tar.len() as u64;
-        assert_eq!(read_archive(&path, size).unwrap().len(), 1);
+        assert_eq!(read_archive(&path, None, size).unwrap().len(), 1);
         // Within the batch, within the other member, within the end marker.
         for limit in [2000, 12_000, size - 1] {
-            let error = read_archive(&path, limit).err().unwrap();
+            let error = read_archive(&path, None, limit).err().unwrap();
             let part = format!("more than {limit} bytes");
             assert!(error.message.contains(&part), "{error}");
         }

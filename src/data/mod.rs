@@ -1,21 +1,48 @@
 //! Labelled images (or any other samples of one shape) as an input distribution.
 //!
-//! A [`SampleSet`] is a finite set of samples held in memory; drawing an index uniformly and
-//! copying that sample is one draw of the distribution. [`Cifar10`] reads the CIFAR-10 binary
-//! version, [`Npy`] reads a NumPy array, and [`Resized`] shows another set at another image size.
+//! A [`SampleSet`] is a finite set of samples at hand; drawing an index uniformly and copying that
+//! sample is one draw of the distribution. [`Cifar10`] reads the CIFAR-10 binary version, [`Mnist`]
+//! the IDX files of MNIST, [`ImageFolder`] folders of JPEG and PNG images, one a class, and [`Npy`]
+//! a NumPy array; [`Synthetic`] makes labelled images on the spot, without any file; [`Resized`]
+//! shows another set at another image size. A set with labels comes in two parts, [`Split`].
 
 pub mod cifar;
+pub mod images;
+pub mod mnist;
 pub mod npy;
 pub mod resize;
+pub mod synthetic;
 
 pub use cifar::Cifar10;
+pub use images::ImageFolder;
+pub use mnist::Mnist;
 pub use npy::Npy;
 pub use resize::Resized;
+pub use synthetic::{Synthetic, SyntheticSpec};
 
+use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The part of a data set to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// The samples to train on.
+    Training,
+    /// The samples held back to measure what training gave.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Training => "training",
+            Self::Test => "test",
+        })
+    }
+}
 
 /// A finite, non-empty set of samples of one shape.
 ///
@@ -77,7 +104,7 @@ forward_sample_set!(Box);
 #[error("{}: {message}", .path.display())]
 pub struct DataError {
     /// The file or folder at fault; for a member of an archive, the archive's path followed by the
-    /// member's file name.
+    /// member's file name; for images made on the spot, the word `synthetic`.
     pub path: PathBuf,
     /// What is wrong and what is expected instead.
     pub message: String,
@@ -113,9 +140,62 @@ fn open_file(path: &Path, expected: &str) -> Result<(File, u64), DataError> {
     Ok((file, metadata.len()))
 }
 
+/// Reads the rest of `reader`, which must be `size` bytes; `failed` makes the error of a failure to read.
+///
+/// Nothing is reserved ahead, for `size` is only what a header claims; one byte more than claimed
+/// is enough to see that there is more.
+fn read_all(
+    place: &Path,
+    reader: impl Read,
+    size: u64,
+    failed: impl FnOnce(&io::Error) -> DataError,
+) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
+    let mut reader = reader.take(size + 1);
+    reader.read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 != size {
+        let message = format!("does not have the {size} bytes expected; it was cut short or changed");
+        return Err(DataError::new(place, message));
+    }
+    bytes.shrink_to_fit();
+    Ok(bytes)
+}
+
+/// Writes `bytes` into `sample` as byte/255, in \[0, 1\].
+///
+/// # Panics
+///
+/// Panics if the lengths differ.
+fn copy_bytes(bytes: &[u8], sample: &mut [f32]) {
+    assert_eq!(sample.len(), bytes.len(), "room for one sample");
+    for (value, &byte) in sample.iter_mut().zip(bytes) {
+        *value = f32::from(byte) / 255.0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::fs;
+    use tempfile::TempDir;
+
+    /// A folder of files, with the folders that their names need.
+    pub(super) fn folder_of(files: &[(&str, &[u8])]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        folder
+    }
+
+    pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
 
     /// Samples of any shape, given as one flat list.
     #[derive(Debug)]
