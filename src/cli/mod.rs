@@ -14,6 +14,7 @@ mod run;
 mod table;
 mod terminal;
 mod theory;
+mod train;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

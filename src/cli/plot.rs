@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gradlaw::experiment::save;
+use gradlaw::experiment::results::ResultsError;
+use gradlaw::experiment::{save, trained};
 
 use super::failure::Failure;
 use super::terminal::Terminal;
@@ -12,16 +13,45 @@ use super::terminal::Terminal;
 pub fn plot(folders: &[PathBuf], to: Option<&Path>, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let read = |folder: &PathBuf| {
         // A folder that holds no results is the user's mistake, not the machine's.
-        save::read(folder).map_err(|error| Failure::Usage(error.to_string()))
+        Drawable::read(folder).map_err(|error| Failure::Usage(error.to_string()))
     };
     let all = folders.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if let Some(to) = to {
         save::make_folder(to)?;
     }
     for (folder, saved) in folders.iter().zip(&all) {
-        let (place, name) = to.map_or((folder.as_path(), "figure"), |to| (to, saved.spec.name.as_str()));
-        save::draw(place, name, &saved.spec, &saved.rows, &saved.verdicts)?;
+        let (place, name) = to.map_or((folder.as_path(), "figure"), |to| (to, saved.name()));
+        saved.draw(place, name)?;
         terminal.note(&format!("{}/{name}.svg, {name}.png", place.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Saved results of either kind.
+enum Drawable {
+    Initialisation(save::Saved),
+    Training(trained::Saved),
+}
+
+impl Drawable {
+    fn read(folder: &Path) -> Result<Self, ResultsError> {
+        Ok(match trained::read(folder)? {
+            Some(saved) => Self::Training(saved),
+            None => Self::Initialisation(save::read(folder)?),
+        })
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Initialisation(saved) => &saved.spec.name,
+            Self::Training(saved) => &saved.spec.name,
+        }
+    }
+
+    fn draw(&self, place: &Path, name: &str) -> Result<(), ResultsError> {
+        match self {
+            Self::Initialisation(saved) => save::draw(place, name, &saved.spec, &saved.rows, &saved.verdicts),
+            Self::Training(saved) => trained::draw(place, name, saved),
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
+use gradlaw::experiment::load::AnySpec;
+use gradlaw::experiment::trained::TrainingExperiment;
 use gradlaw::experiment::{
     Experiment, Measured, Outcome, Override, Row, RunError, RunOptions, Verdict, catalogue, format, judge, load, save,
 };
@@ -15,11 +17,12 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::table::{self, Section};
 use super::terminal::Terminal;
-use super::{Common, Sampling, interrupt, report};
+use super::{Common, Sampling, interrupt, report, train};
 
 /// An experiment of the run, or why it is left out.
 enum Entry {
     Ready(Box<Experiment>),
+    Training(Box<TrainingExperiment>),
     Skipped { name: String, reason: String },
 }
 
@@ -48,8 +51,17 @@ fn default_specs(specs: &[String]) -> Vec<String> {
     }
     let here = catalogue::specs_in(Path::new("."));
     let here: Vec<String> = here.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let shipped = || catalogue::SHIPPED.iter().map(|shipped| shipped.name.to_owned()).collect();
+    let here: Vec<String> = here.into_iter().filter(|path| !trains(path)).collect();
+    let shipped = || {
+        let names = catalogue::SHIPPED.iter().map(|shipped| shipped.name.to_owned());
+        names.filter(|name| !trains(name)).collect()
+    };
     if here.is_empty() { shipped() } else { in_shipped_order(here) }
+}
+
+/// Whether a spec is one of trained networks, which are run only when asked for: they take long.
+fn trains(name: &str) -> bool {
+    matches!(load::load_any(name, &[]), Ok(AnySpec::Training(_)))
 }
 
 /// The order in which the experiments ship, others after them by name.
@@ -82,22 +94,27 @@ fn perform(
     if let Some(failure) = stopped {
         return Err(failure);
     }
+    let trained = train::train(training(&entries), sampling.fresh, common, terminal)?;
     if verifies {
-        let folders: Vec<PathBuf> =
-            ready(&entries).map(|experiment| save::folder_of(&common.out, &experiment.spec)).collect();
+        let names = entries.iter().filter_map(|entry| match entry {
+            Entry::Ready(experiment) => Some(&experiment.spec.name),
+            Entry::Training(experiment) => Some(&experiment.spec.name),
+            Entry::Skipped { .. } => None,
+        });
+        let folders: Vec<PathBuf> = names.map(|name| common.out.join(name)).collect();
         report::report(&folders, &common.out.join(report::PAGE), terminal)?;
     }
-    print(&entries, &judged, common, terminal)?;
+    print(&entries, &judged, &trained, common, terminal)?;
     ready(&entries)
         .zip(&done)
         .for_each(|(experiment, measurements)| warn_of_precision(experiment, measurements, terminal));
-    let count: Vec<&Verdict> = judged.iter().flatten().collect();
+    let count: Vec<&Verdict> = judged.iter().chain(&trained).flatten().collect();
     if count.is_empty() {
         terminal.note("no claim was judged");
     }
     let seconds = began.elapsed().as_secs_f64();
     terminal.note(&format!("{} · {seconds:.1} s · results in {}", format::summary(&count), common.out.display()));
-    Ok(judged.into_iter().flatten().collect())
+    Ok(judged.into_iter().chain(trained).flatten().collect())
 }
 
 /// Says where `max_draws` ended the draws before the precision was reached.
@@ -126,12 +143,24 @@ fn prepare(
     let mut names: Vec<String> = Vec::new();
     let mut reads_data = false;
     for name in specs {
-        let spec = load::load(name, &common.overrides())?;
-        if names.contains(&spec.name) {
+        let spec = load::load_any(name, &common.overrides())?;
+        if names.iter().any(|known| known == spec.name()) {
             let message = "must differ from the names of the run's other specs, whose results it would overwrite";
-            return Err(spec.origin.error("name", &spec.name, message).into());
+            return Err(spec.origin().error("name", spec.name(), message).into());
         }
-        names.push(spec.name.clone());
+        names.push(spec.name().to_owned());
+        let spec = match spec {
+            AnySpec::Initialisation(spec) => *spec,
+            AnySpec::Training(spec) => {
+                reads_data = true;
+                entries.push(if skip_without_data && spec.data.lacks_path() {
+                    Entry::Skipped { name: spec.name, reason: "needs data: --set data.path=PATH".into() }
+                } else {
+                    Entry::Training(Box::new(TrainingExperiment::prepare(*spec)?))
+                });
+                continue;
+            }
+        };
         reads_data |= spec.input.distribution.path().is_some();
         if skip_without_data && spec.input.distribution.path() == Some(None) {
             let reason = "needs data: --set input.path=PATH".into();
@@ -157,7 +186,14 @@ fn prepare(
 fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {
     entries.iter().filter_map(|entry| match entry {
         Entry::Ready(experiment) => Some(experiment.as_ref()),
-        Entry::Skipped { .. } => None,
+        Entry::Training(_) | Entry::Skipped { .. } => None,
+    })
+}
+
+fn training(entries: &[Entry]) -> impl Iterator<Item = &TrainingExperiment> {
+    entries.iter().filter_map(|entry| match entry {
+        Entry::Training(experiment) => Some(experiment.as_ref()),
+        Entry::Ready(_) | Entry::Skipped { .. } => None,
     })
 }
 
@@ -209,23 +245,34 @@ fn measured<'a>(entries: &'a [Entry], done: &'a [Vec<Measurement>]) -> Vec<Measu
         .collect()
 }
 
-fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: &Terminal) -> Result<(), ResultsError> {
+fn print(
+    entries: &[Entry],
+    judged: &[Vec<Verdict>],
+    trained: &[Vec<Verdict>],
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<(), ResultsError> {
     if common.json {
-        let all: Vec<&Verdict> = judged.iter().flatten().collect();
+        let all: Vec<&Verdict> = judged.iter().chain(trained).flatten().collect();
         // Verdicts are strings and numbers, which JSON can hold.
         return terminal.print(&serde_json::to_string_pretty(&all).unwrap_or_default());
     }
     if common.quiet {
         return Ok(());
     }
-    let mut verdicts = judged.iter();
+    let (mut verdicts, mut trained) = (judged.iter(), trained.iter());
+    fn own<'v>(verdicts: &mut std::slice::Iter<'v, Vec<Verdict>>) -> &'v [Verdict] {
+        verdicts.next().map_or(&[][..], Vec::as_slice)
+    }
     let sections: Vec<Section<'_>> = entries
         .iter()
         .map(|entry| match entry {
-            Entry::Ready(experiment) => Section::Judged {
-                name: &experiment.spec.name,
-                verdicts: verdicts.next().map_or(&[][..], Vec::as_slice),
-            },
+            Entry::Ready(experiment) => {
+                Section::Judged { name: &experiment.spec.name, verdicts: own(&mut verdicts) }
+            }
+            Entry::Training(experiment) => {
+                Section::Judged { name: &experiment.spec.name, verdicts: own(&mut trained) }
+            }
             Entry::Skipped { name, reason } => Section::Skipped { name, reason },
         })
         .collect();

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::results::{ResultsError, write_atomically};
 use crate::sampling::Tally;
@@ -17,6 +18,11 @@ use crate::sampling::Tally;
 const WORTH_SAVING: Duration = Duration::from_millis(500);
 /// Time between two states of a point that is being drawn.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The fingerprint of all that a text says.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 #[derive(Serialize, Deserialize)]
 struct Saved {

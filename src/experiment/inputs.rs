@@ -94,7 +94,7 @@ pub fn open(spec: &Spec) -> Result<Source, SpecError> {
 }
 
 /// Names, sizes and times of change of a file, or of the files in a folder.
-fn stamp_of(path: &Path) -> String {
+pub(super) fn stamp_of(path: &Path) -> String {
     let one = |path: &Path| {
         let metadata = path.metadata().ok();
         (path.to_owned(), metadata.as_ref().map(Metadata::len), metadata.and_then(|metadata| metadata.modified().ok()))
@@ -111,7 +111,8 @@ fn refuse(spec: &Spec, error: &impl std::fmt::Display) -> SpecError {
     spec.origin.error("input.path", "", error.to_string())
 }
 
-fn locate(path: &str, spec_file: &str) -> PathBuf {
+/// A relative path is looked up beside the spec, then in the working folder.
+pub(super) fn locate(path: &str, spec_file: &str) -> PathBuf {
     let beside = Path::new(spec_file).parent().unwrap_or(Path::new("")).join(path);
     if beside.exists() { beside } else { path.into() }
 }

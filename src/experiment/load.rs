@@ -9,16 +9,59 @@ use super::catalogue;
 use super::overrides::Override;
 use super::reader::{Origin, SpecError};
 use super::spec::Spec;
+use super::trained::{TrainingSpec, is_training};
+
+/// A spec of either kind.
+#[derive(Debug, Clone)]
+pub enum AnySpec {
+    /// Of networks at initialisation.
+    Initialisation(Box<Spec>),
+    /// Of trained networks.
+    Training(Box<TrainingSpec>),
+}
+
+impl AnySpec {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Initialisation(spec) => &spec.name,
+            Self::Training(spec) => &spec.name,
+        }
+    }
+
+    /// File and options, for error messages.
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Initialisation(spec) => &spec.origin,
+            Self::Training(spec) => &spec.origin,
+        }
+    }
+}
 
 /// Loads the spec at a path or of a shipped name, changed by the overrides.
 ///
 /// # Errors
-/// There is no such spec, it is not TOML, or something in it is not allowed.
+/// There is no such spec, it is not TOML, something in it is not allowed, or it is one of trained networks.
 pub fn load(name: &str, overrides: &[Override]) -> Result<Spec, SpecError> {
+    match load_any(name, overrides)? {
+        AnySpec::Initialisation(spec) => Ok(*spec),
+        AnySpec::Training(spec) => Err(spec.origin.error(
+            "training",
+            "",
+            "makes this a spec of trained networks, which `gradlaw run` and `gradlaw verify` take, and nothing else here",
+        )),
+    }
+}
+
+/// The same for specs of either kind.
+///
+/// # Errors
+/// There is no such spec, it is not TOML, or something in it is not allowed.
+pub fn load_any(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
     let error = |message: String| Origin { file: name.into(), overridden: Vec::new() }.error("", "", message);
     match (catalogue::find(name), fs::read_to_string(name)) {
-        (Some(shipped), Err(_)) => parse(&format!("experiments/{name}.toml"), shipped.text, overrides),
-        (_, Ok(text)) => parse(name, &text, overrides),
+        (Some(shipped), Err(_)) => parse_any(&format!("experiments/{name}.toml"), shipped.text, overrides),
+        (_, Ok(text)) => parse_any(name, &text, overrides),
         (None, Err(_)) if !Path::new(name).exists() => {
             let names: Vec<&str> = catalogue::SHIPPED.iter().map(|shipped| shipped.name).collect();
             let known = names.join(", ");
@@ -35,6 +78,19 @@ pub fn load(name: &str, overrides: &[Override]) -> Result<Spec, SpecError> {
 pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<Spec, SpecError> {
     let (table, origin) = parse_table(file, text, overrides)?;
     Spec::from_table(&table, origin)
+}
+
+/// Parses the text of a spec of either kind.
+///
+/// # Errors
+/// It is not TOML, or something in it is not allowed.
+pub fn parse_any(file: &str, text: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
+    let (table, origin) = parse_table(file, text, overrides)?;
+    if is_training(&table) {
+        TrainingSpec::from_table(&table, origin).map(|spec| AnySpec::Training(Box::new(spec)))
+    } else {
+        Spec::from_table(&table, origin).map(|spec| AnySpec::Initialisation(Box::new(spec)))
+    }
 }
 
 /// Parses a text as TOML and applies the overrides.

@@ -21,6 +21,7 @@ pub mod results;
 pub mod run;
 pub mod save;
 pub mod spec;
+pub mod trained;
 
 pub use judge::{Measured, judge};
 pub use overrides::Override;

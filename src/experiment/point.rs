@@ -4,9 +4,9 @@
 
 use std::ops::Deref;
 
-use sha2::{Digest, Sha256};
 
 use super::architecture::ArchitectureBinder;
+use super::checkpoint::digest;
 use super::expression::Variables;
 use super::format::rounded;
 use super::initialisation::InitialisationBinder;
@@ -356,7 +356,7 @@ impl Binder<'_> {
             self.spec.input,
             source.stamp(),
         );
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        digest(&text)
     }
 }
 

@@ -7,9 +7,7 @@ use super::load;
 use super::plot::figure_of;
 use super::results::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
 use super::spec::Spec;
-use crate::figure::{self, Figure, FigureError};
-
-type WriteFigure = fn(&Figure, &Path) -> Result<(), FigureError>;
+use crate::figure::{self, Drawing, FigureError};
 
 /// Results that were read from a folder.
 #[derive(Debug, Clone)]
@@ -56,12 +54,20 @@ pub fn save(folder: &Path, spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> R
 /// # Errors
 /// A file cannot be written.
 pub fn draw(folder: &Path, name: &str, spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Result<(), ResultsError> {
-    let description = figure_of(spec, rows, verdicts);
-    for (suffix, write) in [("svg", figure::write_svg as WriteFigure), ("png", figure::write_png)] {
+    draw_figure(folder, name, &figure_of(spec, rows, verdicts))
+}
+
+/// Draws any figure in the same way.
+///
+/// # Errors
+/// A file cannot be written.
+pub(super) fn draw_figure<D: Drawing>(folder: &Path, name: &str, description: &D) -> Result<(), ResultsError> {
+    type Write<D> = fn(&D, &Path) -> Result<(), FigureError>;
+    for (suffix, write) in [("svg", figure::write_svg::<D> as Write<D>), ("png", figure::write_png::<D>)] {
         let path = folder.join(format!("{name}.{suffix}"));
         // Drawn beside its place and then renamed; the drawing library knows the format by the suffix.
         let temporary = folder.join(format!(".{name}.part.{suffix}"));
-        match write(&description, &temporary) {
+        match write(description, &temporary) {
             Ok(()) => fs::rename(&temporary, &path).map_err(|error| ResultsError::new(&path, error))?,
             Err(FigureError::NothingToDraw { .. }) => return Ok(()),
             Err(FigureError::DrawingFailed { reason, .. }) => return Err(ResultsError::new(&path, reason)),

@@ -8,7 +8,7 @@ use crate::network::{Norm, Real};
 
 /// Memory to attack with, kept between draws.
 #[derive(Debug, Default)]
-pub(super) struct Attacked<T> {
+pub struct Attacked<T> {
     input: Vec<T>,
     perturbed: Vec<T>,
 }

@@ -12,6 +12,7 @@ pub mod monte_carlo;
 pub mod normal;
 pub mod observable;
 
+pub use attacked::Attacked;
 pub use crate::stream::{Stream, StreamKey};
 pub use collapsed::CollapsedSampler;
 pub use explicit::ExplicitSampler;

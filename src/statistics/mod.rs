@@ -12,10 +12,12 @@ pub mod kolmogorov_smirnov;
 pub mod moments;
 pub mod multiple_testing;
 pub mod quantile;
+mod rank_correlation;
 pub mod regression;
 
 pub use equivalence::{Equivalence, Reference};
 pub use kolmogorov_smirnov::KolmogorovSmirnov;
 pub use moments::Moments;
 pub use quantile::QuantileSketch;
+pub use rank_correlation::RankCorrelation;
 pub use regression::{Fit, WeightedPoint};

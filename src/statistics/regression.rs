@@ -90,6 +90,13 @@ impl Fit {
         if self.is_poor() { Reference::StudentT(self.degrees as f64) } else { Reference::Normal }
     }
 
+    /// Standard error of the estimate from the scatter around the fit alone, whatever the points' own errors are; NaN where no
+    /// degree of freedom is left.
+    pub fn scatter_error(&self) -> f64 {
+        let scatter = (self.chi_squared / self.degrees as f64).sqrt();
+        if self.is_poor() { self.std_error } else { self.std_error * scatter }
+    }
+
     /// The fitted line at `x`.
     pub fn at(&self, x: f64) -> f64 {
         self.intercept + self.estimate * x

@@ -126,7 +126,8 @@ impl State {
         self.epochs.last().is_some_and(EpochReport::diverged)
     }
 
-    fn best_accuracy(&self) -> f64 {
+    /// The highest validation accuracy so far; −∞ before the first epoch.
+    pub fn best_accuracy(&self) -> f64 {
         self.epochs.iter().map(|epoch| epoch.validation.accuracy).fold(f64::NEG_INFINITY, f64::max)
     }
 }

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, WindowSpec, read_layers};
 pub use network::{InitSpec, NetworkSpec, VarianceSpec};
-pub(super) use network::{NETWORK_KEYS, read_input};
+pub(super) use network::{NETWORK_KEYS, read_input, read_networks};
 
 use super::claim::ClaimSpec;
 use super::expression::{Variables, describe};
@@ -138,12 +138,7 @@ impl Spec {
     /// The first thing that is wrong, with its key.
     pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
         let reader = Reader::new(table, &origin, "", KEYS)?;
-        let name = reader.required_string("name")?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) || name.starts_with('.') {
-            let allowed = "must be at most 100 letters, digits, hyphens, underscores and dots: it names a folder";
-            return Err(reader.refuse("name", allowed));
-        }
+        let name = read_name(&reader)?;
         let sweep = read_sweep(&reader, &origin)?;
         let sampler = read_sampler(&reader)?.unwrap_or(SamplerChoice::Auto);
         let networks = network::read_networks(&reader, &origin, sampler)?;
@@ -208,6 +203,17 @@ fn has_batch_norm(layers: &[LayerSpec]) -> bool {
         LayerSpec::Repeat { layers, .. } => has_batch_norm(layers),
         _ => false,
     })
+}
+
+/// Reads the name of an experiment, which its results folder gets.
+pub(super) fn read_name<'t>(reader: &Reader<'t>) -> Result<&'t str, SpecError> {
+    let name = reader.required_string("name")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) || name.starts_with('.') {
+        let allowed = "must be at most 100 letters, digits, hyphens, underscores and dots: it names a folder";
+        return Err(reader.refuse("name", allowed));
+    }
+    Ok(name)
 }
 
 fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
@@ -276,7 +282,8 @@ fn observable_at(name: &str, variables: &Variables) -> Option<Observable> {
     sized.as_deref().unwrap_or(name).parse().ok()
 }
 
-fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, SpecError> {
+/// Reads the grid.
+pub(super) fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, SpecError> {
     let Some(table) = reader.table("sweep")? else { return Ok(Sweep::default()) };
     let names: Vec<&str> = table.keys().map(String::as_str).collect();
     let sweep = Reader::new(table, origin, "sweep", &names)?;

@@ -58,7 +58,11 @@ pub enum VarianceSpec {
     Formula(Expression),
 }
 
-pub(super) fn read_networks(
+/// Reads all tables `[[network]]`, which have different labels; a table may leave the sampler to the default.
+///
+/// # Errors
+/// There is none, or something in one is not allowed.
+pub fn read_networks(
     reader: &Reader<'_>,
     origin: &Origin,
     default: SamplerChoice,

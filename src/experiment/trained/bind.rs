@@ -1,0 +1,227 @@
+//! From a training spec to jobs, each the training of one network: shapes, laws and settings checked before anything runs.
+
+use std::sync::Arc;
+
+use super::data::Data;
+use super::measure::Quantity;
+use super::spec::{MethodKind, MethodSpec, TrainingSpec};
+use crate::data::SampleSet;
+use crate::experiment::architecture::ArchitectureBinder;
+use crate::experiment::expression::{Expression, Variables};
+use crate::experiment::initialisation::InitialisationBinder;
+use crate::experiment::reader::SpecError;
+use crate::experiment::results::place;
+use crate::experiment::spec::{NetworkSpec, Sweep};
+use crate::network::layer::Statistics;
+use crate::network::{Architecture, Initialisation};
+use crate::stream::StreamKey;
+use crate::training::objective::{
+    AdversarialAugmentation, CrossLipschitz, GradientPenalty, Objective, Plain, ProjectedGradient,
+};
+use crate::training::{Augmentation, Schedule, Sgd, TrainingSettings};
+
+/// Changes when the same spec gives other networks.
+const TRAINING_FORMAT: u32 = 1;
+
+/// A training spec with its jobs, checked and ready to run.
+#[derive(Debug)]
+pub struct TrainingExperiment {
+    /// The spec.
+    pub spec: TrainingSpec,
+    /// The jobs, in the order of results: network by network, method by method, point by point.
+    pub jobs: Vec<Job>,
+    /// Which samples are for what.
+    pub data: Data,
+}
+
+/// The training of one network.
+#[derive(Debug)]
+pub struct Job {
+    /// The label of the network and the method.
+    pub label: String,
+    /// Values of the sweep variables.
+    pub variables: Vec<(String, f64)>,
+    /// Which repetition.
+    pub repeat: usize,
+    /// Its shapes.
+    pub architecture: Architecture,
+    /// The law of its first parameters.
+    pub initialisation: Initialisation,
+    /// How it is trained.
+    pub settings: TrainingSettings,
+    /// Training and test samples as it sees them.
+    pub samples: [Arc<dyn SampleSet>; 2],
+    /// The key of its random numbers, the same for all methods.
+    pub key: StreamKey,
+    /// A text that is the same for two runs exactly when one can go on where the other stopped.
+    pub fingerprint: String,
+}
+
+impl Job {
+    /// The network, the point and the repetition, for people.
+    pub fn describe(&self) -> String {
+        format!("{}, network {}", place(&self.label, &self.variables), self.repeat + 1)
+    }
+
+    /// Multiplications of a pass, about: longer jobs are begun first.
+    pub fn cost(&self) -> f64 {
+        let nodes = self.architecture.nodes().iter();
+        let products: f64 = nodes
+            .map(|node| node.fan().map_or(0.0, |fan| fan.inputs as f64 * node.output.len() as f64))
+            .sum();
+        let passes = match self.settings.objective {
+            Objective::Plain(_) => 1.0,
+            Objective::GradientPenalty(_) | Objective::AdversarialAugmentation(_) => 2.0,
+            Objective::ProjectedGradient(attack) => 1.0 + attack.steps as f64,
+            Objective::CrossLipschitz(_) => 1.5 * self.architecture.outputs() as f64,
+        };
+        products * passes
+    }
+}
+
+impl TrainingExperiment {
+    /// Opens the data and binds every job.
+    ///
+    /// # Errors
+    /// The first thing in the spec or its data that is not allowed; nothing was written.
+    pub fn prepare(spec: TrainingSpec) -> Result<Self, SpecError> {
+        let grid = spec.sweep.points();
+        let data = spec.data.open(&spec.origin, &grid, spec.seed)?;
+        let mut jobs = Vec::new();
+        for network in &spec.networks {
+            for method in &spec.methods {
+                for variables in &grid {
+                    for repeat in 0..spec.repeats {
+                        jobs.push(Binder { spec: &spec, network, method, variables }.job(&data, repeat)?);
+                    }
+                }
+            }
+        }
+        check_claims(&spec)?;
+        Ok(Self { spec, jobs, data })
+    }
+
+    /// What is measured of every network, and which of these before training.
+    pub fn quantities(&self, initial: bool) -> Vec<Quantity> {
+        let measures = self.spec.observables.iter().map(|(_, measure)| measure);
+        measures.filter(|measure| measure.initial == initial).map(|measure| measure.quantity).collect()
+    }
+}
+
+/// Claims that speak of sweep variables speak of ones that there are.
+fn check_claims(spec: &TrainingSpec) -> Result<(), SpecError> {
+    let Sweep(variables) = &spec.sweep;
+    for claim in &spec.claims {
+        for (name, _) in &claim.within {
+            if !variables.iter().any(|(known, _)| known == name) {
+                let key = format!("{}.within", claim.path);
+                return Err(spec.origin.error(&key, name, "must be a sweep variable"));
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Binder<'a> {
+    spec: &'a TrainingSpec,
+    network: &'a NetworkSpec,
+    method: &'a MethodSpec,
+    variables: &'a Variables,
+}
+
+impl Binder<'_> {
+    fn job(&self, data: &Data, repeat: usize) -> Result<Job, SpecError> {
+        let Self { spec, network, method, variables } = self;
+        let keys = || ArchitectureBinder {
+            origin: &spec.origin,
+            path: &network.path,
+            variables,
+            statistics: Statistics::Batch,
+        };
+        let architecture = keys().bind(&network.input, &network.layers)?;
+        let initialisation = InitialisationBinder { network, variables, keys: keys() }.bind(&architecture)?;
+        let input = format!("{}.input", network.path);
+        let samples = spec.data.fit(data, &spec.origin, architecture.input(), &input, variables)?;
+        self.check_labels(&architecture, data, &samples)?;
+        let settings = self.settings()?;
+        if settings.batch > data.training.len() {
+            let message = format!("must be at most the {} training samples", data.training.len());
+            return Err(spec.origin.error("training.batch", &settings.batch.to_string(), message));
+        }
+        let label = spec.label(&network.label, &method.label);
+        let key = StreamKey::new(spec.seed, &["training", &network.label, &repeat.to_string()]);
+        let mut known = format!(
+            "{TRAINING_FORMAT} {} {label} {variables:?} {repeat} {key:?} {architecture:?} {initialisation:?} {settings:?}",
+            env!("CARGO_PKG_VERSION")
+        );
+        known.push_str(&format!(" {:?} {} {} {:?}", spec.data, spec.seed, data.stamp, spec.observables));
+        Ok(Job {
+            label,
+            variables: variables.to_vec(),
+            repeat,
+            architecture,
+            initialisation,
+            settings,
+            samples,
+            key,
+            fingerprint: crate::experiment::checkpoint::digest(&known),
+        })
+    }
+
+    /// The network has a logit for every class, and every sample has a label.
+    fn check_labels(
+        &self,
+        architecture: &Architecture,
+        data: &Data,
+        [training, test]: &[Arc<dyn SampleSet>; 2],
+    ) -> Result<(), SpecError> {
+        let labels = data.training.iter().chain(&data.validation).map(|&index| training.label(index));
+        let labels = labels.chain(data.test.iter().map(|&index| test.label(index)));
+        let refuse = |message: String| self.spec.origin.error(&format!("{}.layers", self.network.path), "", message);
+        for label in labels {
+            let Some(label) = label else { return Err(self.spec.origin.error("data", "", "has samples without labels")) };
+            if label >= architecture.outputs() {
+                let outputs = architecture.outputs();
+                return Err(refuse(format!("must end in a logit for every class: {outputs} logits, but there is a label {label}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn settings(&self) -> Result<TrainingSettings, SpecError> {
+        let settings = &self.spec.settings;
+        let positive = |key: &str, formula: &Expression, least: bool| {
+            let origin = &self.spec.origin;
+            match formula.evaluate(self.variables) {
+                Ok(value) if value > 0.0 || (least && value == 0.0) => Ok(value),
+                Ok(value) => {
+                    let allowed = if least { "must not be negative" } else { "must be above 0" };
+                    Err(origin.error(key, formula.text(), format!("{allowed}, but is {value}")))
+                }
+                Err(message) => Err(origin.error(key, formula.text(), message)),
+            }
+        };
+        let strength = positive(&format!("{}.strength", self.method.path), &self.method.strength, true)?;
+        Ok(TrainingSettings {
+            objective: match self.method.kind {
+                MethodKind::Plain => Objective::Plain(Plain),
+                MethodKind::GradientPenalty(norm) => Objective::GradientPenalty(GradientPenalty { norm, strength }),
+                MethodKind::Augmentation(norm) => {
+                    Objective::AdversarialAugmentation(AdversarialAugmentation { norm, strength })
+                }
+                MethodKind::ProjectedGradient(steps) => {
+                    Objective::ProjectedGradient(ProjectedGradient { strength, steps })
+                }
+                MethodKind::CrossLipschitz => Objective::CrossLipschitz(CrossLipschitz { strength }),
+            },
+            epochs: settings.epochs,
+            batch: settings.batch,
+            schedule: Schedule {
+                rate: positive("training.rate", &settings.rate, false)?,
+                halve_every: settings.halve_every,
+            },
+            optimiser: Sgd { momentum: settings.momentum, weight_decay: settings.weight_decay },
+            augmentation: Augmentation { crop: settings.crop, flip: settings.flip },
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! The table `[data]`: which samples networks are trained, validated and tested on.
+
+use std::sync::Arc;
+
+use ndarray_rand::rand::seq::SliceRandom;
+
+use crate::data::{Cifar10, DataError, ImageFolder, Mnist, Resized, SampleSet, Split, Synthetic, SyntheticSpec};
+use crate::experiment::expression::{Expression, Variables};
+use crate::experiment::inputs::{locate, stamp_of};
+use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::network::Shape;
+use crate::stream::StreamKey;
+
+/// The table `[data]`.
+#[derive(Debug, Clone)]
+pub struct DataSpec {
+    /// Which set.
+    pub set: SetSpec,
+    /// The side to which images are resized, by the nearest pixel.
+    pub resize: Option<Expression>,
+    /// Training samples; all that are left beside the validation samples, unless given.
+    pub training: Option<usize>,
+    /// Validation samples, taken from the training part.
+    pub validation: usize,
+    /// Test samples; all unless given.
+    pub test: Option<usize>,
+}
+
+/// Which set of samples.
+#[derive(Debug, Clone)]
+pub enum SetSpec {
+    /// CIFAR-10 in the binary layout.
+    Cifar10(Option<String>),
+    /// MNIST in the IDX layout.
+    Mnist(Option<String>),
+    /// Folders of images, resized to the side of `resize`.
+    Images(Option<String>),
+    /// Made on the spot.
+    Synthetic {
+        /// Number of classes.
+        classes: usize,
+        /// Side of the images.
+        side: usize,
+        /// Training samples in all, and as many test samples.
+        samples: usize,
+        /// Standard deviation of the pixels' noise.
+        noise: f64,
+    },
+}
+
+const MOST: i64 = 1 << 32;
+
+pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec, SpecError> {
+    let table = reader.table("data")?.ok_or_else(|| reader.missing("data", "a table"))?;
+    let known =
+        &["set", "resize", "training", "validation", "test", "path", "classes", "side", "samples", "noise"];
+    let data = Reader::new(table, origin, "data", known)?;
+    let set = data.required_string("set")?;
+    let keys: &[&str] = match set {
+        "cifar10" | "mnist" | "images" => &["path"],
+        "synthetic" => &["classes", "side", "samples", "noise"],
+        _ => return Err(data.refuse("set", "must be cifar10, mnist, images or synthetic")),
+    };
+    if let Some(key) = known[5..].iter().find(|key| data.has(key) && !keys.contains(*key)) {
+        return Err(data.refuse(key, format!("does not go with set = \"{set}\"")));
+    }
+    let path = data.string("path")?.map(str::to_owned);
+    let count = |key, least, default: i64| Ok(data.whole(key, least, MOST)?.unwrap_or(default) as usize);
+    let set = match set {
+        "cifar10" => SetSpec::Cifar10(path),
+        "mnist" => SetSpec::Mnist(path),
+        "images" => SetSpec::Images(path),
+        _ => SetSpec::Synthetic {
+            classes: count("classes", 2, 10)?,
+            side: count("side", 1, 32)?,
+            samples: count("samples", 2, 5000)?,
+            noise: data.number("noise", "must be a number of at least 0", |noise| noise >= 0.0)?.unwrap_or(0.1),
+        },
+    };
+    let resize = data.expression("resize")?;
+    if matches!(set, SetSpec::Images(_)) && resize.is_none() {
+        return Err(data.missing("resize", "the side of the images"));
+    }
+    Ok(DataSpec {
+        set,
+        resize,
+        training: data.whole("training", 1, MOST)?.map(|count| count as usize),
+        validation: count("validation", 1, 1000)?,
+        test: data.whole("test", 1, MOST)?.map(|count| count as usize),
+    })
+}
+
+/// The samples of an experiment.
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// Both parts at their own size.
+    parts: [Arc<dyn SampleSet>; 2],
+    /// Which samples of the training part are for training.
+    pub training: Vec<usize>,
+    /// Which are for validation.
+    pub validation: Vec<usize>,
+    /// Which samples of the test part are for testing.
+    pub test: Vec<usize>,
+    /// A text that changes when the data does.
+    pub stamp: String,
+}
+
+impl DataSpec {
+    /// Whether a path is needed that was not given.
+    pub fn lacks_path(&self) -> bool {
+        self.path() == Some(None)
+    }
+
+    fn path(&self) -> Option<Option<&str>> {
+        match &self.set {
+            SetSpec::Cifar10(path) | SetSpec::Mnist(path) | SetSpec::Images(path) => Some(path.as_deref()),
+            SetSpec::Synthetic { .. } => None,
+        }
+    }
+
+    /// Opens the samples, and chooses at random, by the seed, which are for what. Folders of images are opened at the largest side
+    /// that the grid asks for.
+    ///
+    /// # Errors
+    /// Data is missing, damaged, or less than is asked for.
+    pub fn open(&self, origin: &Origin, grid: &[Vec<(String, f64)>], seed: u64) -> Result<Data, SpecError> {
+        let path = match self.path() {
+            Some(None) => {
+                let message = "is missing; must be the path of the data: --set data.path=PATH";
+                return Err(origin.error("data.path", "", message));
+            }
+            Some(Some(path)) => locate(path, &origin.file),
+            None => Default::default(),
+        };
+        let mut largest = 1;
+        for variables in grid {
+            largest = largest.max(self.side(origin, variables)?.unwrap_or(1));
+        }
+        let open = |split: Split| -> Result<Arc<dyn SampleSet>, DataError> {
+            Ok(match self.set {
+                SetSpec::Cifar10(_) => Arc::new(Cifar10::open_split(&path, split)?),
+                SetSpec::Mnist(_) => Arc::new(Mnist::open(&path, split)?),
+                SetSpec::Images(_) => Arc::new(ImageFolder::open(&path, split, largest)?),
+                SetSpec::Synthetic { classes, side, samples, noise } => Arc::new(Synthetic::new(SyntheticSpec {
+                    classes,
+                    channels: 3,
+                    side,
+                    samples,
+                    noise,
+                    seed,
+                    split,
+                })?),
+            })
+        };
+        let open = |split: Split| open(split).map_err(|error| origin.error("data", "", error.to_string()));
+        let parts = [open(Split::Training)?, open(Split::Test)?];
+        let order = |part: usize, name: &str| {
+            let mut order: Vec<usize> = (0..parts[part].len()).collect();
+            order.shuffle(&mut StreamKey::new(seed, &["data", name]).draw(0));
+            order
+        };
+        let (mut training, mut test) = (order(0, "training"), order(1, "test"));
+        let wanted = self.validation + self.training.unwrap_or(1);
+        if wanted > training.len() {
+            let message = format!("and validation = {} together must be at most {}", self.validation, training.len());
+            return Err(origin.error("data.training", &self.training.unwrap_or(1).to_string(), message));
+        }
+        if let Some(count) = self.test {
+            if count > test.len() {
+                let message = format!("must be at most {}", test.len());
+                return Err(origin.error("data.test", &count.to_string(), message));
+            }
+            test.truncate(count);
+        }
+        let validation = training.split_off(training.len() - self.validation);
+        training.truncate(self.training.unwrap_or(usize::MAX));
+        Ok(Data { parts, training, validation, test, stamp: stamp_of(&path) })
+    }
+
+    /// The side that images are resized to, where they are.
+    fn side(&self, origin: &Origin, variables: &Variables) -> Result<Option<usize>, SpecError> {
+        let side = self.resize.as_ref().map(|resize| {
+            resize.size(variables).map_err(|message| origin.error("data.resize", resize.text(), message))
+        });
+        side.transpose()
+    }
+
+    /// Both parts of the data as a network with this input sees them.
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn fit(
+        &self,
+        data: &Data,
+        origin: &Origin,
+        shape: &Shape,
+        key: &str,
+        variables: &Variables,
+    ) -> Result<[Arc<dyn SampleSet>; 2], SpecError> {
+        let native = data.parts[0].shape();
+        let side = self.side(origin, variables)?.unwrap_or(native[1]);
+        let seen = [native[0], side, side];
+        let is_flat = shape.as_vector() == Some(seen.iter().product());
+        if shape.sizes() != seen && !is_flat {
+            let message = format!("must be the images' shape {seen:?} (or its length): set data.resize to change the side");
+            return Err(origin.error(key, &shape.to_string(), message));
+        }
+        Ok(data.parts.clone().map(|part| -> Arc<dyn SampleSet> {
+            if side == native[1] { part } else { Arc::new(Resized::new(part, side)) }
+        }))
+    }
+}

@@ -1,0 +1,215 @@
+//! Verdicts on trained networks.
+//!
+//! A network is one observation: its repetitions, and where a claim speaks of all points their values, scatter around what the
+//! claim predicts, and tests are Student's t tests of that scatter. As for networks at initialisation, a claim holds when the 5 %
+//! equivalence test places the truth inside the tolerance, and is refuted when a test against it is significant at 10⁻³ after
+//! Holm's correction over the claims of the experiment.
+
+use super::claim::{TrainingClaim, TrainingClaimKind};
+use super::results::TrainedNetwork;
+use super::spec::TrainingSpec;
+use crate::experiment::results::{Outcome, Verdict};
+use crate::experiment::spec::abscissa;
+use crate::statistics::{Equivalence, Fit, Moments, RankCorrelation, Reference, WeightedPoint, multiple_testing};
+
+const FAMILY_ERROR: f64 = 1e-3;
+const EQUIVALENCE_LEVEL: f64 = 0.05;
+const COVERAGE: f64 = 0.95;
+
+/// Judges all claims; a claim on every network has a verdict for each.
+pub fn judge(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> Vec<Verdict> {
+    let claims = spec.claims.iter().enumerate();
+    let evidence: Vec<Evidence> =
+        claims.flat_map(|(index, claim)| Judge { spec, networks, claim, index }.evidence()).collect();
+    let against: Vec<f64> = evidence.iter().map(|evidence| evidence.against.unwrap_or(1.0)).collect();
+    let adjusted = multiple_testing::holm(&against);
+    let conclude = |(Evidence { verdict, for_it, against }, p_value): (Evidence, f64)| Verdict {
+        p_refuted: against.map(|_| p_value),
+        p_value: for_it,
+        verdict: match (against, for_it) {
+            (Some(_), _) if p_value <= FAMILY_ERROR => Outcome::Refuted,
+            (_, Some(p_value)) if p_value <= EQUIVALENCE_LEVEL => Outcome::Holds,
+            _ => Outcome::Inconclusive,
+        },
+        ..verdict
+    };
+    evidence.into_iter().zip(adjusted).map(conclude).collect()
+}
+
+/// What speaks for and against a claim: p-values, small where it holds and where it does not.
+struct Evidence {
+    verdict: Verdict,
+    for_it: Option<f64>,
+    against: Option<f64>,
+}
+
+struct Judge<'a> {
+    spec: &'a TrainingSpec,
+    networks: &'a [TrainedNetwork],
+    claim: &'a TrainingClaim,
+    index: usize,
+}
+
+impl<'a> Judge<'a> {
+    fn evidence(&self) -> Vec<Evidence> {
+        let labels = || {
+            let all = self.spec.labels().into_iter();
+            all.filter(|label| self.claim.network.as_ref().is_none_or(|named| named == label))
+        };
+        match &self.claim.kind {
+            TrainingClaimKind::Exponent { observable, against, exponent } => {
+                labels().map(|label| self.exponent(&label, observable, against, *exponent)).collect()
+            }
+            TrainingClaimKind::Quotient { observables, value } => labels()
+                .map(|label| {
+                    let quotients = self.of(&label).map(|network| {
+                        let [first, second] = [0, 1].map(|which| self.value(network, &observables[which]));
+                        let predicted = value.evaluate(&[("dimension".into(), network.dimension as f64)]).ok();
+                        Some((first? / second?, predicted?))
+                    });
+                    self.means(&label, &observables.join(" / "), quotients.collect())
+                })
+                .collect(),
+            TrainingClaimKind::Ratio { observable, networks, factor } => {
+                let pairs = self.pairs(networks).map(|(first, second)| {
+                    let predicted = factor.evaluate(&first.variables).ok();
+                    Some((self.value(first, observable)? / self.value(second, observable)?, predicted?))
+                });
+                vec![self.means(&networks.join(" / "), observable, pairs.collect())]
+            }
+            TrainingClaimKind::RankCorrelation { observables, at_least } => vec![self.ranks(observables, *at_least)],
+            TrainingClaimKind::Less { observable, networks } => vec![self.less(observable, networks)],
+        }
+    }
+
+    /// The networks of a label that the claim speaks of.
+    fn of(&self, label: &str) -> impl Iterator<Item = &'a TrainedNetwork> {
+        self.networks.iter().filter(move |network| network.label == label && self.is_within(network))
+    }
+
+    fn is_within(&self, network: &TrainedNetwork) -> bool {
+        self.claim.within.iter().all(|(name, [low, high])| {
+            let value = network.variables.iter().find(|(variable, _)| variable == name);
+            value.is_some_and(|(_, value)| (low..=high).contains(&value))
+        })
+    }
+
+    fn value(&self, network: &TrainedNetwork, observable: &str) -> Option<f64> {
+        let index = self.spec.observables.iter().position(|(name, _)| name == observable)?;
+        network.value(index)
+    }
+
+    /// Networks of two labels at the same point and repetition.
+    fn pairs(&self, labels: &[String; 2]) -> impl Iterator<Item = (&'a TrainedNetwork, &'a TrainedNetwork)> {
+        let second: Vec<&TrainedNetwork> = self.of(&labels[1]).collect();
+        let first: Vec<&TrainedNetwork> = self.of(&labels[0]).collect();
+        first.into_iter().filter_map(move |one| {
+            let same = |other: &&&TrainedNetwork| other.variables == one.variables && other.repeat == one.repeat;
+            Some((one, *second.iter().find(same)?))
+        })
+    }
+
+    fn blank(&self, network: &str, observable: &str) -> Verdict {
+        Verdict {
+            experiment: self.spec.name.clone(),
+            statement: self.claim.statement.clone(),
+            network: network.into(),
+            observable: observable.into(),
+            verdict: Outcome::Inconclusive,
+            predicted: None,
+            measured: None,
+            std_error: None,
+            interval: None,
+            tolerance: self.claim.tolerance,
+            p_value: None,
+            p_refuted: None,
+            goodness_of_fit: None,
+            kind: self.claim.kind.name().into(),
+            claim: Some(self.index),
+            variables: Vec::new(),
+            reason: None,
+        }
+    }
+
+    fn undecided(verdict: Verdict, reason: &str) -> Evidence {
+        Evidence { verdict: Verdict { reason: Some(reason.into()), ..verdict }, for_it: None, against: None }
+    }
+
+    fn exponent(&self, label: &str, observable: &str, against: &str, exponent: f64) -> Evidence {
+        let verdict = Verdict { predicted: Some(exponent), ..self.blank(label, observable) };
+        let points: Vec<WeightedPoint> = self
+            .of(label)
+            .filter_map(|network| {
+                let x = abscissa(&network.variables, network.dimension, against);
+                Some(WeightedPoint { x: x.ln(), y: self.value(network, observable)?.ln(), std_error: 1.0 })
+            })
+            .collect();
+        let Some(fit) = Fit::line(&points).filter(|fit| fit.degrees > 0) else {
+            return Self::undecided(verdict, "needs three networks at two points, with positive values");
+        };
+        let (error, reference) = (fit.scatter_error(), Reference::StudentT(fit.degrees as f64));
+        let band = (exponent - self.claim.tolerance, exponent + self.claim.tolerance);
+        let test = Equivalence::test(fit.estimate, error, band, reference);
+        let half = error * reference.quantile(COVERAGE);
+        let interval = Some([fit.estimate - half, fit.estimate + half]);
+        let verdict = Verdict { measured: Some(fit.estimate), std_error: Some(error), interval, ..verdict };
+        Evidence { verdict, for_it: Some(test.inside), against: Some(test.outside) }
+    }
+
+    /// The geometric mean of measured over predicted values.
+    fn means(&self, label: &str, observable: &str, values: Vec<Option<(f64, f64)>>) -> Evidence {
+        let values: Vec<(f64, f64)> = values.into_iter().flatten().collect();
+        // One number where the prediction is the same everywhere; else the quotient by it, predicted 1.
+        let same = values.windows(2).all(|pair| pair[0].1 == pair[1].1);
+        let shown = values.first().filter(|_| same).map_or(1.0, |&(_, predicted)| predicted);
+        let verdict = Verdict { predicted: Some(shown), ..self.blank(label, observable) };
+        let logs: Moments = values.iter().map(|(measured, predicted)| (measured / predicted).ln()).collect();
+        if logs.count() < 2 || !logs.are_finite() {
+            return Self::undecided(verdict, "needs two networks with positive values");
+        }
+        let reference = Reference::StudentT(logs.count() as f64 - 1.0);
+        let band = (-self.claim.tolerance.ln_1p(), self.claim.tolerance.ln_1p());
+        let (mean, error) = (logs.mean(), logs.std_error());
+        let test = Equivalence::test(mean, error, band, reference);
+        let half = error * reference.quantile(COVERAGE);
+        let verdict = Verdict {
+            measured: Some(shown * mean.exp()),
+            std_error: Some(shown * mean.exp() * error),
+            interval: Some([mean - half, mean + half].map(|log| shown * log.exp())),
+            ..verdict
+        };
+        Evidence { verdict, for_it: Some(test.inside), against: Some(test.outside) }
+    }
+
+    fn ranks(&self, observables: &[String; 2], at_least: f64) -> Evidence {
+        let verdict = Verdict { predicted: Some(at_least), ..self.blank("all", &observables.join(" ~ ")) };
+        let pairs = self.networks.iter().filter(|network| self.is_within(network)).filter_map(|network| {
+            Some((self.value(network, &observables[0])?, self.value(network, &observables[1])?))
+        });
+        let Some(correlation) = RankCorrelation::of(&pairs.collect::<Vec<_>>()) else {
+            return Self::undecided(verdict, "needs four networks whose values differ");
+        };
+        let above = correlation.above(at_least);
+        let interval = Some(correlation.interval(COVERAGE));
+        let verdict = Verdict { measured: Some(correlation.estimate), interval, ..verdict };
+        Evidence { verdict, for_it: Some(above), against: Some(1.0 - above) }
+    }
+
+    fn less(&self, observable: &str, labels: &[String; 2]) -> Evidence {
+        let verdict = Verdict { predicted: Some(0.0), ..self.blank(&labels.join(" − "), observable) };
+        let differences = self
+            .pairs(labels)
+            .filter_map(|(first, second)| Some(self.value(first, observable)? - self.value(second, observable)?));
+        let differences: Moments = differences.collect();
+        if differences.count() < 2 || !differences.are_finite() {
+            return Self::undecided(verdict, "needs two pairs of networks");
+        }
+        let reference = Reference::StudentT(differences.count() as f64 - 1.0);
+        let (mean, error) = (differences.mean(), differences.std_error());
+        let below = reference.upper_tail(-mean / error);
+        let half = error * reference.quantile(COVERAGE);
+        let interval = Some([mean - half, mean + half]);
+        let verdict = Verdict { measured: Some(mean), std_error: Some(error), interval, ..verdict };
+        Evidence { verdict, for_it: Some(below), against: Some(1.0 - below) }
+    }
+}

@@ -1,0 +1,134 @@
+//! What is measured of a trained network on the test samples.
+
+use std::str::FromStr;
+
+use rayon::prelude::*;
+
+use crate::attack::{Model, State};
+use crate::network::merge::Merged;
+use crate::network::norm::NormSums;
+use crate::network::{Architecture, Norm, Parameters, Tape};
+use crate::sampling::{Attacked, Gradient, Observable};
+use crate::stream::StreamKey;
+use crate::training::Samples;
+
+/// One number of a network: a mean over the test samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measure {
+    /// What is measured of each sample.
+    pub quantity: Quantity,
+    /// Whether it is measured before training instead of after it.
+    pub initial: bool,
+}
+
+/// What is measured of a sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Quantity {
+    /// 1 for a right prediction.
+    Accuracy,
+    /// The loss.
+    Loss,
+    /// What is measured of networks at initialisation too: norms of ∂ₓL, and what attacks do.
+    Observable(Observable),
+}
+
+impl Measure {
+    /// What a measure may be, for error messages.
+    pub const ALLOWED: &'static str = "accuracy, loss, a norm of the gradient (loss.l1, loss.l2, loss.linf, loss.lQ, \
+                                       loss.coordinate, with .scaled and .squared where wanted), or damage, vulnerability or changed, \
+                                       then .fgsm, .l2, .ifgsm, .il2, .pgd or .pgd-l2, then @ and a size, then .first-order for a \
+                                       damage; with `initial.` before it for networks before training";
+}
+
+impl FromStr for Measure {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let (name, initial) = name.strip_prefix("initial.").map_or((name, false), |rest| (rest, true));
+        let quantity = match name {
+            "accuracy" => Quantity::Accuracy,
+            "loss" => Quantity::Loss,
+            _ => match name.parse().map_err(|_| ())? {
+                Observable::Hypothesis(_) => return Err(()),
+                Observable::Gradient(observable)
+                    if observable.gradient == Gradient::Logit || observable.norm().is_none() =>
+                {
+                    return Err(());
+                }
+                observable => Quantity::Observable(observable),
+            },
+        };
+        Ok(Self { quantity, initial })
+    }
+}
+
+/// The measures of a network, and samples whose gradient hides what an attack could do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// A mean over the samples for every quantity.
+    pub means: Vec<f64>,
+    /// Samples whose ∂ₓL is zero everywhere.
+    pub zero_gradients: usize,
+    /// Samples with a coordinate of ∂ₓL that is NaN or infinite.
+    pub nonfinite_gradients: usize,
+}
+
+/// Measures a network, with running statistics, on some samples. Each sample's attacks have a stream of `key` of their own.
+pub fn measure(
+    architecture: &Architecture,
+    parameters: &Parameters<f32>,
+    samples: &Samples<'_>,
+    indices: &[usize],
+    quantities: &[Quantity],
+    key: StreamKey,
+) -> Measured {
+    let merged = Merged::for_batches(architecture);
+    let runs = merged.as_ref().map_or(architecture, Merged::architecture);
+    let mut converted = Parameters::new(runs);
+    match &merged {
+        Some(merged) => merged.convert(architecture, parameters, &mut converted),
+        None => converted.values_mut().copy_from_slice(parameters.values()),
+    }
+    let observables: Vec<Observable> = quantities.iter().filter_map(|quantity| quantity.observable()).collect();
+    let norms: Vec<Norm> = observables.iter().filter_map(|observable| observable.of_gradient()?.norm()).collect();
+    let one = |memory: &mut (Tape<f32>, Attacked<f32>, Vec<f32>), place: usize| {
+        let (tape, attacked, input) = memory;
+        let index = indices[place];
+        samples.set.copy_into(index, input);
+        let label = samples.set.label(index).unwrap_or_default();
+        let mut model = Model::new(runs, &converted, tape);
+        let mut sums = NormSums::new(&norms);
+        sums.add(model.loss_gradient(input, label));
+        let state = State::new(model.last_logits(), label);
+        let mut values = vec![f64::NAN; observables.len()];
+        attacked.measure(model, &observables, label, &mut key.draw(place as u64), &mut values);
+        let mut attacks = observables.iter().zip(values);
+        let values = quantities.iter().map(|quantity| match quantity {
+            Quantity::Accuracy => 1.0 - state.error(label),
+            Quantity::Loss => state.loss,
+            Quantity::Observable(_) => match attacks.next() {
+                Some((Observable::Gradient(observable), _)) => observable.of_sums(&sums),
+                Some((_, value)) => value,
+                None => f64::NAN,
+            },
+        });
+        (values.collect::<Vec<f64>>(), sums.norm(Norm::ONE))
+    };
+    let memory = || (Tape::new(runs), Attacked::default(), vec![0.0; runs.dimension()]);
+    let all: Vec<(Vec<f64>, f64)> = (0..indices.len()).into_par_iter().map_init(memory, one).collect();
+    let mean = |index: usize| all.iter().map(|(values, _)| values[index]).sum::<f64>() / all.len() as f64;
+    Measured {
+        means: (0..quantities.len()).map(mean).collect(),
+        zero_gradients: all.iter().filter(|(_, size)| *size == 0.0).count(),
+        nonfinite_gradients: all.iter().filter(|(_, size)| !size.is_finite()).count(),
+    }
+}
+
+impl Quantity {
+    fn observable(self) -> Option<Observable> {
+        match self {
+            Self::Observable(observable) => Some(observable),
+            _ => None,
+        }
+    }
+}

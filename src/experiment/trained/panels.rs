@@ -1,0 +1,208 @@
+//! The figure of trained networks: panels of one number against another.
+
+use toml::Table;
+
+use super::claim::TrainingClaimKind;
+use super::measure::Measure;
+use super::results::TrainedNetwork;
+use super::spec::TrainingSpec;
+use crate::experiment::expression::Expression;
+use crate::experiment::plot::symbol;
+use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
+use crate::experiment::results::Verdict;
+use crate::experiment::spec::{Sweep, abscissa};
+use crate::figure::{Axis, Panel, PanelCurve, PanelFigure, PanelPoint, Scale};
+
+/// A table `[[panel]]`.
+#[derive(Debug, Clone)]
+pub struct PanelSpec {
+    /// Its heading; may be empty.
+    pub title: String,
+    /// What is on the horizontal axis: `dimension`, a sweep variable, or an observable.
+    pub x: String,
+    /// The observable on the vertical axis.
+    pub y: String,
+    /// Whether the axes are logarithmic; where not said, they are if all values are above zero and span a factor of ten.
+    pub logarithmic: [Option<bool>; 2],
+    /// A law to compare with, a formula of `x`.
+    pub guide: Option<Expression>,
+    /// What the law is called.
+    pub guide_label: String,
+}
+
+const KEYS: &[&str] = &["title", "x", "y", "x_log", "y_log", "guide", "guide_label"];
+
+pub(super) fn read_panels(
+    reader: &Reader<'_>,
+    origin: &Origin,
+    observables: &[(String, Measure)],
+    sweep: &Sweep,
+) -> Result<Vec<PanelSpec>, SpecError> {
+    let ordinates: Vec<&str> = observables.iter().map(|(name, _)| name.as_str()).collect();
+    let abscissae: Vec<&str> = ["dimension"].into_iter().chain(sweep.names()).chain(ordinates.iter().copied()).collect();
+    let tables = reader.tables("panel", "must be tables, [[panel]]")?;
+    let panel = |(index, table): (usize, &Table)| {
+        let path = format!("panel.{index}");
+        let panel = Reader::new(table, origin, &path, KEYS)?;
+        let known = |key: &str, known: &[&str]| {
+            let name = panel.required_string(key)?;
+            if known.contains(&name) { Ok(name.to_owned()) } else { Err(panel.refuse(key, unknown("name", name, known))) }
+        };
+        Ok(PanelSpec {
+            title: panel.string("title")?.unwrap_or_default().into(),
+            x: known("x", &abscissae)?,
+            y: known("y", &ordinates)?,
+            logarithmic: [panel.boolean("x_log")?, panel.boolean("y_log")?],
+            guide: panel.expression("guide")?,
+            guide_label: panel.string("guide_label")?.unwrap_or_default().into(),
+        })
+    };
+    let read: Vec<PanelSpec> = tables.into_iter().enumerate().map(panel).collect::<Result<_, SpecError>>()?;
+    if !read.is_empty() {
+        return Ok(read);
+    }
+    let x = sweep.names().next().unwrap_or("dimension");
+    let default = |y: &&str| PanelSpec {
+        title: String::new(),
+        x: x.into(),
+        y: (*y).into(),
+        logarithmic: [None; 2],
+        guide: None,
+        guide_label: String::new(),
+    };
+    Ok(ordinates.iter().take(MOST_PANELS).map(default).collect())
+}
+
+/// Most panels where the spec does not choose.
+const MOST_PANELS: usize = 6;
+
+/// The figure of an experiment, from what is finished of it.
+pub fn figure_of(spec: &TrainingSpec, networks: &[TrainedNetwork], verdicts: &[Verdict]) -> PanelFigure {
+    let labels = spec.labels();
+    let diverged = networks.iter().filter(|network| network.outcome.diverged).count();
+    let mut footnote = format!("gradlaw {} · seed {} · {} networks", env!("CARGO_PKG_VERSION"), spec.seed, networks.len());
+    if !spec.source.is_empty() {
+        footnote = format!("{} · {footnote}", spec.source);
+    }
+    if diverged > 0 {
+        footnote.push_str(&format!(", {diverged} of them diverged"));
+    }
+    PanelFigure {
+        title: spec.title.clone(),
+        subtitle: String::new(),
+        panels: spec.panels.iter().map(|panel| panel_of(spec, panel, &labels, networks, verdicts)).collect(),
+        series: labels,
+        footnote,
+    }
+}
+
+fn panel_of(
+    spec: &TrainingSpec,
+    panel: &PanelSpec,
+    labels: &[String],
+    networks: &[TrainedNetwork],
+    verdicts: &[Verdict],
+) -> Panel {
+    let index = |name: &str| spec.observables.iter().position(|(known, _)| known == name);
+    let x_observable = index(&panel.x);
+    let value = |network: &TrainedNetwork| -> Option<(f64, f64)> {
+        let x = match x_observable {
+            Some(index) => network.value(index)?,
+            None => abscissa(&network.variables, network.dimension, &panel.x),
+        };
+        Some((x, network.value(index(&panel.y)?)?))
+    };
+    let curve = |(series, label): (usize, &String)| {
+        let own = networks.iter().filter(|network| network.label == *label);
+        let pairs: Vec<(f64, f64)> = own.filter_map(value).collect();
+        let points = if x_observable.is_some() { scattered(&pairs) } else { summarised(pairs) };
+        PanelCurve { series, points, joined: x_observable.is_none() }
+    };
+    let curves: Vec<PanelCurve> = labels.iter().enumerate().map(curve).collect();
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let scale = |which: usize, of: fn(&PanelPoint) -> f64| {
+        let values: Vec<f64> = points().map(of).collect();
+        let (least, most) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+        let wide = least > 0.0 && most > 10.0 * least;
+        if panel.logarithmic[which].unwrap_or(wide) { Scale::Log10 } else { Scale::Linear }
+    };
+    let axis = |name: &str, scale| Axis { label: symbol_of(name), scale, marks: Vec::new() };
+    let (x_scale, y_scale) = (scale(0, |point| point.x), scale(1, |point| point.y));
+    Panel {
+        title: panel.title.clone(),
+        guide: panel.guide.as_ref().map_or(Vec::new(), |guide| law(guide, points().map(|point| point.x), x_scale)),
+        guide_label: panel.guide_label.clone(),
+        annotation: annotation(spec, panel, verdicts),
+        x: axis(&panel.x, x_scale),
+        y: axis(&panel.y, y_scale),
+        curves,
+    }
+}
+
+fn symbol_of(name: &str) -> String {
+    match name {
+        "dimension" => "input dimension d".into(),
+        "strength" => "strength ε".into(),
+        "accuracy" | "loss" => name.into(),
+        _ => match name.strip_prefix("initial.") {
+            Some(rest) => format!("{} before training", symbol_of(rest)),
+            None => symbol(name),
+        },
+    }
+}
+
+/// A point for each network.
+fn scattered(pairs: &[(f64, f64)]) -> Vec<PanelPoint> {
+    pairs.iter().map(|&(x, y)| PanelPoint { x, y, low: y, high: y }).collect()
+}
+
+/// A point for each abscissa: the median over the networks there, with the least and the largest as its bar.
+fn summarised(mut pairs: Vec<(f64, f64)>) -> Vec<PanelPoint> {
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let groups = pairs.chunk_by(|a, b| a.0 == b.0);
+    let point = |group: &[(f64, f64)]| {
+        let middle = group.len() / 2;
+        let median = if group.len() % 2 == 1 { group[middle].1 } else { 0.5 * (group[middle - 1].1 + group[middle].1) };
+        PanelPoint { x: group[0].0, y: median, low: group[0].1, high: group[group.len() - 1].1 }
+    };
+    groups.map(point).collect()
+}
+
+/// The law over the range of the abscissae.
+fn law(guide: &Expression, xs: impl Iterator<Item = f64>, scale: Scale) -> Vec<(f64, f64)> {
+    const STEPS: usize = 40;
+    let (least, most) = xs.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
+    if least >= most {
+        return Vec::new();
+    }
+    let along = |step: usize| {
+        let share = step as f64 / STEPS as f64;
+        if scale == Scale::Linear { least + share * (most - least) } else { least * (most / least).powf(share) }
+    };
+    let point = |step| {
+        let x = along(step);
+        Some((x, guide.evaluate(&[("x".into(), x)]).ok()?))
+    };
+    (0..=STEPS).filter_map(point).collect()
+}
+
+/// What a claim says of what the panel shows.
+fn annotation(spec: &TrainingSpec, panel: &PanelSpec, verdicts: &[Verdict]) -> String {
+    let shown = |names: &[String; 2]| names.contains(&panel.x) && names.contains(&panel.y) && panel.x != panel.y;
+    let remark = |verdict: &Verdict| {
+        let (claim, measured) = (spec.claims.get(verdict.claim?)?, verdict.measured?);
+        match &claim.kind {
+            TrainingClaimKind::RankCorrelation { observables, .. } if shown(observables) => {
+                Some(format!("rank correlation {measured:.2}"))
+            }
+            TrainingClaimKind::Exponent { observable, against, exponent }
+                if *observable == panel.y && *against == panel.x =>
+            {
+                let error = verdict.std_error.unwrap_or(f64::NAN);
+                Some(format!("exponent {measured:.2} ± {error:.2} (predicted {exponent})"))
+            }
+            _ => None,
+        }
+    };
+    verdicts.iter().find_map(remark).unwrap_or_default()
+}

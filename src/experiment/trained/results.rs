@@ -1,0 +1,188 @@
+//! Results of trained networks: `networks.csv`, a row for each, and the rows of `points.csv` that summarise repetitions.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::TrainingSpec;
+use crate::experiment::results::{ResultsError, Row, Sampled, number, records_to_csv};
+use crate::statistics::Moments;
+use crate::training::EpochReport;
+
+/// One trained network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainedNetwork {
+    /// Its label, of the network and the method.
+    pub label: String,
+    /// Values of the sweep variables.
+    pub variables: Vec<(String, f64)>,
+    /// Which repetition.
+    pub repeat: usize,
+    /// Input dimension d.
+    pub dimension: usize,
+    /// What was measured.
+    pub outcome: NetworkOutcome,
+}
+
+/// What became of a network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkOutcome {
+    /// Whether training diverged.
+    pub diverged: bool,
+    /// Epochs that were run.
+    pub epochs: usize,
+    /// The highest validation accuracy, that of the weights that were measured.
+    pub validation_accuracy: f64,
+    /// Test samples whose ∂ₓL is zero everywhere.
+    pub zero_gradients: usize,
+    /// Test samples with a coordinate of ∂ₓL that is NaN or infinite.
+    pub nonfinite_gradients: usize,
+    /// A value for every observable; `None` for NaN.
+    pub values: Vec<Option<f64>>,
+}
+
+impl TrainedNetwork {
+    /// The value of the observable at this place among the spec's; `None` for networks that diverged.
+    pub fn value(&self, index: usize) -> Option<f64> {
+        if self.outcome.diverged { None } else { self.outcome.values.get(index).copied().flatten() }
+    }
+}
+
+const COLUMNS: [&str; 8] = [
+    "network", "repeat", "dimension", "status", "epochs", "validation_accuracy", "zero_gradients",
+    "nonfinite_gradients",
+];
+
+/// The text of `networks.csv`.
+pub fn to_csv(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> String {
+    let variables: Vec<&str> = spec.sweep.names().collect();
+    let observables = spec.observables.iter().map(|(name, _)| name.clone());
+    let header = COLUMNS[..1].iter().chain(&variables).chain(&COLUMNS[1..]).map(|name| (*name).to_owned());
+    let rows = networks.iter().map(|network| {
+        let outcome = &network.outcome;
+        let mut fields = vec![network.label.clone()];
+        fields.extend(network.variables.iter().map(|&(_, value)| number(value)));
+        fields.extend([
+            network.repeat.to_string(),
+            network.dimension.to_string(),
+            if outcome.diverged { "diverged" } else { "trained" }.into(),
+            outcome.epochs.to_string(),
+            number(outcome.validation_accuracy),
+            outcome.zero_gradients.to_string(),
+            outcome.nonfinite_gradients.to_string(),
+        ]);
+        let values = (0..spec.observables.len()).map(|index| network.value(index).map(number).unwrap_or_default());
+        fields.extend(values);
+        fields
+    });
+    records_to_csv(std::iter::once(header.chain(observables).collect()).chain(rows))
+}
+
+/// Reads `networks.csv`.
+pub fn read_csv(spec: &TrainingSpec, path: &Path) -> Result<Vec<TrainedNetwork>, ResultsError> {
+    let wrong = |message: String| ResultsError::new(path, message);
+    let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
+    let mut networks = Vec::new();
+    for (line, record) in reader.records().enumerate() {
+        let record = record.map_err(|error| wrong(error.to_string()))?;
+        let text = |name: &str| {
+            let index = header.iter().position(|column| column == name);
+            index.and_then(|index| record.get(index)).ok_or_else(|| wrong(format!("has no column `{name}`")))
+        };
+        let parse = |name: &str| {
+            let field = text(name)?;
+            field.parse::<f64>().map_err(|_| wrong(format!("row {}: {name} = {field} is not a number", line + 1)))
+        };
+        let optional = |name: &str| if text(name)?.is_empty() { Ok(None) } else { parse(name).map(Some) };
+        let values = spec.observables.iter().map(|(name, _)| optional(name)).collect::<Result<_, _>>()?;
+        let variables = spec.sweep.names().map(|name| Ok((name.to_owned(), parse(name)?)));
+        networks.push(TrainedNetwork {
+            label: text("network")?.to_owned(),
+            variables: variables.collect::<Result<_, ResultsError>>()?,
+            repeat: parse("repeat")? as usize,
+            dimension: parse("dimension")? as usize,
+            outcome: NetworkOutcome {
+                diverged: text("status")? == "diverged",
+                epochs: parse("epochs")? as usize,
+                validation_accuracy: parse("validation_accuracy")?,
+                zero_gradients: parse("zero_gradients")? as usize,
+                nonfinite_gradients: parse("nonfinite_gradients")? as usize,
+                values,
+            },
+        });
+    }
+    Ok(networks)
+}
+
+/// The text of `epochs.csv`: what every epoch of every network came to.
+pub fn epochs_to_csv<'a>(
+    spec: &TrainingSpec,
+    histories: impl IntoIterator<Item = (&'a str, &'a [(String, f64)], usize, Vec<EpochReport>)>,
+) -> String {
+    let variables = spec.sweep.names();
+    let after = ["repeat", "epoch", "rate", "objective", "validation_loss", "validation_accuracy"];
+    let header = std::iter::once("network").chain(variables).chain(after).map(str::to_owned).collect();
+    let rows = histories.into_iter().flat_map(|(label, variables, repeat, epochs)| {
+        epochs.into_iter().enumerate().map(move |(epoch, report)| {
+            let mut fields = vec![label.to_owned()];
+            fields.extend(variables.iter().map(|&(_, value)| number(value)));
+            fields.extend([repeat.to_string(), (epoch + 1).to_string()]);
+            let EpochReport { rate, objective, validation } = report;
+            fields.extend([rate, objective, validation.loss, validation.accuracy].map(number));
+            fields
+        })
+    });
+    records_to_csv(std::iter::once(header).chain(rows))
+}
+
+/// One row of `points.csv` for every label, point and observable: the law of the observable over the repetitions.
+pub fn summarise(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> Vec<Row> {
+    let mut rows: Vec<(Row, Vec<f64>)> = Vec::new();
+    for network in networks {
+        for (index, (name, _)) in spec.observables.iter().enumerate() {
+            let Some(value) = network.value(index) else { continue };
+            let is_same = |row: &Row| {
+                row.network == network.label && row.observable == *name && row.variables == network.variables
+            };
+            match rows.iter_mut().find(|(row, _)| is_same(row)) {
+                Some((_, values)) => values.push(value),
+                None => {
+                    let row = Row {
+                        network: network.label.clone(),
+                        observable: name.clone(),
+                        variables: network.variables.clone(),
+                        dimension: network.dimension,
+                        sampled: None,
+                        theory: None,
+                    };
+                    rows.push((row, vec![value]));
+                }
+            }
+        }
+    }
+    rows.into_iter().map(|(row, values)| Row { sampled: Some(sampled(values)), ..row }).collect()
+}
+
+/// The numbers of a row; quantiles are interpolated between the sorted values.
+fn sampled(mut values: Vec<f64>) -> Sampled {
+    let moments: Moments = values.iter().copied().collect();
+    values.sort_by(f64::total_cmp);
+    let quantile = |probability: f64| {
+        let place = probability * (values.len() - 1) as f64;
+        let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
+        low + place.fract() * (high - low)
+    };
+    Sampled {
+        draws: moments.count(),
+        mean: moments.mean(),
+        std_error: moments.std_error(),
+        std_dev: moments.std_dev(),
+        q10: quantile(0.1),
+        median: quantile(0.5),
+        q90: quantile(0.9),
+        zeros: values.iter().filter(|value| **value == 0.0).count() as u64,
+        non_finite: 0,
+        skewness: moments.skewness(),
+    }
+}

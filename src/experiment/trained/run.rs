@@ -1,0 +1,243 @@
+//! Runs the jobs of a training experiment: finished networks are passed over, one that was begun goes on where it stopped.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::bind::{Job, TrainingExperiment};
+use super::checkpoint::{Checkpoint, Finished};
+use super::measure::{Measured, measure};
+use super::results::{NetworkOutcome, TrainedNetwork};
+use crate::experiment::results::ResultsError;
+use crate::experiment::run::{RunError, Watcher};
+use crate::network::layer::Statistics;
+use crate::training::{EpochReport, Samples, State, Trainer};
+
+/// Stream of a network's initial parameters; those of its epochs follow a key of their own.
+const PARAMETERS: u64 = u64::MAX;
+
+/// What is left of a run, job by job: what is finished.
+pub type Results = Vec<Option<Finished>>;
+
+impl TrainingExperiment {
+    /// Trains every network that is not finished, side by side on the threads of the current pool where there are as many
+    /// networks left as threads, else one after the other on all of them; numbers do not depend on it. `save` is called after every
+    /// network with what is finished so far.
+    ///
+    /// # Errors
+    /// Interrupted, or a file could not be read or written; states are saved.
+    pub fn run(
+        &self,
+        folder: &Path,
+        fresh: bool,
+        watcher: &dyn Watcher,
+        save: &(dyn Fn(&Results) -> Result<(), ResultsError> + Sync),
+    ) -> Result<Results, RunError> {
+        let mut results: Results = Vec::new();
+        for job in &self.jobs {
+            let checkpoint = Checkpoint::new(folder, &job.fingerprint);
+            results.push(if fresh { None } else { checkpoint.finished()? });
+        }
+        let mut left: Vec<usize> = (0..self.jobs.len()).filter(|&index| results[index].is_none()).collect();
+        // Long ones first, so that at the end no thread waits long for another.
+        left.sort_by(|&a, &b| self.jobs[b].cost().total_cmp(&self.jobs[a].cost()));
+        let total: f64 = self.jobs.iter().map(Job::cost).sum();
+        let run = Run {
+            experiment: self,
+            folder,
+            fresh,
+            watcher,
+            save,
+            results: Mutex::new(results),
+            next: AtomicUsize::new(0),
+            failure: Mutex::new(None),
+            stopped: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+            total,
+        };
+        for (index, job) in self.jobs.iter().enumerate() {
+            if !left.contains(&index) {
+                run.advance(job, 1.0);
+            }
+        }
+        run.all(&left)?;
+        Ok(run.results.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The networks that are finished, in the order of the jobs.
+    pub fn networks(&self, results: &Results) -> Vec<TrainedNetwork> {
+        let pairs = self.jobs.iter().zip(results);
+        let network = |(job, finished): (&Job, &Option<Finished>)| {
+            Some(TrainedNetwork {
+                label: job.label.clone(),
+                variables: job.variables.clone(),
+                repeat: job.repeat,
+                dimension: job.architecture.dimension(),
+                outcome: finished.as_ref()?.outcome.clone(),
+            })
+        };
+        pairs.filter_map(network).collect()
+    }
+
+    /// How the training of every finished network went.
+    pub fn histories<'a>(
+        &'a self,
+        results: &'a Results,
+    ) -> impl Iterator<Item = (&'a str, &'a [(String, f64)], usize, Vec<EpochReport>)> {
+        let pairs = self.jobs.iter().zip(results);
+        pairs.filter_map(|(job, finished)| {
+            Some((&*job.label, &*job.variables, job.repeat, finished.as_ref()?.history()))
+        })
+    }
+}
+
+/// A run under way.
+struct Run<'a> {
+    experiment: &'a TrainingExperiment,
+    folder: &'a Path,
+    fresh: bool,
+    watcher: &'a dyn Watcher,
+    save: &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync),
+    results: Mutex<Results>,
+    /// The next of the jobs that are left.
+    next: AtomicUsize,
+    failure: Mutex<Option<RunError>>,
+    stopped: AtomicBool,
+    /// Cost of all that is done, in thousandths of that of the whole run's jobs.
+    done: AtomicU64,
+    total: f64,
+}
+
+/// What progress counts in.
+const PROGRESS: f64 = 1e6;
+
+impl Run<'_> {
+    fn all(&self, left: &[usize]) -> Result<(), RunError> {
+        let threads = rayon::current_num_threads();
+        if left.len() < threads.max(2) || threads == 1 {
+            self.worker(left);
+        } else {
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+                        Ok(pool) => pool.install(|| self.worker(left)),
+                        // Without a pool of its own the thread works on the common one.
+                        Err(_) => self.worker(left),
+                    });
+                }
+            });
+        }
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Trains jobs until none is left or the run stops.
+    fn worker(&self, left: &[usize]) {
+        while let Some(&index) = left.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = self.job(index) {
+                self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                self.stopped.store(true, Ordering::Relaxed);
+            }
+            if self.is_stopped() {
+                return;
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.watcher.interrupted()
+    }
+
+    /// A share of a job is done.
+    fn advance(&self, job: &Job, share: f64) {
+        let more = (PROGRESS * share * job.cost() / self.total) as u64;
+        let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
+        self.watcher.progress(done, PROGRESS as u64);
+    }
+
+    fn job(&self, index: usize) -> Result<(), RunError> {
+        let experiment = self.experiment;
+        let (job, data) = (&experiment.jobs[index], &experiment.data);
+        self.watcher.point(0, 1, &job.describe());
+        let mut checkpoint = Checkpoint::new(self.folder, &job.fingerprint);
+        let samples = |part: usize| Samples { set: &*job.samples[part], shape: job.architecture.input() };
+        let initial = || job.initialisation.draw(&job.architecture, &mut job.key.draw(PARAMETERS));
+        let saved = if self.fresh { None } else { checkpoint.load(&job.architecture)? };
+        let mut state = saved.unwrap_or_else(|| State::new(&job.architecture, initial()));
+        let mut trainer = Trainer::new(
+            &job.architecture,
+            job.settings,
+            samples(0),
+            &data.training,
+            &data.validation,
+            job.key,
+        );
+        let steps = (job.settings.epochs * trainer.steps()).max(1) as f64;
+        self.advance(job, state.epochs.len() as f64 / job.settings.epochs as f64);
+        while !trainer.is_done(&state) {
+            let watch = || {
+                self.advance(job, 1.0 / steps);
+                if self.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let stopped = trainer.epoch(&mut state, watch).is_break();
+            if stopped || !trainer.is_done(&state) {
+                checkpoint.offer(&state, stopped)?;
+            }
+            if stopped {
+                return Err(RunError::Interrupted);
+            }
+            if let Some(epoch) = state.epochs.last() {
+                tracing::info!(
+                    network = job.describe(),
+                    epoch = state.epochs.len(),
+                    objective = epoch.objective,
+                    accuracy = epoch.validation.accuracy,
+                );
+            }
+        }
+        let outcome = self.measure(job, &state, &initial(), &samples(1));
+        let finished = checkpoint.finish(outcome, &state.epochs)?;
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results[index] = Some(finished);
+        (self.save)(&results)?;
+        Ok(())
+    }
+
+    /// What is measured of a network, after training and before it.
+    fn measure(
+        &self,
+        job: &Job,
+        state: &State,
+        initial: &crate::network::Parameters<f32>,
+        samples: &Samples<'_>,
+    ) -> NetworkOutcome {
+        let experiment = self.experiment;
+        let architecture = |statistics| job.architecture.clone().with_statistics(statistics);
+        let indices = &experiment.data.test;
+        let diverged = state.diverged();
+        let after = (!diverged).then(|| {
+            let quantities = experiment.quantities(false);
+            measure(&architecture(Statistics::Running), &state.best, samples, indices, &quantities, job.key)
+        });
+        let quantities = experiment.quantities(true);
+        let before = (!quantities.is_empty()).then(|| {
+            let architecture = architecture(Statistics::Running);
+            measure(&architecture, initial, samples, indices, &quantities, job.key)
+        });
+        let means = |measured: &Option<Measured>| measured.as_ref().map_or(Vec::new(), |m| m.means.clone()).into_iter();
+        let [mut after_means, mut before_means] = [means(&after), means(&before)];
+        let values = experiment.spec.observables.iter().map(|(_, measure)| {
+            let value = if measure.initial { before_means.next() } else { after_means.next() };
+            value.filter(|value| value.is_finite())
+        });
+        NetworkOutcome {
+            diverged,
+            epochs: state.epochs.len(),
+            validation_accuracy: state.best_accuracy().max(0.0),
+            zero_gradients: after.as_ref().map_or(0, |measured| measured.zero_gradients),
+            nonfinite_gradients: after.as_ref().map_or(0, |measured| measured.nonfinite_gradients),
+            values: values.collect(),
+        }
+    }
+}

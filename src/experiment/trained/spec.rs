@@ -1,0 +1,279 @@
+//! Training specs: from TOML to checked types.
+
+use toml::{Table, Value};
+
+use super::claim::{TrainingClaim, read_claims};
+use super::data::{DataSpec, read_data};
+use super::measure::Measure;
+use super::panels::{PanelSpec, read_panels};
+use crate::experiment::expression::Expression;
+use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
+use crate::experiment::spec::{NetworkSpec, SamplerChoice, Sweep, read_name, read_networks, read_sweep};
+use crate::network::Norm;
+
+const KEYS: &[&str] = &[
+    "name", "title", "source", "explanation", "seconds", "version", "seed", "repeats", "observables", "sweep", "data",
+    "training", "method", "network", "claim", "panel",
+];
+const MOST_REPEATS: i64 = 10_000;
+const MOST_EPOCHS: i64 = 1_000_000;
+const MOST_BATCH: i64 = 1 << 16;
+
+/// An experiment on trained networks.
+#[derive(Debug, Clone)]
+pub struct TrainingSpec {
+    /// Also the name of the results' folder.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Theorem, section or paper.
+    pub source: String,
+    /// The claim in words, and what was reduced.
+    pub explanation: String,
+    /// How long the experiment takes on two cores, in seconds, where its author says so.
+    pub seconds: Option<f64>,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// Networks trained at every point.
+    pub repeats: usize,
+    /// What is measured, with the names as written.
+    pub observables: Vec<(String, Measure)>,
+    /// The grid.
+    pub sweep: Sweep,
+    /// The samples.
+    pub data: DataSpec,
+    /// How networks are trained.
+    pub settings: SettingsSpec,
+    /// The objectives.
+    pub methods: Vec<MethodSpec>,
+    /// The networks.
+    pub networks: Vec<NetworkSpec>,
+    /// The claims.
+    pub claims: Vec<TrainingClaim>,
+    /// The panels of the figure.
+    pub panels: Vec<PanelSpec>,
+    /// File and options, for error messages.
+    pub origin: Origin,
+    /// The spec as TOML with defaults filled in: enough to repeat the run.
+    pub resolved: Table,
+}
+
+/// The table `[training]`.
+#[derive(Debug, Clone)]
+pub struct SettingsSpec {
+    /// Passes over the training samples.
+    pub epochs: usize,
+    /// Samples of one step.
+    pub batch: usize,
+    /// The first learning rate.
+    pub rate: Expression,
+    /// Epochs between two halvings of the rate; 0 for never.
+    pub halve_every: usize,
+    /// Momentum.
+    pub momentum: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Pixels of padding before a random crop.
+    pub crop: usize,
+    /// Whether images are flipped at random.
+    pub flip: bool,
+}
+
+/// A table `[[method]]`: an objective.
+#[derive(Debug, Clone)]
+pub struct MethodSpec {
+    /// Its name in results and claims.
+    pub label: String,
+    /// Its kind.
+    pub kind: MethodKind,
+    /// Its strength ε; 0 for plain training.
+    pub strength: Expression,
+    /// Its dotted key, for error messages.
+    pub path: String,
+}
+
+/// What kind of objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MethodKind {
+    /// The loss alone.
+    Plain,
+    /// With a penalty on ‖∂ₓL‖_q.
+    GradientPenalty(Norm),
+    /// On samples attacked in ‖·‖ₚ by one step.
+    Augmentation(Norm),
+    /// On samples attacked by so many projected steps.
+    ProjectedGradient(usize),
+    /// With a penalty on differences of the logits' gradients.
+    CrossLipschitz,
+}
+
+/// Whether a spec that was read as TOML is one of trained networks.
+pub fn is_training(table: &Table) -> bool {
+    table.contains_key("training")
+}
+
+impl TrainingSpec {
+    /// Checks a spec that was read as TOML.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its key.
+    pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
+        let reader = Reader::new(table, &origin, "", KEYS)?;
+        let name = read_name(&reader)?;
+        let sweep = read_sweep(&reader, &origin)?;
+        let networks = read_networks(&reader, &origin, SamplerChoice::Explicit)?;
+        let methods = read_methods(&reader, &origin)?;
+        let observables = read_observables(&reader)?;
+        let claims = read_claims(&reader, &origin, &observables, &labels(&networks, &methods))?;
+        let panels = read_panels(&reader, &origin, &observables, &sweep)?;
+        let mut spec = Self {
+            name: name.into(),
+            title: reader.string("title")?.unwrap_or(name).into(),
+            source: reader.string("source")?.unwrap_or_default().into(),
+            explanation: reader.string("explanation")?.unwrap_or_default().trim().into(),
+            seconds: reader.number("seconds", "must be a number above 0", |seconds| seconds > 0.0)?,
+            // Within the limits of `whole`, so not negative.
+            seed: reader.whole("seed", 0, i64::MAX)?.unwrap_or(1).cast_unsigned(),
+            repeats: reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize,
+            data: read_data(&reader, &origin)?,
+            settings: read_settings(&reader, &origin)?,
+            observables,
+            sweep,
+            methods,
+            networks,
+            claims,
+            panels,
+            resolved: table.clone(),
+            origin: origin.clone(),
+        };
+        reader.string("version")?;
+        for (key, value) in [
+            ("version", Value::String(env!("CARGO_PKG_VERSION").into())),
+            ("seed", Value::Integer(spec.seed.cast_signed())),
+            ("repeats", Value::Integer(spec.repeats as i64)),
+        ] {
+            spec.resolved.insert(key.into(), value);
+        }
+        Ok(spec)
+    }
+
+    /// The label of a network trained by a method: those of both, but for one of which there is no other.
+    pub fn label(&self, network: &str, method: &str) -> String {
+        label(self.networks.len(), network, self.methods.len(), method)
+    }
+
+    /// All labels.
+    pub fn labels(&self) -> Vec<String> {
+        labels(&self.networks, &self.methods)
+    }
+}
+
+fn label(networks: usize, network: &str, methods: usize, method: &str) -> String {
+    match (networks, methods) {
+        (_, 1) => network.into(),
+        (1, _) => method.into(),
+        _ => format!("{network}, {method}"),
+    }
+}
+
+fn labels(networks: &[NetworkSpec], methods: &[MethodSpec]) -> Vec<String> {
+    let pairs = networks.iter().flat_map(|network| methods.iter().map(move |method| (network, method)));
+    pairs.map(|(network, method)| label(networks.len(), &network.label, methods.len(), &method.label)).collect()
+}
+
+fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Measure)>, SpecError> {
+    let allowed = "must be a list of names such as \"accuracy\"";
+    let names = reader.strings("observables", allowed)?.ok_or_else(|| reader.missing("observables", &allowed[8..]))?;
+    let mut observables: Vec<(String, Measure)> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let key = format!("observables.{index}");
+        let measure = name.parse().map_err(|_| {
+            reader.complain(&key, name, format!("unknown observable; must be {}", Measure::ALLOWED))
+        })?;
+        if observables.iter().any(|(known, _)| known == name) {
+            return Err(reader.complain(&key, name, "must stand only once"));
+        }
+        observables.push(((*name).into(), measure));
+    }
+    if observables.is_empty() { Err(reader.refuse("observables", allowed)) } else { Ok(observables) }
+}
+
+fn read_settings(reader: &Reader<'_>, origin: &Origin) -> Result<SettingsSpec, SpecError> {
+    let table = reader.table("training")?.ok_or_else(|| reader.missing("training", "a table"))?;
+    let known = &["epochs", "batch", "rate", "halve_every", "momentum", "weight_decay", "crop", "flip"];
+    let training = Reader::new(table, origin, "training", known)?;
+    let epochs = training.whole("epochs", 1, MOST_EPOCHS)?;
+    Ok(SettingsSpec {
+        epochs: epochs.ok_or_else(|| training.missing("epochs", "a whole number"))? as usize,
+        batch: training.whole("batch", 2, MOST_BATCH)?.unwrap_or(128) as usize,
+        rate: training.expression("rate")?.ok_or_else(|| training.missing("rate", "a learning rate above 0"))?,
+        halve_every: training.whole("halve_every", 0, MOST_EPOCHS)?.unwrap_or(30) as usize,
+        momentum: training
+            .number("momentum", "must be a number from 0 to 1, without 1", |momentum| (0.0..1.0).contains(&momentum))?
+            .unwrap_or(0.9),
+        weight_decay: training
+            .number("weight_decay", "must be a number of at least 0", |decay| decay >= 0.0)?
+            .unwrap_or(0.0),
+        crop: training.whole("crop", 0, 1 << 20)?.unwrap_or(0) as usize,
+        flip: training.boolean("flip")?.unwrap_or(false),
+    })
+}
+
+fn read_methods(reader: &Reader<'_>, origin: &Origin) -> Result<Vec<MethodSpec>, SpecError> {
+    let tables = reader.tables("method", "must be tables, [[method]]")?;
+    let mut methods: Vec<MethodSpec> = Vec::new();
+    for (index, table) in tables.into_iter().enumerate() {
+        let method = read_method(table, origin, &format!("method.{index}"))?;
+        if methods.iter().any(|other| other.label == method.label) {
+            let key = format!("method.{index}.label");
+            return Err(origin.error(&key, &method.label, "must differ from the other methods' labels"));
+        }
+        methods.push(method);
+    }
+    if methods.is_empty() {
+        let (strength, path) = (Expression::number(0.0), "method".into());
+        methods.push(MethodSpec { label: "plain".into(), kind: MethodKind::Plain, strength, path });
+    }
+    Ok(methods)
+}
+
+fn read_method(table: &Table, origin: &Origin, path: &str) -> Result<MethodSpec, SpecError> {
+    let reader = Reader::new(table, origin, path, &["label", "objective", "norm", "steps", "strength"])?;
+    let objective = reader.required_string("objective")?;
+    let keys: &[&str] = match objective {
+        "plain" => &[],
+        "gradient-penalty" | "augmentation" => &["norm", "strength"],
+        "pgd" => &["steps", "strength"],
+        "cross-lipschitz" => &["strength"],
+        _ => {
+            let known = &["plain", "gradient-penalty", "augmentation", "pgd", "cross-lipschitz"];
+            return Err(reader.refuse("objective", unknown("objective", objective, known)));
+        }
+    };
+    if let Some(key) = ["norm", "steps", "strength"].iter().find(|key| reader.has(key) && !keys.contains(key)) {
+        return Err(reader.refuse(key, format!("does not go with objective = \"{objective}\"")));
+    }
+    let norm = || -> Result<Norm, SpecError> {
+        let allowed = "must be a number of at least 1, or \"inf\"";
+        match reader.value("norm") {
+            None => Err(reader.missing("norm", &allowed[8..])),
+            Some(Value::String(word)) if word == "inf" => Ok(Norm::INFINITY),
+            Some(value) => {
+                let order = value.as_float().or_else(|| value.as_integer().map(|order| order as f64));
+                order.and_then(Norm::new).ok_or_else(|| reader.refuse("norm", allowed))
+            }
+        }
+    };
+    let kind = match objective {
+        "gradient-penalty" => MethodKind::GradientPenalty(norm()?),
+        "augmentation" => MethodKind::Augmentation(norm()?),
+        "pgd" => MethodKind::ProjectedGradient(reader.whole("steps", 1, 10_000)?.unwrap_or(7) as usize),
+        "cross-lipschitz" => MethodKind::CrossLipschitz,
+        _ => MethodKind::Plain,
+    };
+    let strength = match kind {
+        MethodKind::Plain => Expression::number(0.0),
+        _ => reader.expression("strength")?.ok_or_else(|| reader.missing("strength", "a size of attack, ε"))?,
+    };
+    Ok(MethodSpec { label: reader.string("label")?.unwrap_or(objective).into(), kind, strength, path: path.into() })
+}
