@@ -2,24 +2,77 @@
 
 use std::process::ExitCode;
 
-use gradlaw::experiment::load;
+use gradlaw::experiment::load::{self, AnySpec};
 
 use super::failure::Failure;
 use super::terminal::Terminal;
 
+/// What a spec of either kind says of itself.
+pub struct Summary<'a> {
+    pub name: &'a str,
+    pub title: &'a str,
+    pub source: &'a str,
+    pub explanation: &'a str,
+    pub seconds: Option<f64>,
+    /// Each claim in words with its network, and what it rests on.
+    pub claims: Vec<(String, String)>,
+    /// The command that runs it.
+    pub command: &'static str,
+}
+
+impl<'a> Summary<'a> {
+    pub fn of(spec: &'a AnySpec) -> Self {
+        let of = |statement: &str, network: Option<&String>| match network {
+            Some(label) => format!("{statement} [{label}]"),
+            None => statement.to_owned(),
+        };
+        match spec {
+            AnySpec::Initialisation(spec) => {
+                let claims = spec.claims.iter().map(|claim| {
+                    let detail = format!("{} within {}", claim.observable, claim.tolerance);
+                    (of(&claim.statement, claim.network.as_ref()), detail)
+                });
+                Self {
+                    name: &spec.name,
+                    title: &spec.title,
+                    source: &spec.source,
+                    explanation: &spec.explanation,
+                    seconds: spec.seconds,
+                    claims: claims.collect(),
+                    command: "gradlaw verify",
+                }
+            }
+            AnySpec::Training(spec) => {
+                let claims = spec
+                    .claims
+                    .iter()
+                    .map(|claim| (of(&claim.statement, claim.network.as_ref()), claim.kind.name().replace('_', " ")));
+                Self {
+                    name: &spec.name,
+                    title: &spec.title,
+                    source: &spec.source,
+                    explanation: &spec.explanation,
+                    seconds: spec.seconds,
+                    claims: claims.collect(),
+                    command: "gradlaw run",
+                }
+            }
+        }
+    }
+}
+
 /// Prints what the spec says of itself.
 pub fn explain(name: &str, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let spec = load::load(name, &[])?;
-    terminal.print(&format!("{}\n{}\n", spec.title, spec.source))?;
-    if !spec.explanation.is_empty() {
-        terminal.print(&format!("{}\n", spec.explanation))?;
+    let spec = load::load_any(name, &[])?;
+    let Summary { title, source, explanation, claims, command, .. } = Summary::of(&spec);
+    terminal.print(&format!("{title}\n{source}\n"))?;
+    if !explanation.is_empty() {
+        terminal.print(&format!("{explanation}\n"))?;
     }
     terminal.print("Claims")?;
-    for claim in &spec.claims {
-        let network = claim.network.as_ref().map(|label| format!(" [{label}]")).unwrap_or_default();
-        terminal
-            .print(&format!("  · {}{network}: {} within {}", claim.statement, claim.observable, claim.tolerance))?;
+    for (statement, detail) in &claims {
+        terminal.print(&format!("  · {statement}: {detail}"))?;
     }
-    terminal.print(&format!("\nRun it: gradlaw verify {name}"))?;
+    terminal.print(&format!("\nRun it: {command} {name}"))?;
     Ok(ExitCode::SUCCESS)
 }

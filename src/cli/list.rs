@@ -4,18 +4,20 @@ use std::process::ExitCode;
 
 use gradlaw::experiment::{catalogue, load};
 
+use super::explain::Summary;
+
 use super::failure::Failure;
 use super::terminal::Terminal;
 
 /// Prints every shipped experiment with its claims.
 pub fn list(terminal: &Terminal) -> Result<ExitCode, Failure> {
     for shipped in catalogue::SHIPPED {
-        let spec = load::parse(&format!("experiments/{}.toml", shipped.name), shipped.text, &[])?;
-        let seconds = spec.seconds.map(|seconds| format!(", about {seconds} s on two cores")).unwrap_or_default();
-        terminal.print(&format!("{}: {} ({}{seconds})", spec.name, spec.title, spec.source))?;
-        for claim in &spec.claims {
-            let network = claim.network.as_ref().map(|label| format!(" [{label}]")).unwrap_or_default();
-            terminal.print(&format!("  · {}{network}", claim.statement))?;
+        let spec = load::parse_any(&format!("experiments/{}.toml", shipped.name), shipped.text, &[])?;
+        let Summary { name, title, source, seconds, claims, .. } = Summary::of(&spec);
+        let seconds = seconds.map(|seconds| format!(", about {seconds} s on two cores")).unwrap_or_default();
+        terminal.print(&format!("{name}: {title} ({source}{seconds})"))?;
+        for (statement, _) in &claims {
+            terminal.print(&format!("  · {statement}"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

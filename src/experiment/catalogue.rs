@@ -44,6 +44,10 @@ shipped! {
     "damage-dimension",
     "real-images",
     "real-images-conv",
+    "regularisation",
+    "trained-dimension",
+    "trained-pooling",
+    "trained-first-order",
 }
 
 /// The shipped spec of this name.

@@ -36,6 +36,8 @@ pub fn predicted(verdict: &Verdict) -> String {
     match verdict.kind.as_str() {
         "exponent" => format!("{} ± {}", rounded(predicted, 4), rounded(verdict.tolerance, 4)),
         "same-law" => format!("≤ {}", rounded(verdict.tolerance, 4)),
+        "less" => "< 0".into(),
+        "rank_correlation" => format!("≥ {}", rounded(predicted, 4)),
         _ => format!("{} ± {} %", rounded(predicted, 4), rounded(100.0 * verdict.tolerance, 3)),
     }
 }

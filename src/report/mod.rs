@@ -3,11 +3,60 @@
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
-use crate::experiment::format;
-use crate::experiment::save::Saved;
-use crate::experiment::{Outcome, Verdict};
+use toml::Table;
+
+use crate::experiment::{Outcome, Verdict, format, save, trained};
 
 const PAGE: &str = include_str!("page.html");
+
+/// Saved results of either kind, as far as the page shows them.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    name: String,
+    title: String,
+    source: String,
+    explanation: String,
+    seed: u64,
+    /// Rows, or trained networks.
+    points: usize,
+    spec: Table,
+    verdicts: Vec<Verdict>,
+    figure: Option<String>,
+}
+
+impl From<save::Saved> for Reported {
+    fn from(saved: save::Saved) -> Self {
+        let save::Saved { spec, rows, verdicts, figure } = saved;
+        Self {
+            name: spec.name,
+            title: spec.title,
+            source: spec.source,
+            explanation: spec.explanation,
+            seed: spec.seed,
+            points: rows.len(),
+            spec: spec.resolved,
+            verdicts,
+            figure,
+        }
+    }
+}
+
+impl From<trained::Saved> for Reported {
+    fn from(saved: trained::Saved) -> Self {
+        let trained::Saved { spec, networks, verdicts, figure } = saved;
+        Self {
+            name: spec.name,
+            title: spec.title,
+            source: spec.source,
+            explanation: spec.explanation,
+            seed: spec.seed,
+            points: networks.len(),
+            spec: spec.resolved,
+            verdicts,
+            figure,
+        }
+    }
+}
 
 /// One experiment as the page shows it.
 #[derive(Serialize)]
@@ -40,7 +89,7 @@ struct Line<'a> {
 }
 
 /// The page of these results, in their order. Everything but the figures, which are our own SVG, is escaped.
-pub fn html(results: &[Saved]) -> String {
+pub fn html(results: &[Reported]) -> String {
     let verdicts: Vec<&Verdict> = results.iter().flat_map(|saved| &saved.verdicts).collect();
     let experiments = Value::from_serialize(results.iter().map(section).collect::<Vec<_>>());
     let mut environment = Environment::new();
@@ -50,22 +99,22 @@ pub fn html(results: &[Saved]) -> String {
     page.unwrap_or_else(|error| format!("<p>The report cannot be made: {error}</p>"))
 }
 
-fn section(saved: &Saved) -> Section<'_> {
+fn section(saved: &Reported) -> Section<'_> {
     let count = |outcome| saved.verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
     Section {
-        name: &saved.spec.name,
-        title: &saved.spec.title,
-        source: &saved.spec.source,
-        explanation: &saved.spec.explanation,
-        version: saved.spec.resolved.get("version").and_then(|version| version.as_str()).unwrap_or_default(),
-        seed: saved.spec.seed,
-        points: saved.rows.len(),
+        name: &saved.name,
+        title: &saved.title,
+        source: &saved.source,
+        explanation: &saved.explanation,
+        version: saved.spec.get("version").and_then(|version| version.as_str()).unwrap_or_default(),
+        seed: saved.seed,
+        points: saved.points,
         holds: count(Outcome::Holds),
         refuted: count(Outcome::Refuted),
         inconclusive: count(Outcome::Inconclusive),
         verdicts: saved.verdicts.iter().map(line).collect(),
         figure: saved.figure.as_deref(),
-        spec: saved.spec.resolved.to_string(),
+        spec: saved.spec.to_string(),
     }
 }
 
@@ -90,8 +139,9 @@ mod tests {
     fn a_page_holds_what_was_saved_and_escapes_it() {
         let changes = ["title=\"a < b & c\"".parse().unwrap()];
         let spec = load::load("dense-dimension", &changes).unwrap();
-        let saved = Saved { spec, rows: Vec::new(), verdicts: Vec::new(), figure: Some("<svg>curve</svg>".into()) };
-        let page = html(&[saved]);
+        let figure = Some("<svg>curve</svg>".into());
+        let saved = save::Saved { spec, rows: Vec::new(), verdicts: Vec::new(), figure };
+        let page = html(&[saved.into()]);
         assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
         assert!(page.contains("a &lt; b &amp; c") && !page.contains("a < b"), "titles are escaped");
         assert!(page.contains("<figure><svg>curve</svg></figure>"), "figures are not");

@@ -44,6 +44,13 @@ pub enum TrainingClaimKind {
         /// The factor.
         factor: Expression,
     },
+    /// observable = value, in the geometric mean over a network's points and repetitions.
+    Value {
+        /// The observable.
+        observable: String,
+        /// The value, a formula of `dimension`.
+        value: Expression,
+    },
     /// first observable / second = value, in the geometric mean over a network's points and repetitions.
     Quotient {
         /// The two observables.
@@ -73,6 +80,7 @@ impl TrainingClaimKind {
         match self {
             Self::Exponent { .. } => "exponent",
             Self::Ratio { .. } => "ratio",
+            Self::Value { .. } => "value",
             Self::Quotient { .. } => "quotient",
             Self::RankCorrelation { .. } => "rank_correlation",
             Self::Less { .. } => "less",
@@ -92,6 +100,8 @@ const KINDS: &[(&str, &[&str])] = &[
     ("quotient", &["value", "network", "tolerance"]),
     ("rank_correlation", &["at_least"]),
     ("less", &["observable"]),
+    // Last: a quotient has a value too.
+    ("value", &["observable", "network", "tolerance"]),
 ];
 
 pub(super) fn read_claims(
@@ -131,8 +141,7 @@ impl Names<'_> {
 
 fn read_claim(table: &Table, origin: &Origin, path: &str, names: &Names<'_>) -> Result<TrainingClaim, SpecError> {
     let reader = Reader::new(table, origin, path, KEYS)?;
-    let kinds: Vec<&(&str, &[&str])> = KINDS.iter().filter(|(kind, _)| reader.has(kind)).collect();
-    let &[&(kind, keys)] = &kinds[..] else {
+    let Some(&(kind, keys)) = KINDS.iter().find(|(kind, _)| reader.has(kind)) else {
         let all: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
         return Err(reader.complain_of_all(format!("must have one of the keys {}", all.join(", "))));
     };
@@ -167,6 +176,7 @@ fn read_claim(table: &Table, origin: &Origin, path: &str, names: &Names<'_>) -> 
             networks: pair(&label)?,
             factor: reader.expression("factor")?.unwrap_or_else(|| Expression::number(1.0)),
         },
+        "value" => TrainingClaimKind::Value { observable: observable()?, value: formula("value")? },
         "quotient" => TrainingClaimKind::Quotient { observables: pair(&both)?, value: formula("value")? },
         "rank_correlation" => {
             TrainingClaimKind::RankCorrelation { observables: pair(&both)?, at_least: number("at_least")? }

@@ -60,6 +60,15 @@ impl<'a> Judge<'a> {
             TrainingClaimKind::Exponent { observable, against, exponent } => {
                 labels().map(|label| self.exponent(&label, observable, against, *exponent)).collect()
             }
+            TrainingClaimKind::Value { observable, value } => labels()
+                .map(|label| {
+                    let values = self.of(&label).map(|network| {
+                        let predicted = value.evaluate(&[("dimension".into(), network.dimension as f64)]).ok();
+                        Some((self.value(network, observable)?, predicted?))
+                    });
+                    self.means(&label, observable, values.collect())
+                })
+                .collect(),
             TrainingClaimKind::Quotient { observables, value } => labels()
                 .map(|label| {
                     let quotients = self.of(&label).map(|network| {

@@ -18,9 +18,9 @@ use crate::figure::{Axis, Panel, PanelCurve, PanelFigure, PanelPoint, Scale};
 pub struct PanelSpec {
     /// Its heading; may be empty.
     pub title: String,
-    /// What is on the horizontal axis: `dimension`, a sweep variable, or an observable.
+    /// What is on the horizontal axis: `dimension`, a sweep variable, an observable, or `size` (see `y`).
     pub x: String,
-    /// The observable on the vertical axis.
+    /// The observable on the vertical axis; with `x = "size"` a family of them, `*` standing for the size of the attack.
     pub y: String,
     /// Whether the axes are logarithmic; where not said, they are if all values are above zero and span a factor of ten.
     pub logarithmic: [Option<bool>; 2],
@@ -48,10 +48,20 @@ pub(super) fn read_panels(
             let name = panel.required_string(key)?;
             if known.contains(&name) { Ok(name.to_owned()) } else { Err(panel.refuse(key, unknown("name", name, known))) }
         };
+        let (x, y) = if panel.string("x")? == Some(SIZE) {
+            let y = panel.required_string("y")?;
+            if !ordinates.iter().any(|name| size_in(y, name).is_some()) {
+                let allowed = "must be the name of observables with * for the size of an attack, where x is the size";
+                return Err(panel.refuse("y", allowed));
+            }
+            (SIZE.to_owned(), y.to_owned())
+        } else {
+            (known("x", &abscissae)?, known("y", &ordinates)?)
+        };
         Ok(PanelSpec {
             title: panel.string("title")?.unwrap_or_default().into(),
-            x: known("x", &abscissae)?,
-            y: known("y", &ordinates)?,
+            x,
+            y,
             logarithmic: [panel.boolean("x_log")?, panel.boolean("y_log")?],
             guide: panel.expression("guide")?,
             guide_label: panel.string("guide_label")?.unwrap_or_default().into(),
@@ -71,6 +81,15 @@ pub(super) fn read_panels(
         guide_label: String::new(),
     };
     Ok(ordinates.iter().take(MOST_PANELS).map(default).collect())
+}
+
+/// The abscissa that is the size of an attack.
+const SIZE: &str = "size";
+
+/// The size of the attack in an observable's name that a pattern, with `*` in the size's place, describes.
+fn size_in(pattern: &str, name: &str) -> Option<f64> {
+    let (before, after) = pattern.split_once('*')?;
+    name.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
 }
 
 /// Most panels where the spec does not choose.
@@ -112,9 +131,14 @@ fn panel_of(
         };
         Some((x, network.value(index(&panel.y)?)?))
     };
+    let family = |network: &TrainedNetwork| -> Vec<(f64, f64)> {
+        let names = spec.observables.iter().enumerate();
+        names.filter_map(|(index, (name, _))| Some((size_in(&panel.y, name)?, network.value(index)?))).collect()
+    };
     let curve = |(series, label): (usize, &String)| {
         let own = networks.iter().filter(|network| network.label == *label);
-        let pairs: Vec<(f64, f64)> = own.filter_map(value).collect();
+        let pairs: Vec<(f64, f64)> =
+            if panel.x == SIZE { own.flat_map(family).collect() } else { own.filter_map(value).collect() };
         let points = if x_observable.is_some() { scattered(&pairs) } else { summarised(pairs) };
         PanelCurve { series, points, joined: x_observable.is_none() }
     };
@@ -126,7 +150,7 @@ fn panel_of(
         let wide = least > 0.0 && most > 10.0 * least;
         if panel.logarithmic[which].unwrap_or(wide) { Scale::Log10 } else { Scale::Linear }
     };
-    let axis = |name: &str, scale| Axis { label: symbol_of(name), scale, marks: Vec::new() };
+    let axis = |name: &str, scale| Axis { label: symbol_of(&name.replace("@*", "@ε")), scale, marks: Vec::new() };
     let (x_scale, y_scale) = (scale(0, |point| point.x), scale(1, |point| point.y));
     Panel {
         title: panel.title.clone(),
@@ -143,6 +167,7 @@ fn symbol_of(name: &str) -> String {
     match name {
         "dimension" => "input dimension d".into(),
         "strength" => "strength ε".into(),
+        SIZE => "size of the attack ε".into(),
         "accuracy" | "loss" => name.into(),
         _ => match name.strip_prefix("initial.") {
             Some(rest) => format!("{} before training", symbol_of(rest)),

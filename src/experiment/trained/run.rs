@@ -12,10 +12,14 @@ use super::results::{NetworkOutcome, TrainedNetwork};
 use crate::experiment::results::ResultsError;
 use crate::experiment::run::{RunError, Watcher};
 use crate::network::layer::Statistics;
-use crate::training::{EpochReport, Samples, State, Trainer};
+use crate::network::Parameters;
+use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
 
 /// Stream of a network's initial parameters; those of its epochs follow a key of their own.
 const PARAMETERS: u64 = u64::MAX;
+
+/// Samples whose statistics a network before training is measured with.
+const CALIBRATION: usize = 256;
 
 /// What is left of a run, job by job: what is finished.
 pub type Results = Vec<Option<Finished>>;
@@ -204,12 +208,25 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The initial parameters with the running statistics of a batch of training samples: before training a network has none.
+    fn calibrated(&self, job: &Job, initial: &Parameters<f32>) -> Parameters<f32> {
+        let training = &self.experiment.data.training;
+        let samples = Samples { set: &*job.samples[0], shape: job.architecture.input() };
+        let (mut batch, mut labels) = (Vec::new(), Vec::new());
+        samples.write(&training[..CALIBRATION.min(training.len())], &mut batch, &mut labels, |_, _| {});
+        let (mut model, mut parameters) = (BatchModel::new(&job.architecture), initial.clone());
+        model.load(initial);
+        model.forward(&batch);
+        model.update_statistics(&mut parameters, 1.0);
+        parameters
+    }
+
     /// What is measured of a network, after training and before it.
     fn measure(
         &self,
         job: &Job,
         state: &State,
-        initial: &crate::network::Parameters<f32>,
+        initial: &Parameters<f32>,
         samples: &Samples<'_>,
     ) -> NetworkOutcome {
         let experiment = self.experiment;
@@ -222,8 +239,7 @@ impl Run<'_> {
         });
         let quantities = experiment.quantities(true);
         let before = (!quantities.is_empty()).then(|| {
-            let architecture = architecture(Statistics::Running);
-            measure(&architecture, initial, samples, indices, &quantities, job.key)
+            measure(&architecture(Statistics::Running), &self.calibrated(job, initial), samples, indices, &quantities, job.key)
         });
         let means = |measured: &Option<Measured>| measured.as_ref().map_or(Vec::new(), |m| m.means.clone()).into_iter();
         let [mut after_means, mut before_means] = [means(&after), means(&before)];

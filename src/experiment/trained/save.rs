@@ -22,6 +22,8 @@ pub struct Saved {
     pub networks: Vec<TrainedNetwork>,
     /// The verdicts.
     pub verdicts: Vec<Verdict>,
+    /// The figure as SVG, where there is one.
+    pub figure: Option<String>,
 }
 
 /// Writes what is finished: `spec.toml`, `networks.csv`, `epochs.csv`, `points.csv`, `verdicts.json`. Returns the verdicts.
@@ -67,5 +69,6 @@ pub fn read(folder: &Path) -> Result<Option<Saved>, ResultsError> {
     let spec = TrainingSpec::from_table(&table, origin).map_err(|error| ResultsError::new(folder, error))?;
     let networks = read_csv(&spec, &folder.join("networks.csv"))?;
     let verdicts = judge(&spec, &networks);
-    Ok(Some(Saved { spec, networks, verdicts }))
+    let figure = fs::read_to_string(folder.join("figure.svg")).ok();
+    Ok(Some(Saved { spec, networks, verdicts, figure }))
 }
