@@ -13,10 +13,12 @@ const NUMBER_GAP: f64 = 7.0;
 /// Least space between two numbers along the horizontal axis.
 const NUMBER_SPACING: f64 = 12.0;
 
-/// Ticks of a horizontal axis whose numbers do not touch: at `marks` if they fit, else at round numbers.
+/// Ticks of a horizontal axis whose numbers do not touch: at those of `marks` within the range if they fit, else at
+/// round numbers.
 pub fn horizontal_ticks(range: Range, marks: &[f64], width: f64) -> Vec<Tick> {
     let (lo, hi) = range.ends();
-    let marked: Vec<Tick> = marks.iter().map(|&value| Tick { value, label: value.to_string() }).collect();
+    let inside = marks.iter().filter(|&&value| range.holds(value));
+    let marked: Vec<Tick> = inside.map(|&value| Tick { value, label: value.to_string() }).collect();
     if !marked.is_empty() && are_apart(&marked, range, width) {
         return marked;
     }
@@ -64,6 +66,12 @@ impl Side {
     pub fn new(range: Range, name: &str, height: f64) -> Self {
         let name = font::wrapped(name, theme::AXIS_SIZE, false, height, 2);
         Side { ticks: vertical_ticks(range, height), name }
+    }
+
+    /// An axis without ticks.
+    pub fn bare(name: &str, height: f64) -> Self {
+        let name = font::wrapped(name, theme::AXIS_SIZE, false, height, 2);
+        Side { ticks: Vec::new(), name }
     }
 
     /// Room that this takes left of the axis.
@@ -131,6 +139,21 @@ pub fn draw_x_numbers(scene: &mut Scene, panel: &Panel, x_ticks: &[Tick]) {
         let at = (panel.px(tick.value), baseline);
         let number = Text::new(&tick.label, at, theme::TICK_SIZE, theme::FAINT_TEXT);
         scene.text(number.anchored(Anchor::Middle));
+    }
+}
+
+/// Height of the name of a horizontal axis of so many lines.
+pub fn x_name_height(lines: usize) -> f64 {
+    theme::AXIS_SIZE * (0.5 + theme::LEADING * lines as f64)
+}
+
+/// Draws the name of a horizontal axis beneath its numbers.
+pub fn draw_x_name(scene: &mut Scene, panel: &Panel, lines: &[String]) {
+    let (r, size) = (panel.rect, theme::AXIS_SIZE);
+    for (i, line) in lines.iter().enumerate() {
+        let baseline = r.bottom + numbers_height() + size * (1.15 + theme::LEADING * i as f64);
+        let at = ((r.left + r.right) / 2.0, baseline);
+        scene.text(Text::new(line, at, size, theme::TEXT).anchored(Anchor::Middle));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The key: one line that says what the marks mean, naming only marks that
-//! are in the figure.
+//! are in the figure. Figures of several panels name their series there, too.
+
+use plotters::style::RGBAColor;
 
 use super::description::Figure;
 use super::font;
@@ -15,17 +17,45 @@ const SAMPLE_GAP: f64 = 5.0;
 /// Space between entries.
 const ENTRY_GAP: f64 = 16.0;
 
+/// Distance of consecutive rows.
+const LINE_HEIGHT: f64 = 1.4 * theme::KEY_SIZE;
+
 /// What an entry shows in front of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sample {
+pub enum Sample {
+    /// A marker without a bar.
     Mean,
+    /// A marker with an error bar.
     MeanWithBar,
+    /// A pale bar with a median.
     Deciles,
+    /// An exact curve.
     Theory,
+    /// A dashed line.
     Guide,
+    /// A line to compare with.
     Reference,
+    /// A shaded tolerance.
     Band,
+    /// The marker of the series with this index.
+    Marker(usize),
+    /// The same on a line.
+    JoinedMarker(usize),
+    /// A bar alone.
+    Bar,
+    /// Text alone.
     Nothing,
+}
+
+impl Sample {
+    /// Where the text begins.
+    fn indent(self) -> f64 {
+        match self {
+            Sample::Nothing => 0.0,
+            Sample::Marker(_) | Sample::Bar => 0.6 * SAMPLE + SAMPLE_GAP,
+            _ => SAMPLE + SAMPLE_GAP,
+        }
+    }
 }
 
 /// The entries that apply to the figure, of which `missing` points are not
@@ -80,33 +110,72 @@ fn brief(number: f64) -> String {
     format!("{rounded}").replace('-', "−")
 }
 
-/// Draws the key from `top` downwards and returns where it ends.
+/// Draws the key of a figure from the top of `column` downwards and returns where it ends.
 pub fn draw(scene: &mut Scene, figure: &Figure, has_ratio: bool, missing: usize, column: Rect) -> f64 {
-    let size = theme::KEY_SIZE;
-    let line_height = 1.4 * size;
+    draw_entries(scene, &entries(figure, has_ratio, missing), column)
+}
+
+/// Width of entries side by side.
+pub fn width(entries: &[(Sample, String)]) -> f64 {
+    entries.iter().map(entry_width).sum::<f64>() + ENTRY_GAP * entries.len().saturating_sub(1) as f64
+}
+
+/// Width of one entry.
+fn entry_width((sample, text): &(Sample, String)) -> f64 {
+    sample.indent() + font::width(text, theme::KEY_SIZE, false)
+}
+
+/// Draws entries from the top of `column` downwards, in as many rows as they need; returns where they end.
+pub fn draw_entries(scene: &mut Scene, entries: &[(Sample, String)], column: Rect) -> f64 {
     let (mut x, mut top) = (column.left, column.top);
-    let found = entries(figure, has_ratio, missing);
-    for (sample, text) in &found {
-        let indent = match sample {
-            Sample::Nothing => 0.0,
-            _ => SAMPLE + SAMPLE_GAP,
-        };
-        let width = indent + font::width(text, size, false);
+    for entry in entries {
+        let width = entry_width(entry);
         if x > column.left && x + width > column.right {
-            (x, top) = (column.left, top + line_height);
+            (x, top) = (column.left, top + LINE_HEIGHT);
         }
-        let baseline = top + 0.95 * size;
-        draw_sample(scene, *sample, x, baseline - 0.31 * size);
-        let at = (x + indent, baseline);
-        scene.text(Text::new(text, at, size, theme::FAINT_TEXT));
+        draw_entry(scene, entry, (x, top), column.width());
         x += width + ENTRY_GAP;
     }
-    if found.is_empty() { top } else { top + line_height }
+    if entries.is_empty() { top } else { top + LINE_HEIGHT }
+}
+
+/// Draws entries like [`draw_entries`], but one below another in columns, as many in each row as fit; returns where
+/// they end.
+pub fn draw_columns(scene: &mut Scene, entries: &[(Sample, String)], column: Rect) -> f64 {
+    let widths = |columns: usize| -> Vec<f64> {
+        let all = entries.iter().map(entry_width).enumerate();
+        (0..columns)
+            .map(|c| all.clone().filter(|(i, _)| i % columns == c).map(|(_, w)| w).fold(0.0, f64::max))
+            .collect()
+    };
+    let fits =
+        |columns: &usize| widths(*columns).iter().map(|w| w + ENTRY_GAP).sum::<f64>() - ENTRY_GAP <= column.width();
+    let most = (1..=entries.len()).rev().find(fits).unwrap_or(1);
+    let rows = entries.len().div_ceil(most);
+    // The last row is as full as the others where that can be had for no more rows.
+    let columns = (1..most).find(|columns| entries.len().div_ceil(*columns) == rows).filter(fits).unwrap_or(most);
+    let widths = widths(columns);
+    for (i, entry) in entries.iter().enumerate() {
+        let before: f64 = widths[..i % columns].iter().map(|w| w + ENTRY_GAP).sum();
+        let at = (column.left + before, column.top + (i / columns) as f64 * LINE_HEIGHT);
+        draw_entry(scene, entry, at, column.width());
+    }
+    column.top + rows as f64 * LINE_HEIGHT
+}
+
+/// Draws one entry, shortened to `room`, at its upper left corner.
+fn draw_entry(scene: &mut Scene, (sample, text): &(Sample, String), (x, top): (f64, f64), room: f64) {
+    let size = theme::KEY_SIZE;
+    let text = font::ellipsised(text, size, false, room - sample.indent());
+    let baseline = top + 0.95 * size;
+    draw_sample(scene, *sample, x, baseline - 0.31 * size);
+    scene.text(Text::new(text, (x + sample.indent(), baseline), size, theme::FAINT_TEXT));
 }
 
 /// Draws the sample of an entry around the height `y`.
 fn draw_sample(scene: &mut Scene, sample: Sample, left: f64, y: f64) {
-    let (right, middle) = (left + SAMPLE, left + SAMPLE / 2.0);
+    let right = left + sample.indent() - SAMPLE_GAP;
+    let middle = (left + right) / 2.0;
     let box_of = |half_width: f64, half_height: f64| Rect {
         left: middle - half_width,
         top: y - half_height,
@@ -117,13 +186,7 @@ fn draw_sample(scene: &mut Scene, sample: Sample, left: f64, y: f64) {
     match sample {
         Sample::Mean => scene.disc((middle, y), theme::MARKER_RADIUS, grey),
         Sample::MeanWithBar => {
-            for (from, to) in [
-                ((middle, y - 7.5), (middle, y + 7.5)),
-                ((middle - theme::CAP, y - 7.5), (middle + theme::CAP, y - 7.5)),
-                ((middle - theme::CAP, y + 7.5), (middle + theme::CAP, y + 7.5)),
-            ] {
-                scene.line(from, to, theme::BAR_WIDTH, grey);
-            }
+            draw_bar(scene, (middle, y), grey);
             scene.disc((middle, y), theme::MARKER_RADIUS, grey);
         }
         Sample::Deciles => {
@@ -142,6 +205,23 @@ fn draw_sample(scene: &mut Scene, sample: Sample, left: f64, y: f64) {
             scene.rect(box_of(SAMPLE / 2.0, 6.0), theme::BAND);
             scene.line((left, y), (right, y), 1.0, theme::REFERENCE);
         }
+        Sample::Marker(series) => marks::draw_marker(scene, series, (middle, y), 1.0),
+        Sample::JoinedMarker(series) => {
+            marks::draw_series(scene, vec![(left, y), (right, y)], series);
+            marks::draw_marker(scene, series, (middle, y), 1.0);
+        }
+        Sample::Bar => draw_bar(scene, (middle, y), grey),
         Sample::Nothing => {}
+    }
+}
+
+/// Draws the sample of an error bar.
+fn draw_bar(scene: &mut Scene, (x, y): (f64, f64), colour: RGBAColor) {
+    for (from, to) in [
+        ((x, y - 7.5), (x, y + 7.5)),
+        ((x - theme::CAP, y - 7.5), (x + theme::CAP, y - 7.5)),
+        ((x - theme::CAP, y + 7.5), (x + theme::CAP, y + 7.5)),
+    ] {
+        scene.line(from, to, theme::BAR_WIDTH, colour);
     }
 }

@@ -56,6 +56,9 @@ impl Range {
         Some(Range { scale, lo: lo - margin, hi: hi + margin })
     }
 
+    /// The numbers from 0 to 1, evenly.
+    pub const UNIT: Range = Range { scale: Scale::Linear, lo: 0.0, hi: 1.0 };
+
     /// Both ends, in the units of the data.
     pub fn ends(&self) -> (f64, f64) {
         let back = |v: f64| match self.scale {

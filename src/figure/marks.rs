@@ -60,7 +60,7 @@ fn plus(arm: f64, turn: f64) -> Vec<(f64, f64)> {
 }
 
 /// Draws an interval of values; where the panel cuts it off, it has no cap.
-fn draw_interval(scene: &mut Scene, panel: &Panel, x: f64, ends: (f64, f64), style: (f64, RGBAColor)) {
+pub fn draw_interval(scene: &mut Scene, panel: &Panel, x: f64, ends: (f64, f64), style: (f64, RGBAColor)) {
     let (cap, colour) = style;
     let pixels = (panel.py(ends.0), panel.py(ends.1));
     scene.line((x, pixels.0), (x, pixels.1), theme::BAR_WIDTH, colour);
@@ -87,10 +87,20 @@ fn draw_deciles(scene: &mut Scene, panel: &Panel, x: f64, p: &Point, curve: usiz
     }
 }
 
-/// Draws the dashed guide line of a curve.
-pub fn draw_guide(scene: &mut Scene, panel: &Panel, curve: &Curve) {
-    for run in runs(panel, &curve.guide) {
+/// Draws a dashed guide line.
+pub fn draw_guide(scene: &mut Scene, panel: &Panel, guide: &[(f64, f64)]) {
+    for run in runs(panel, guide) {
         scene.dashed(&run, theme::GUIDE_WIDTH, theme::DASH, theme::GUIDE);
+    }
+}
+
+/// Draws the line that joins points of a series.
+pub fn draw_series(scene: &mut Scene, line: Vec<(f64, f64)>, series: usize) {
+    let colour = theme::colour(series);
+    if theme::is_dashed(series) {
+        scene.dashed(&line, theme::SERIES_WIDTH, theme::SERIES_DASH, colour);
+    } else {
+        scene.path(line, theme::SERIES_WIDTH, colour);
     }
 }
 
@@ -170,7 +180,7 @@ fn crowded(dodge: Dodge) -> f64 {
 }
 
 /// The stretches of a line that the axes have a place for, in pixels.
-fn runs(panel: &Panel, line: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
+pub fn runs(panel: &Panel, line: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
     let places: Vec<Option<(f64, f64)>> = line.iter().map(|&p| panel.place(p)).collect();
     places.split(Option::is_none).map(|run| run.iter().flatten().copied().collect()).collect()
 }

@@ -64,7 +64,7 @@ pub fn write_svg(scene: &Scene, path: &Path) -> Result<(), String> {
 
 /// The scene as an SVG document.
 pub fn svg(scene: &Scene) -> Result<String, String> {
-    let (width, height) = theme::SIZE;
+    let (width, height) = scene.size;
     let units = (width * SVG_UNITS, height * SVG_UNITS);
     let mut document = String::new();
     paint(scene, SVGBackend::with_string(&mut document, units), Medium::SVG)?;
@@ -76,7 +76,7 @@ pub fn svg(scene: &Scene) -> Result<String, String> {
 
 /// Writes the scene as PNG; the error is a reason in words.
 pub fn write_png(scene: &Scene, path: &Path) -> Result<(), String> {
-    let size = (theme::SIZE.0 * theme::BITMAP_SCALE, theme::SIZE.1 * theme::BITMAP_SCALE);
+    let size = (scene.size.0 * theme::BITMAP_SCALE, scene.size.1 * theme::BITMAP_SCALE);
     let large = (size.0 * OVERSAMPLING, size.1 * OVERSAMPLING);
     let mut pixels = vec![0; 3 * large.0 as usize * large.1 as usize];
     paint(scene, BitMapBackend::with_buffer(&mut pixels, large), Medium::BITMAP)?;

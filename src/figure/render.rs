@@ -4,8 +4,8 @@
 use super::axes::Side;
 use super::description::{Figure, RatioPanel, Scale};
 use super::layout::{Panel, Range, dodge, is_drawable};
-use super::scene::{Anchor, Rect, Scene, Text};
-use super::{axes, font, key, labels, marks, theme};
+use super::scene::{Rect, Scene};
+use super::{axes, font, headings, key, labels, marks, theme};
 
 /// Distance at which two markers hide one another.
 const MARKER_REACH: f64 = 7.0;
@@ -26,8 +26,11 @@ pub fn compose(figure: &Figure) -> Option<Scene> {
     let (width, height) = (f64::from(theme::SIZE.0), f64::from(theme::SIZE.1));
     let page =
         Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: height - theme::MARGIN };
-    let top = draw_headings(&mut scene, figure, ratio.is_some(), page);
-    let bottom = draw_footnote(&mut scene, figure, page);
+    let top = headings::draw_titles(&mut scene, &figure.title, &figure.subtitle, page);
+    let row = Rect { top: top + 2.0, ..page };
+    let top = key::draw(&mut scene, figure, ratio.is_some(), undrawn(figure), row);
+    let lines = headings::small_print(&figure.footnote, page.width());
+    let bottom = headings::draw_small_print(&mut scene, lines, page);
     let stack = Rect {
         top: top + 8.0,
         bottom: bottom - axes::numbers_height() - 1.5 * theme::AXIS_SIZE,
@@ -36,38 +39,6 @@ pub fn compose(figure: &Figure) -> Option<Scene> {
     };
     draw_panels(&mut scene, figure, (x, y), ratio, stack);
     Some(scene)
-}
-
-/// Draws title, subtitle and key; returns where they end.
-fn draw_headings(scene: &mut Scene, figure: &Figure, has_ratio: bool, page: Rect) -> f64 {
-    let mut top = page.top;
-    let headings = [
-        (&figure.title, theme::TITLE_SIZE, true, theme::TEXT),
-        (&figure.subtitle, theme::SUBTITLE_SIZE, false, theme::FAINT_TEXT),
-    ];
-    for (content, size, bold, colour) in headings {
-        for line in font::wrapped(content, size, bold, page.width(), 2) {
-            let text = Text::new(line, (page.left, top + 0.8 * size), size, colour);
-            scene.text(Text { bold, ..text });
-            top += size * theme::LEADING;
-        }
-        top += 3.0;
-    }
-    let row = Rect { top: top + 2.0, ..page };
-    key::draw(scene, figure, has_ratio, undrawn(figure), row)
-}
-
-/// Draws the footnote upwards from the lower edge; returns where it begins.
-fn draw_footnote(scene: &mut Scene, figure: &Figure, page: Rect) -> f64 {
-    let size = theme::FOOTNOTE_SIZE;
-    let lines = font::wrapped(&figure.footnote, size, false, page.width(), 3);
-    let height = lines.len() as f64 * size * theme::LEADING;
-    let top = page.bottom - height;
-    for (i, line) in lines.into_iter().enumerate() {
-        let baseline = top + size * (0.85 + theme::LEADING * i as f64);
-        scene.text(Text::new(line, (page.left, baseline), size, theme::FAINT_TEXT));
-    }
-    if height > 0.0 { top - 4.0 } else { top }
 }
 
 /// Divides `stack` among the panels and draws them.
@@ -109,16 +80,9 @@ fn draw_panels(
         draw_ratios(scene, ratio, &lowest);
     }
     axes::draw_x_numbers(scene, &lowest, &x_ticks);
-    draw_x_name(scene, figure, lowest.rect);
-}
-
-/// Draws the name of the horizontal axis beneath its numbers.
-fn draw_x_name(scene: &mut Scene, figure: &Figure, rect: Rect) {
-    let size = theme::AXIS_SIZE;
-    let name = font::ellipsised(&figure.x.label, size, false, rect.width());
-    let baseline = rect.bottom + axes::numbers_height() + 1.15 * size;
-    let at = ((rect.left + rect.right) / 2.0, baseline);
-    scene.text(Text::new(name, at, size, theme::TEXT).anchored(Anchor::Middle));
+    let width = lowest.rect.width();
+    let name = font::ellipsised(&figure.x.label, theme::AXIS_SIZE, false, width);
+    axes::draw_x_name(scene, &lowest, &[name]);
 }
 
 /// Draws all curves, layer by layer, so that no bar hides another's marker.
@@ -134,7 +98,7 @@ fn draw_curves(scene: &mut Scene, figure: &Figure, panel: &Panel) {
     let dodges = dodge(&places, MARKER_REACH, MEAN_DODGE.0, MEAN_DODGE.1);
     let curves = || figure.curves.iter().zip(&dodges).enumerate();
     for (_, (curve, _)) in curves() {
-        marks::draw_guide(scene, panel, curve);
+        marks::draw_guide(scene, panel, &curve.guide);
     }
     for (i, (curve, dodge)) in curves() {
         marks::draw_spread(scene, panel, curve, i, *dodge);

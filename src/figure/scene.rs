@@ -4,8 +4,7 @@
 
 use plotters::style::RGBAColor;
 
-#[cfg(test)]
-use super::font;
+use super::{font, theme};
 
 /// An axis-parallel rectangle; `top` is less than `bottom`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +28,11 @@ impl Rect {
     /// Vertical extent.
     pub fn height(&self) -> f64 {
         self.bottom - self.top
+    }
+
+    /// Whether the two share more than an edge.
+    pub fn overlaps(&self, other: &Rect) -> bool {
+        self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 }
 
@@ -74,7 +78,6 @@ impl Text {
     }
 
     /// The rectangle that the letters fill.
-    #[cfg(test)]
     pub fn bounds(&self) -> Rect {
         let width = font::width(&self.content, self.size, self.bold);
         let before = match self.anchor {
@@ -106,10 +109,18 @@ pub enum Shape {
 }
 
 /// Shapes in the order in which they are painted.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
+    /// Width and height of the canvas.
+    pub size: (u32, u32),
     /// The shapes.
     pub shapes: Vec<Shape>,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Scene { size: theme::SIZE, shapes: Vec::new() }
+    }
 }
 
 impl Scene {
@@ -180,7 +191,6 @@ impl Scene {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::theme;
 
     #[test]
     fn dashes_cover_their_share_of_the_length() {

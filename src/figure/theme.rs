@@ -17,6 +17,14 @@ pub const UPPER_SHARE: f64 = 0.68;
 /// Vertical space between the panels.
 pub const PANEL_GAP: f64 = 16.0;
 
+/// Width and height of what the axes of one panel of a grid and all around them take up, for grids of one, two and
+/// three columns; the height is that of the axes alone.
+pub const GRID_PANELS: [(f64, f64); 3] = [(640.0, 380.0), (440.0, 265.0), (344.0, 205.0)];
+/// Room right of the axes, for the half of the last number.
+pub const GRID_OVERHANG: f64 = 12.0;
+/// Space between the columns and between the rows of a grid.
+pub const GRID_GAPS: (f64, f64) = (18.0, 20.0);
+
 /// Text sizes are whole line heights (1.164 em in DejaVu), because an even
 /// number of bitmap pixels keeps all glyphs of a line on the same baseline.
 pub const TITLE_SIZE: f64 = 19.0;
@@ -30,6 +38,10 @@ pub const TICK_SIZE: f64 = 12.0;
 pub const LABEL_SIZE: f64 = 14.0;
 /// Smaller lines of the direct labels.
 pub const ANNOTATION_SIZE: f64 = 12.0;
+/// Headings of the panels of a grid.
+pub const PANEL_TITLE_SIZE: f64 = 14.0;
+/// Annotations within the panels of a grid.
+pub const INSET_SIZE: f64 = 12.0;
 /// The key.
 pub const KEY_SIZE: f64 = 12.0;
 /// The footnote.
@@ -45,8 +57,12 @@ pub const CAP: f64 = 2.6;
 pub const BAR_WIDTH: f64 = 1.2;
 /// Width of theory curves.
 pub const THEORY_WIDTH: f64 = 1.2;
+/// Width of the lines that join the points of a series.
+pub const SERIES_WIDTH: f64 = 1.5;
 /// Width of guide lines.
 pub const GUIDE_WIDTH: f64 = 1.1;
+/// Lengths of the dashes of the lines of every other seven series and of the gaps between them.
+pub const SERIES_DASH: (f64, f64) = (4.0, 2.0);
 /// Lengths of the dashes of guide lines and of the gaps between them.
 pub const DASH: (f64, f64) = (6.0, 4.0);
 /// Greatest width of the pale bars that show deciles.
@@ -122,6 +138,11 @@ pub fn ink(curve: usize) -> RGBAColor {
 /// The same colour, translucent.
 pub fn faded(colour: RGBAColor, opacity: f64) -> RGBAColor {
     RGBAColor(colour.0, colour.1, colour.2, opacity)
+}
+
+/// Whether the line of the series with this index is dashed, because its colour has been used before.
+pub fn is_dashed(series: usize) -> bool {
+    series / PALETTE.len() % 2 == 1
 }
 
 /// Marker of the curve with this index. Seven colours and eight shapes have no

@@ -24,19 +24,20 @@ pub fn ticks(scale: Scale, lo: f64, hi: f64, room: usize) -> Vec<Tick> {
     let room = room.max(2);
     match scale {
         Scale::Linear => linear(lo, hi, room),
-        Scale::Log2 => powers(2.0, lo, hi, room).unwrap_or_else(|| linear(lo, hi, room)),
-        Scale::Log10 => {
-            powers(10.0, lo, hi, room).or_else(|| one_two_five(lo, hi, room)).unwrap_or_else(|| linear(lo, hi, room))
-        }
+        Scale::Log2 => powers(2.0, lo, hi, room, 3).unwrap_or_else(|| linear(lo, hi, room)),
+        Scale::Log10 => powers(10.0, lo, hi, room, 3)
+            .or_else(|| one_two_five(lo, hi, room))
+            .or_else(|| powers(10.0, lo, hi, room, 2))
+            .unwrap_or_else(|| linear(lo, hi, room)),
     }
 }
 
-/// Ticks at powers of `base`, unless fewer than three lie in the range.
-fn powers(base: f64, lo: f64, hi: f64, room: usize) -> Option<Vec<Tick>> {
+/// Ticks at powers of `base`, unless fewer than `least` lie in the range.
+fn powers(base: f64, lo: f64, hi: f64, room: usize, least: i32) -> Option<Vec<Tick>> {
     let log = |v: f64| if base == 2.0 { v.log2() } else { v.log10() };
     let first = (log(lo) - SLACK).ceil() as i32;
     let last = (log(hi) + SLACK).floor() as i32;
-    if last - first < 2 {
+    if last - first + 1 < least {
         return None;
     }
     let labelled = |stride: i32| last.div_euclid(stride) - (first - 1).div_euclid(stride);
@@ -188,10 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn less_than_a_decade_gets_plain_numbers() {
+    fn a_decade_or_two_get_plain_numbers_where_these_fit() {
         assert_eq!(labels(Scale::Log10, 1.5, 12.0, 9), ["2", "5", "10"]);
         assert_eq!(labels(Scale::Log10, 0.04, 0.6, 9), ["0.05", "0.1", "0.2", "0.5"]);
         assert_eq!(labels(Scale::Log2, 70.0, 110.0, 5), ["70", "80", "90", "100", "110"]);
+        assert_eq!(labels(Scale::Log10, 4.0, 400.0, 5), ["10¹", "10²"]);
         assert_eq!(labels(Scale::Log10, 2e-8, 2e-7, 9), ["2·10⁻⁸", "5·10⁻⁸", "10⁻⁷", "2·10⁻⁷"]);
     }
 
