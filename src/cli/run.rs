@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
 use gradlaw::experiment::load::AnySpec;
+use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
 use gradlaw::experiment::trained::TrainingExperiment;
 use gradlaw::experiment::{
     Experiment, Measured, Outcome, Override, Row, RunError, RunOptions, Verdict, catalogue, format, judge, load, save,
@@ -267,12 +267,8 @@ fn print(
     let sections: Vec<Section<'_>> = entries
         .iter()
         .map(|entry| match entry {
-            Entry::Ready(experiment) => {
-                Section::Judged { name: &experiment.spec.name, verdicts: own(&mut verdicts) }
-            }
-            Entry::Training(experiment) => {
-                Section::Judged { name: &experiment.spec.name, verdicts: own(&mut trained) }
-            }
+            Entry::Ready(experiment) => Section::Judged { name: &experiment.spec.name, verdicts: own(&mut verdicts) },
+            Entry::Training(experiment) => Section::Judged { name: &experiment.spec.name, verdicts: own(&mut trained) },
             Entry::Skipped { name, reason } => Section::Skipped { name, reason },
         })
         .collect();

@@ -30,9 +30,8 @@ fn one(
     let folder = common.out.join(&experiment.spec.name);
     save::make_folder(&folder)?;
     let progress = Progress::new(1, terminal);
-    let result = experiment.run(&folder, fresh, &progress, &|finished| {
-        trained::save(&folder, experiment, finished).map(|_| ())
-    });
+    let result =
+        experiment.run(&folder, fresh, &progress, &|finished| trained::save(&folder, experiment, finished).map(|_| ()));
     progress.clear();
     match result {
         Ok(finished) => {

@@ -4,7 +4,6 @@
 
 use std::ops::Deref;
 
-
 use super::architecture::ArchitectureBinder;
 use super::checkpoint::digest;
 use super::expression::Variables;

@@ -12,8 +12,8 @@ pub mod monte_carlo;
 pub mod normal;
 pub mod observable;
 
-pub use attacked::Attacked;
 pub use crate::stream::{Stream, StreamKey};
+pub use attacked::Attacked;
 pub use collapsed::CollapsedSampler;
 pub use explicit::ExplicitSampler;
 pub use input::{InputLaw, LabelRule, Samples};

@@ -75,11 +75,22 @@ impl<T: Real> BatchModel<T> {
 
     /// ∂ₓ Σf_k: the gradient of one logit of every sample, in the same way.
     pub fn logit_gradient(&mut self, logit: usize) -> &[T] {
+        self.write_one(logit);
+        self.tape.backward(&self.upstream)
+    }
+
+    /// The same without its last step: what [`absorb`](Self::absorb) needs of it.
+    pub fn backpropagate_logit(&mut self, logit: usize) {
+        self.write_one(logit);
+        self.tape.backward_for_parameters(&self.upstream);
+    }
+
+    /// ∂Σf_k/∂logits.
+    fn write_one(&mut self, logit: usize) {
         let outputs = self.architecture.outputs();
         self.upstream.clear();
         self.upstream.resize(self.tape.logits().len(), T::zero());
         self.upstream.iter_mut().skip(logit).step_by(outputs).for_each(|entry| *entry = T::one());
-        self.tape.backward(&self.upstream)
     }
 
     /// Adds the parameter gradient of `weight` × mean loss; with `to_input` the [input gradient](Self::input_gradient) of that

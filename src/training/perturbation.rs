@@ -22,7 +22,7 @@ pub enum Perturbation {
 }
 
 impl Perturbation {
-    /// Writes the perturbed samples. Gradients of the last forward pass are used where there are some: `gradient` is ∂ₓΣL
+    /// The perturbed samples. Gradients of the last forward pass are used where there are some: `gradient` is ∂ₓΣL
     /// at the input, up to a factor above zero, or empty.
     pub fn perturb<T: Real>(
         self,
@@ -32,28 +32,26 @@ impl Perturbation {
         gradient: &[T],
         size: f64,
         rng: &mut impl Rng,
-        perturbed: &mut Vec<T>,
-    ) {
+    ) -> Vec<T> {
         let dimension = model.architecture().dimension();
-        perturbed.clear();
-        perturbed.extend_from_slice(input);
+        let mut perturbed = input.to_vec();
         match self {
             Self::GradientStep { norm } => {
                 let length = size * norm.uniform_size(dimension);
                 if gradient.is_empty() {
                     model.forward(input);
-                    step(norm, model.loss_gradient(labels), length, dimension, perturbed);
+                    step(norm, model.loss_gradient(labels), length, dimension, &mut perturbed);
                 } else {
-                    step(norm, gradient, length, dimension, perturbed);
+                    step(norm, gradient, length, dimension, &mut perturbed);
                 }
             }
             Self::ProjectedGradient { steps } => {
                 let radius = T::from_f64(size);
                 perturbed.iter_mut().for_each(|value| *value += T::from_f64(size * rng.random_range(-1.0..1.0)));
                 for _ in 0..steps {
-                    model.forward(perturbed);
+                    model.forward(&perturbed);
                     let gradient = model.loss_gradient(labels);
-                    step(Norm::INFINITY, gradient, size / (0.75 * steps as f64), dimension, perturbed);
+                    step(Norm::INFINITY, gradient, size / (0.75 * steps as f64), dimension, &mut perturbed);
                     for (value, &x) in perturbed.iter_mut().zip(input) {
                         // A NaN compares false and stays.
                         if *value > x + radius {
@@ -65,6 +63,7 @@ impl Perturbation {
                 }
             }
         }
+        perturbed
     }
 }
 

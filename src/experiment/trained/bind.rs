@@ -66,9 +66,8 @@ impl Job {
     /// Multiplications of a pass, about: longer jobs are begun first.
     pub fn cost(&self) -> f64 {
         let nodes = self.architecture.nodes().iter();
-        let products: f64 = nodes
-            .map(|node| node.fan().map_or(0.0, |fan| fan.inputs as f64 * node.output.len() as f64))
-            .sum();
+        let products: f64 =
+            nodes.map(|node| node.fan().map_or(0.0, |fan| fan.inputs as f64 * node.output.len() as f64)).sum();
         let passes = match self.settings.objective {
             Objective::Plain(_) => 1.0,
             Objective::GradientPenalty(_) | Objective::AdversarialAugmentation(_) => 2.0,
@@ -179,10 +178,14 @@ impl Binder<'_> {
         let labels = labels.chain(data.test.iter().map(|&index| test.label(index)));
         let refuse = |message: String| self.spec.origin.error(&format!("{}.layers", self.network.path), "", message);
         for label in labels {
-            let Some(label) = label else { return Err(self.spec.origin.error("data", "", "has samples without labels")) };
+            let Some(label) = label else {
+                return Err(self.spec.origin.error("data", "", "has samples without labels"));
+            };
             if label >= architecture.outputs() {
                 let outputs = architecture.outputs();
-                return Err(refuse(format!("must end in a logit for every class: {outputs} logits, but there is a label {label}")));
+                return Err(refuse(format!(
+                    "must end in a logit for every class: {outputs} logits, but there is a label {label}"
+                )));
             }
         }
         Ok(())

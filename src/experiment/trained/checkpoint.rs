@@ -123,7 +123,8 @@ impl Checkpoint {
         if *text("checksum")? != format!("{:08x}", checksum.finalize()) {
             return Err(wrong("its checksum does not fit".into()));
         }
-        let epochs: Vec<[Option<f64>; 4]> = serde_json::from_str(text("epochs")?).map_err(|error| wrong(error.to_string()))?;
+        let epochs: Vec<[Option<f64>; 4]> =
+            serde_json::from_str(text("epochs")?).map_err(|error| wrong(error.to_string()))?;
         Ok(Some(State { parameters: current, velocity, best, epochs: epochs.into_iter().map(report).collect() }))
     }
 

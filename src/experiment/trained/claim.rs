@@ -89,8 +89,20 @@ impl TrainingClaimKind {
 }
 
 const KEYS: &[&str] = &[
-    "statement", "network", "observable", "against", "exponent", "ratio", "factor", "quotient", "value",
-    "rank_correlation", "at_least", "less", "tolerance", "within",
+    "statement",
+    "network",
+    "observable",
+    "against",
+    "exponent",
+    "ratio",
+    "factor",
+    "quotient",
+    "value",
+    "rank_correlation",
+    "at_least",
+    "less",
+    "tolerance",
+    "within",
 ];
 
 /// The key that says what kind of claim it is, and the keys that go with it.
@@ -207,5 +219,7 @@ fn read_within(reader: &Reader<'_>) -> Result<Vec<(String, [f64; 2])>, SpecError
         _ => None,
     };
     let ranges: Option<Vec<_>> = table.iter().map(range).collect();
-    ranges.ok_or_else(|| reader.refuse("within", "must be a table of sweep variables, each with its [lowest, highest] value"))
+    ranges.ok_or_else(|| {
+        reader.refuse("within", "must be a table of sweep variables, each with its [lowest, highest] value")
+    })
 }

@@ -52,8 +52,7 @@ const MOST: i64 = 1 << 32;
 
 pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec, SpecError> {
     let table = reader.table("data")?.ok_or_else(|| reader.missing("data", "a table"))?;
-    let known =
-        &["set", "resize", "training", "validation", "test", "path", "classes", "side", "samples", "noise"];
+    let known = &["set", "resize", "training", "validation", "test", "path", "classes", "side", "samples", "noise"];
     let data = Reader::new(table, origin, "data", known)?;
     let set = data.required_string("set")?;
     let keys: &[&str] = match set {
@@ -141,15 +140,9 @@ impl DataSpec {
                 SetSpec::Cifar10(_) => Arc::new(Cifar10::open_split(&path, split)?),
                 SetSpec::Mnist(_) => Arc::new(Mnist::open(&path, split)?),
                 SetSpec::Images(_) => Arc::new(ImageFolder::open(&path, split, largest)?),
-                SetSpec::Synthetic { classes, side, samples, noise } => Arc::new(Synthetic::new(SyntheticSpec {
-                    classes,
-                    channels: 3,
-                    side,
-                    samples,
-                    noise,
-                    seed,
-                    split,
-                })?),
+                SetSpec::Synthetic { classes, side, samples, noise } => {
+                    Arc::new(Synthetic::new(SyntheticSpec { classes, channels: 3, side, samples, noise, seed, split })?)
+                }
             })
         };
         let open = |split: Split| open(split).map_err(|error| origin.error("data", "", error.to_string()));
@@ -202,7 +195,8 @@ impl DataSpec {
         let seen = [native[0], side, side];
         let is_flat = shape.as_vector() == Some(seen.iter().product());
         if shape.sizes() != seen && !is_flat {
-            let message = format!("must be the images' shape {seen:?} (or its length): set data.resize to change the side");
+            let message =
+                format!("must be the images' shape {seen:?} (or its length): set data.resize to change the side");
             return Err(origin.error(key, &shape.to_string(), message));
         }
         Ok(data.parts.clone().map(|part| -> Arc<dyn SampleSet> {

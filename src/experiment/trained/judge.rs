@@ -192,9 +192,10 @@ impl<'a> Judge<'a> {
 
     fn ranks(&self, observables: &[String; 2], at_least: f64) -> Evidence {
         let verdict = Verdict { predicted: Some(at_least), ..self.blank("all", &observables.join(" ~ ")) };
-        let pairs = self.networks.iter().filter(|network| self.is_within(network)).filter_map(|network| {
-            Some((self.value(network, &observables[0])?, self.value(network, &observables[1])?))
-        });
+        let pairs =
+            self.networks.iter().filter(|network| self.is_within(network)).filter_map(|network| {
+                Some((self.value(network, &observables[0])?, self.value(network, &observables[1])?))
+            });
         let Some(correlation) = RankCorrelation::of(&pairs.collect::<Vec<_>>()) else {
             return Self::undecided(verdict, "needs four networks whose values differ");
         };

@@ -39,14 +39,19 @@ pub(super) fn read_panels(
     sweep: &Sweep,
 ) -> Result<Vec<PanelSpec>, SpecError> {
     let ordinates: Vec<&str> = observables.iter().map(|(name, _)| name.as_str()).collect();
-    let abscissae: Vec<&str> = ["dimension"].into_iter().chain(sweep.names()).chain(ordinates.iter().copied()).collect();
+    let abscissae: Vec<&str> =
+        ["dimension"].into_iter().chain(sweep.names()).chain(ordinates.iter().copied()).collect();
     let tables = reader.tables("panel", "must be tables, [[panel]]")?;
     let panel = |(index, table): (usize, &Table)| {
         let path = format!("panel.{index}");
         let panel = Reader::new(table, origin, &path, KEYS)?;
         let known = |key: &str, known: &[&str]| {
             let name = panel.required_string(key)?;
-            if known.contains(&name) { Ok(name.to_owned()) } else { Err(panel.refuse(key, unknown("name", name, known))) }
+            if known.contains(&name) {
+                Ok(name.to_owned())
+            } else {
+                Err(panel.refuse(key, unknown("name", name, known)))
+            }
         };
         let (x, y) = if panel.string("x")? == Some(SIZE) {
             let y = panel.required_string("y")?;
@@ -99,7 +104,8 @@ const MOST_PANELS: usize = 6;
 pub fn figure_of(spec: &TrainingSpec, networks: &[TrainedNetwork], verdicts: &[Verdict]) -> PanelFigure {
     let labels = spec.labels();
     let diverged = networks.iter().filter(|network| network.outcome.diverged).count();
-    let mut footnote = format!("gradlaw {} · seed {} · {} networks", env!("CARGO_PKG_VERSION"), spec.seed, networks.len());
+    let mut footnote =
+        format!("gradlaw {} · seed {} · {} networks", env!("CARGO_PKG_VERSION"), spec.seed, networks.len());
     if !spec.source.is_empty() {
         footnote = format!("{} · {footnote}", spec.source);
     }

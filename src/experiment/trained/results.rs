@@ -49,7 +49,13 @@ impl TrainedNetwork {
 }
 
 const COLUMNS: [&str; 8] = [
-    "network", "repeat", "dimension", "status", "epochs", "validation_accuracy", "zero_gradients",
+    "network",
+    "repeat",
+    "dimension",
+    "status",
+    "epochs",
+    "validation_accuracy",
+    "zero_gradients",
     "nonfinite_gradients",
 ];
 

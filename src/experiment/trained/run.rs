@@ -11,8 +11,8 @@ use super::measure::{Measured, measure};
 use super::results::{NetworkOutcome, TrainedNetwork};
 use crate::experiment::results::ResultsError;
 use crate::experiment::run::{RunError, Watcher};
-use crate::network::layer::Statistics;
 use crate::network::Parameters;
+use crate::network::layer::Statistics;
 use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
 
 /// Stream of a network's initial parameters; those of its epochs follow a key of their own.
@@ -169,14 +169,8 @@ impl Run<'_> {
         let initial = || job.initialisation.draw(&job.architecture, &mut job.key.draw(PARAMETERS));
         let saved = if self.fresh { None } else { checkpoint.load(&job.architecture)? };
         let mut state = saved.unwrap_or_else(|| State::new(&job.architecture, initial()));
-        let mut trainer = Trainer::new(
-            &job.architecture,
-            job.settings,
-            samples(0),
-            &data.training,
-            &data.validation,
-            job.key,
-        );
+        let mut trainer =
+            Trainer::new(&job.architecture, job.settings, samples(0), &data.training, &data.validation, job.key);
         let steps = (job.settings.epochs * trainer.steps()).max(1) as f64;
         self.advance(job, state.epochs.len() as f64 / job.settings.epochs as f64);
         while !trainer.is_done(&state) {
@@ -222,13 +216,7 @@ impl Run<'_> {
     }
 
     /// What is measured of a network, after training and before it.
-    fn measure(
-        &self,
-        job: &Job,
-        state: &State,
-        initial: &Parameters<f32>,
-        samples: &Samples<'_>,
-    ) -> NetworkOutcome {
+    fn measure(&self, job: &Job, state: &State, initial: &Parameters<f32>, samples: &Samples<'_>) -> NetworkOutcome {
         let experiment = self.experiment;
         let architecture = |statistics| job.architecture.clone().with_statistics(statistics);
         let indices = &experiment.data.test;
@@ -239,7 +227,14 @@ impl Run<'_> {
         });
         let quantities = experiment.quantities(true);
         let before = (!quantities.is_empty()).then(|| {
-            measure(&architecture(Statistics::Running), &self.calibrated(job, initial), samples, indices, &quantities, job.key)
+            measure(
+                &architecture(Statistics::Running),
+                &self.calibrated(job, initial),
+                samples,
+                indices,
+                &quantities,
+                job.key,
+            )
         });
         let means = |measured: &Option<Measured>| measured.as_ref().map_or(Vec::new(), |m| m.means.clone()).into_iter();
         let [mut after_means, mut before_means] = [means(&after), means(&before)];

@@ -60,7 +60,8 @@ pub fn draw(folder: &Path, name: &str, saved: &Saved) -> Result<(), ResultsError
 /// A file is missing or damaged.
 pub fn read(folder: &Path) -> Result<Option<Saved>, ResultsError> {
     let path = folder.join("spec.toml");
-    let text = fs::read_to_string(&path).map_err(|error| ResultsError::new(&path, format!("cannot be read: {error}")))?;
+    let text =
+        fs::read_to_string(&path).map_err(|error| ResultsError::new(&path, format!("cannot be read: {error}")))?;
     let (table, origin) =
         parse_table(&path.to_string_lossy(), &text, &[]).map_err(|error| ResultsError::new(folder, error))?;
     if !is_training(&table) {

@@ -12,8 +12,22 @@ use crate::experiment::spec::{NetworkSpec, SamplerChoice, Sweep, read_name, read
 use crate::network::Norm;
 
 const KEYS: &[&str] = &[
-    "name", "title", "source", "explanation", "seconds", "version", "seed", "repeats", "observables", "sweep", "data",
-    "training", "method", "network", "claim", "panel",
+    "name",
+    "title",
+    "source",
+    "explanation",
+    "seconds",
+    "version",
+    "seed",
+    "repeats",
+    "observables",
+    "sweep",
+    "data",
+    "training",
+    "method",
+    "network",
+    "claim",
+    "panel",
 ];
 const MOST_REPEATS: i64 = 10_000;
 const MOST_EPOCHS: i64 = 1_000_000;
@@ -187,9 +201,9 @@ fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Measure)>, SpecE
     let mut observables: Vec<(String, Measure)> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let key = format!("observables.{index}");
-        let measure = name.parse().map_err(|_| {
-            reader.complain(&key, name, format!("unknown observable; must be {}", Measure::ALLOWED))
-        })?;
+        let measure = name
+            .parse()
+            .map_err(|_| reader.complain(&key, name, format!("unknown observable; must be {}", Measure::ALLOWED)))?;
         if observables.iter().any(|(known, _)| known == name) {
             return Err(reader.complain(&key, name, "must stand only once"));
         }

@@ -84,14 +84,18 @@ impl Normalisation {
             let [sums] = self.sums(input.len(), [(input, None)]);
             self.mean = sums.iter().map(|sum| sum / count).collect();
             let center: Vec<T> = self.mean.iter().map(|&mean| T::from_f64(mean)).collect();
-            let squares = self.reduce(input.len(), |first, count, [sums]: [&mut [T]; 1]| {
-                let rows = samples(input, 1, first, count).chunks_exact(self.channels);
-                for row in rows {
-                    for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(&center) {
-                        *sum += (x - mean) * (x - mean);
+            let squares = self.reduce(
+                input.len(),
+                #[inline(always)]
+                |first, count, [sums]: [&mut [T]; 1]| {
+                    let rows = samples(input, 1, first, count).chunks_exact(self.channels);
+                    for row in rows {
+                        for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(&center) {
+                            *sum += (x - mean) * (x - mean);
+                        }
                     }
-                }
-            });
+                },
+            );
             self.variance = squares[0].iter().map(|sum| sum / count).collect();
         }
         let factors = self.coefficients(|channel| {
@@ -179,20 +183,24 @@ impl Normalisation {
 
     /// Σ v, or Σ v w, for each channel.
     fn sums<T: Real, const K: usize>(&self, length: usize, pairs: [(&[T], Option<&[T]>); K]) -> [Vec<f64>; K] {
-        self.reduce(length, |first, count, sums: [&mut [T]; K]| {
-            for (sums, (values, others)) in sums.into_iter().zip(pairs) {
-                let rows = samples(values, 1, first, count).chunks_exact(self.channels);
-                match others {
-                    None => rows.for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value)),
-                    Some(others) => {
-                        for (row, other) in rows.zip(samples(others, 1, first, count).chunks_exact(self.channels)) {
-                            let pairs = row.iter().zip(other);
-                            sums.iter_mut().zip(pairs).for_each(|(sum, (&value, &other))| *sum += value * other);
+        self.reduce(
+            length,
+            #[inline(always)]
+            |first, count, sums: [&mut [T]; K]| {
+                for (sums, (values, others)) in sums.into_iter().zip(pairs) {
+                    let rows = samples(values, 1, first, count).chunks_exact(self.channels);
+                    match others {
+                        None => rows.for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value)),
+                        Some(others) => {
+                            for (row, other) in rows.zip(samples(others, 1, first, count).chunks_exact(self.channels)) {
+                                let pairs = row.iter().zip(other);
+                                sums.iter_mut().zip(pairs).for_each(|(sum, (&value, &other))| *sum += value * other);
+                            }
                         }
                     }
                 }
-            }
-        })
+            },
+        )
     }
 
     /// Sums over the batch: `add` adds the values of a part of it, (first value, number of values), to sums for each

@@ -52,7 +52,7 @@ impl<T: Real> Product<'_, T> {
             by_registers(
                 output,
                 #[inline(always)]
-                |output| self.blocks::<16, 6, 4>(biases, input, output),
+                |output| self.wide::<16>(biases, input, output),
                 #[inline(always)]
                 |output| self.blocks::<8, 5, 2>(biases, input, output),
             );
@@ -60,10 +60,20 @@ impl<T: Real> Product<'_, T> {
             by_registers(
                 output,
                 #[inline(always)]
-                |output| self.blocks::<8, 6, 4>(biases, input, output),
+                |output| self.wide::<8>(biases, input, output),
                 #[inline(always)]
                 |output| self.blocks::<4, 5, 2>(biases, input, output),
             );
+        }
+    }
+
+    /// Tiles for 32 registers of L values: of few channels they take more targets.
+    #[inline(always)]
+    fn wide<const L: usize>(&self, biases: &[T], input: &[T], output: &mut [T]) {
+        if pitch(self.outputs) <= 2 * L {
+            self.blocks::<L, 12, 2>(biases, input, output);
+        } else {
+            self.blocks::<L, 6, 4>(biases, input, output);
         }
     }
 

@@ -110,6 +110,11 @@ impl<T: Real> BatchTape<T> {
         &self.gradients[0]
     }
 
+    /// The same as far as [`absorb`](Self::absorb) needs it, without ∂S/∂x.
+    pub fn backward_for_parameters(&mut self, upstream: &[T]) {
+        self.backpropagate(upstream, None, false);
+    }
+
     /// Carries ∂S/∂logits back and adds ∂S/∂θ to `gradient`, with what was absorbed since the last time. With `to_input`
     /// also ∂S/∂x is computed, for [`input_gradient`](Self::input_gradient).
     pub fn learn(&mut self, upstream: &[T], gradient: &mut Parameters<T>, to_input: bool) {

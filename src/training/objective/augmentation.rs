@@ -29,9 +29,9 @@ impl ObjectiveRule for AdversarialAugmentation {
         seen(model);
         let before = model.mean_loss(labels);
         model.learn_loss(labels, 0.5, true);
-        let (gradient, mut perturbed) = (model.input_gradient().to_vec(), Vec::new());
+        let gradient = model.input_gradient().to_vec();
         let attack = Perturbation::GradientStep { norm: self.norm };
-        attack.perturb(model, input, labels, &gradient, self.strength, rng, &mut perturbed);
+        let perturbed = attack.perturb(model, input, labels, &gradient, self.strength, rng);
         model.forward(&perturbed);
         model.learn_loss(labels, 0.5, false);
         0.5 * (before + model.mean_loss(labels))

@@ -37,7 +37,7 @@ impl ObjectiveRule for CrossLipschitz {
         let count = (labels.len() * logits * logits) as f64;
         let [own, common] = [4.0 * logits as f64, -4.0].map(|factor| T::from_f64(self.strength * factor / count));
         for (logit, gradient) in gradients.iter().enumerate() {
-            model.logit_gradient(logit);
+            model.backpropagate_logit(logit);
             let direction: Vec<T> = gradient.iter().zip(&sum).map(|(&g, &total)| own * g + common * total).collect();
             model.absorb(&direction);
         }

@@ -25,9 +25,8 @@ impl ObjectiveRule for ProjectedGradient {
         rng: &mut impl Rng,
         seen: impl FnOnce(&BatchModel<T>),
     ) -> f64 {
-        let mut perturbed = Vec::new();
         let attack = Perturbation::ProjectedGradient { steps: self.steps };
-        attack.perturb(model, input, labels, &[], self.strength, rng, &mut perturbed);
+        let perturbed = attack.perturb(model, input, labels, &[], self.strength, rng);
         model.forward(&perturbed);
         seen(model);
         model.learn_loss(labels, 1.0, false);
