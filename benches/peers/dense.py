@@ -17,7 +17,7 @@ def settings(case, framework):
     if framework == "jax":
         allocator = pair.allocators()[0]
         base = {"framework": "jax", "rng": "threefry2x32", "malloc": allocator}
-        best = max((b for b in batches if b * weights <= 1 << 21), default=1)
+        best = max((b for b in batches if b * weights <= 1 << 17), default=1)
         return (
             [dict(base, batch=best)]
             + [dict(base, batch=b) for b in batches if b != best]

@@ -100,8 +100,8 @@ pub fn print(options: &Options, threads: usize) {
     }
     if let Some(folder) = &options.figure {
         let figure = figure(curves);
-        let svg = figure::write_svg(&figure, &folder.join("cost.svg"));
-        let written = svg.and_then(|()| figure::write_png(&figure, &folder.join("cost.png")));
+        let svg = figure::write_svg(&figure, &folder.join("scaling.svg"));
+        let written = svg.and_then(|()| figure::write_png(&figure, &folder.join("scaling.png")));
         if let Err(error) = written {
             eprintln!("{error}");
         }

@@ -31,6 +31,8 @@ pub struct Correlation<'a, T> {
     pub weight_stride: usize,
     /// Where each channel's sums begin; empty for zeros.
     pub biases: &'a [T],
+    /// What is written for sums below it: 0 for a ReLU, −∞ for none.
+    pub floor: T,
 }
 
 /// Where sums are written.
@@ -79,7 +81,7 @@ impl<T: Real> Correlation<'_, T> {
             1 => self.rows::<L, 1, 6>(target),
             2 => self.rows::<L, 2, 6>(target),
             3 => self.rows::<L, 3, 6>(target),
-            4..8 => self.rows::<L, 4, 6>(target),
+            4..=7 => self.rows::<L, 4, 6>(target),
             _ => self.rows::<L, 8, 3>(target),
         }
     }
@@ -178,7 +180,8 @@ impl<T: Real> Correlation<'_, T> {
             for v in 0..V {
                 let target = &mut values[r * pitch + v * L..][..L];
                 for l in 0..L {
-                    target[l] = sums[r][v][l];
+                    let sum = sums[r][v][l];
+                    target[l] = if sum < self.floor { self.floor } else { sum };
                 }
             }
         }
@@ -220,6 +223,7 @@ mod tests {
                         weights: &weights,
                         weight_stride: 23,
                         biases: &biases,
+                        floor: T::neg_infinity(),
                     };
                     let pitch = places + 2;
                     let mut expected = vec![T::nan(); channels * pitch];

@@ -2,7 +2,7 @@
 
 use super::Real;
 use super::architecture::{Addend, Architecture, Parameters};
-use super::layer::{LayerRule, Pass, Scratch};
+use super::layer::{Layer, LayerRule, Pass, Scratch, mask};
 use super::loss;
 
 /// The memory of one network's forward and backward pass, allocated once and used for any number of runs.
@@ -26,10 +26,39 @@ use super::loss;
 #[derive(Debug, Clone)]
 pub struct Tape<T> {
     batch: usize,
-    /// The input, and every layer's output.
+    /// The input, and every layer's output, but for those that a ReLU replaces.
     values: Vec<Vec<T>>,
+    relus: Vec<Option<Joined>>,
     gradients: GradientMemory<T>,
     scratch: Scratch<T>,
+}
+
+/// A ReLU that the layer before it does along with its own work, so that what it is given is never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Joined {
+    /// Whether one layer alone reads what it gives, and does its backward pass too.
+    both_ways: bool,
+}
+
+impl Joined {
+    /// Of each node, whether it is such a ReLU.
+    fn of(architecture: &Architecture) -> Vec<Option<Self>> {
+        let nodes = architecture.nodes();
+        let (mut readers, mut addends) = (vec![0; nodes.len() + 1], vec![0; nodes.len() + 1]);
+        for node in nodes {
+            readers[node.source] += 1;
+            node.addend.iter().for_each(|addend| addends[addend.value] += 1);
+        }
+        let joined = |index: usize| {
+            let before = &nodes[index.checked_sub(1)?];
+            let is_alone = readers[index] == 1 && addends[index] == 0 && nodes[index].source == index;
+            let is_relu = matches!(nodes[index].layer, Layer::Relu(_)) && !matches!(before.layer, Layer::Relu(_));
+            let both_ways = readers[index + 1] == 1 && addends[index + 1] == 0;
+            (is_alone && is_relu && before.addend.is_none() && nodes[index].addend.is_none())
+                .then_some(Self { both_ways })
+        };
+        (0..nodes.len()).map(joined).collect()
+    }
 }
 
 /// Memory for the gradients with respect to the values, each kept only while it is needed.
@@ -45,7 +74,7 @@ struct GradientMemory<T> {
 }
 
 impl<T: Real> GradientMemory<T> {
-    fn new(architecture: &Architecture, batch: usize) -> Self {
+    fn new(architecture: &Architecture, relus: &[Option<Joined>], batch: usize) -> Self {
         let values = architecture.nodes().len() + 1;
         let (mut slots, mut free, mut sizes) = (vec![None; values], Vec::new(), Vec::new());
         let (mut contribution, mut first) = (0, vec![[true; 2]; values - 1]);
@@ -59,6 +88,11 @@ impl<T: Real> GradientMemory<T> {
         };
         slots[values - 1] = Some(take(architecture.outputs(), &mut free));
         for (index, node) in architecture.nodes().iter().enumerate().rev() {
+            if relus[index].is_some() {
+                // In place.
+                slots[node.source] = slots[index + 1];
+                continue;
+            }
             for (source, is_first) in node.sources().zip(&mut first[index]) {
                 let size = architecture.value_shape(source).len();
                 if slots[source].is_some() {
@@ -100,11 +134,16 @@ impl<T: Real> Tape<T> {
 
     /// Memory for `batch` samples that run together.
     pub fn with_batch(architecture: &Architecture, batch: usize) -> Self {
-        let values = 0..=architecture.nodes().len();
+        let relus = Joined::of(architecture);
+        let size = |value: usize| {
+            let is_replaced = relus.get(value).is_some_and(Option::is_some);
+            if is_replaced { 0 } else { batch * architecture.value_shape(value).len() }
+        };
         Self {
             batch,
-            values: values.map(|value| vec![T::zero(); batch * architecture.value_shape(value).len()]).collect(),
-            gradients: GradientMemory::new(architecture, batch),
+            values: (0..=architecture.nodes().len()).map(|value| vec![T::zero(); size(value)]).collect(),
+            gradients: GradientMemory::new(architecture, &relus, batch),
+            relus,
             scratch: Scratch::default(),
         }
     }
@@ -130,7 +169,12 @@ impl<T: Real> Tape<T> {
         for (index, node) in architecture.nodes().iter().enumerate() {
             let (before, after) = self.values.split_at_mut(index + 1);
             let pass = Pass { site: node.site(), batch: self.batch, parameters: parameters.of(node) };
-            node.layer.forward(pass, &before[node.source], &mut after[0], &mut self.scratch);
+            let is_joined = |index: usize| self.relus.get(index).is_some_and(Option::is_some);
+            if is_joined(index + 1) {
+                node.layer.forward_relu(pass, &before[node.source], &mut after[1], &mut self.scratch);
+            } else if !is_joined(index) {
+                node.layer.forward(pass, &before[node.source], &mut after[0], &mut self.scratch);
+            }
             if let Some(addend) = node.addend {
                 after[0].iter_mut().zip(&before[addend.value]).for_each(|(sum, &other)| *sum += other);
             }
@@ -144,9 +188,10 @@ impl<T: Real> Tape<T> {
         &self.values[self.values.len() - 1]
     }
 
-    /// A value of the last forward pass: 0 is the input, i + 1 the output of node i.
+    /// A value of the last forward pass: 0 is the input, i + 1 the output of node i; or, where a ReLU alone reads that, what the
+    /// ReLU gives, which is positive for the same units.
     pub fn values(&self, index: usize) -> &[T] {
-        &self.values[index]
+        &self.values[if self.relus.get(index).is_some_and(Option::is_some) { index + 1 } else { index }]
     }
 
     /// ∂ₓL of the first sample of the last forward pass, L the softmax cross-entropy with this label.
@@ -182,13 +227,24 @@ impl<T: Real> Tape<T> {
     fn backpropagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate().rev() {
             let slot = self.gradients.slots[index + 1];
+            if let Some(Joined { both_ways }) = self.relus[index] {
+                if !both_ways {
+                    mask(&mut self.gradients.memory[slot], &self.values[index + 1]);
+                }
+                continue;
+            }
             let upstream = std::mem::take(&mut self.gradients.memory[slot]);
             let above = &upstream[..self.batch * node.output.len()];
             let pass = Pass { site: node.site(), batch: self.batch, parameters: parameters.of(node) };
             let (input, scratch) = (&self.values[node.source], &mut self.scratch);
+            let from_relu = node.source.checked_sub(1).and_then(|before| self.relus[before]);
             let [first, addend_first] = self.gradients.first[index];
             self.gradients.contribute(node.source, self.batch * node.input.len(), first, |below| {
-                node.layer.backward(pass, input, above, below, scratch);
+                if from_relu == Some(Joined { both_ways: true }) {
+                    node.layer.backward_relu(pass, input, above, below, scratch);
+                } else {
+                    node.layer.backward(pass, input, above, below, scratch);
+                }
             });
             if let Some(Addend { value, .. }) = node.addend {
                 self.gradients.contribute(value, above.len(), addend_first, |below| below.copy_from_slice(above));
@@ -206,12 +262,13 @@ mod tests {
 
     #[test]
     fn a_chain_holds_two_gradients_and_a_residual_block_three() {
+        let memory = |network: &Architecture| GradientMemory::<f64>::new(network, &Joined::of(network), 1);
         let shape = Shape::new([5]).unwrap();
         let chain = Architecture::new(shape.clone(), vec![Dense::new(5).into(), Relu.into(), Dense::new(2).into()]);
-        assert_eq!(GradientMemory::<f64>::new(&chain.unwrap(), 1).memory.len(), 2);
+        assert_eq!(memory(&chain.unwrap()).memory.len(), 2);
         let branch = vec![Dense::new(5).into(), Relu.into()];
         let parts = vec![Part::Residual { branch, projection: vec![] }, Dense::new(2).into()];
-        let memory = GradientMemory::<f64>::new(&Architecture::from_parts(shape, parts).unwrap(), 1);
+        let memory = memory(&Architecture::from_parts(shape, parts).unwrap());
         assert_eq!((memory.memory.len(), memory.contribution.len()), (3, 5));
     }
 }

@@ -17,6 +17,7 @@ mod shifts;
 mod tensor;
 mod weight_pool;
 mod window;
+mod winograd;
 
 pub use batch_norm::{BatchNorm, Statistics};
 pub use conv::Conv;
@@ -24,6 +25,7 @@ pub use dense::Dense;
 pub use identity::{Flatten, Sum};
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
+pub(super) use relu::mask;
 pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
@@ -58,6 +60,10 @@ pub struct Scratch<T> {
     image: Vec<T>,
     /// A convolution's gradient, residue by residue.
     residues: Vec<T>,
+    /// An image and its convolution at the points of a fast algorithm.
+    points: Vec<T>,
+    /// Kernels at these points.
+    kernels: Vec<T>,
     /// The addends of a convolution.
     steps: Vec<Step>,
 }
@@ -127,6 +133,25 @@ pub trait LayerRule {
         downstream: &mut [T],
         scratch: &mut Scratch<T>,
     );
+
+    /// output = ReLU(layer(input)): what is at hand need not be fetched again.
+    fn forward_relu<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
+        self.forward(pass, input, output, scratch);
+        relu::rectify(output);
+    }
+
+    /// Like [`backward`](Self::backward), through the ReLU that gave the `input` as well.
+    fn backward_relu<T: Real>(
+        &self,
+        pass: Pass<'_, T>,
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        self.backward(pass, input, upstream, downstream, scratch);
+        relu::mask(downstream, input);
+    }
 
     /// Visits the edges of the layer's graph, (input unit, output unit, weight), for one sample at this `input`; units that
     /// are closed, and inputs that a maximum passes over, have none.
@@ -266,6 +291,21 @@ impl LayerRule for Layer {
         scratch: &mut Scratch<T>,
     ) {
         dispatch!(self, layer => layer.backward(pass, input, upstream, downstream, scratch));
+    }
+
+    fn forward_relu<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
+        dispatch!(self, layer => layer.forward_relu(pass, input, output, scratch));
+    }
+
+    fn backward_relu<T: Real>(
+        &self,
+        pass: Pass<'_, T>,
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        dispatch!(self, layer => layer.backward_relu(pass, input, upstream, downstream, scratch));
     }
 
     fn edges<T: Real>(

@@ -17,18 +17,13 @@ impl LayerRule for Relu {
     }
 
     fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
-        vectorized(|| {
-            for (unit, &z) in output.iter_mut().zip(input) {
-                // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
-                *unit = if z <= T::zero() { T::zero() } else { z };
-            }
-        });
+        vectorized(|| output.iter_mut().zip(input).for_each(|(unit, &z)| *unit = positive(z)));
     }
 
     fn backward<T: Real>(&self, _: Pass<'_, T>, input: &[T], upstream: &[T], downstream: &mut [T], _: &mut Scratch<T>) {
         vectorized(|| {
             for ((gradient, &z), &above) in downstream.iter_mut().zip(input).zip(upstream) {
-                *gradient = if z <= T::zero() { T::zero() } else { above };
+                *gradient = masked(above, z);
             }
         });
     }
@@ -54,6 +49,28 @@ impl LayerRule for Relu {
         (0..site.input.len()).for_each(|unit| visit(unit, unit, 0.5));
         Ok(())
     }
+}
+
+/// max(z, 0), written so that a NaN, which compares false, is passed on rather than hidden as a zero.
+#[inline(always)]
+pub fn positive<T: Real>(z: T) -> T {
+    if z <= T::zero() { T::zero() } else { z }
+}
+
+/// What becomes of a gradient below a ReLU that was given z, or that gave it: both have one sign.
+#[inline(always)]
+pub fn masked<T: Real>(gradient: T, z: T) -> T {
+    if z <= T::zero() { T::zero() } else { gradient }
+}
+
+/// A ReLU in place.
+pub fn rectify<T: Real>(values: &mut [T]) {
+    vectorized(|| values.iter_mut().for_each(|value| *value = positive(*value)));
+}
+
+/// A ReLU's backward pass in place, at what it was given or gave.
+pub fn mask<T: Real>(gradients: &mut [T], values: &[T]) {
+    vectorized(|| gradients.iter_mut().zip(values).for_each(|(gradient, &z)| *gradient = masked(*gradient, z)));
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::relu::masked;
 use super::shifts::{Axis, Tap};
 use super::window::{PaddingMode, Window};
 use crate::network::Real;
@@ -84,8 +85,9 @@ impl<'a> Gradient<'a> {
         self.residues[0].taps.len() * self.residues[1].taps.len() * self.part()
     }
 
-    /// Puts the residues of all channels side by side, and adds what fell on the padding to the pixels that are shown there.
-    pub fn join<T: Real>(&self, parts: &[T], image: &mut [T]) {
+    /// Puts the residues of all channels side by side, and adds what fell on the padding to the pixels that are shown there;
+    /// then masks them by what a ReLU gave there, if it is given.
+    pub fn join<T: Real>(&self, parts: &[T], image: &mut [T], open: Option<&[T]>) {
         let [height, width] = self.image;
         let [rows, columns] = [self.residues[0].shown(self.window, height), self.residues[1].shown(self.window, width)];
         let is_zeros = self.window.mode == PaddingMode::Zeros;
@@ -93,7 +95,8 @@ impl<'a> Gradient<'a> {
         vectorized(
             #[inline(always)]
             || {
-                for (parts, channel) in parts.chunks_exact(self.count()).zip(image.chunks_exact_mut(height * width)) {
+                let channels = parts.chunks_exact(self.count()).zip(image.chunks_exact_mut(height * width));
+                for (index, (parts, channel)) in channels.enumerate() {
                     if !is_zeros {
                         channel.fill(T::zero());
                     }
@@ -110,6 +113,10 @@ impl<'a> Gradient<'a> {
                             }
                         }
                     }
+                    if let Some(open) = open {
+                        let open = &open[index * height * width..];
+                        channel.iter_mut().zip(open).for_each(|(gradient, &z)| *gradient = masked(*gradient, z));
+                    }
                 }
             },
         );
@@ -120,17 +127,23 @@ impl<'a> Gradient<'a> {
     fn interleave<T: Real>(&self, position: usize, parts: &[T], line: &mut [T]) {
         let (stride, places, count) = (self.window.stride, self.residues[1].axis.places, self.residues[1].taps.len());
         let (row, index) = (position % stride, position / stride);
-        let start = row * count * self.part() + index * places;
-        if stride == 2 && count == 2 {
-            let (pairs, rest) = line.as_chunks_mut::<2>();
-            let (even, odd) = (&parts[start..][..places], &parts[start + self.part()..][..places]);
-            pairs.iter_mut().zip(even.iter().zip(odd)).for_each(|(pair, (&even, &odd))| *pair = [even, odd]);
-            rest.iter_mut().zip(even.last()).for_each(|(value, &last)| *value = last);
-        } else {
-            for column in 0..count {
-                let values = line[column..].iter_mut().step_by(stride);
-                values.zip(&parts[start + column * self.part()..]).for_each(|(value, &part)| *value = part);
-            }
+        // With a stride beyond the positions, every residue has one.
+        interleave(&parts[row * count * self.part() + index * places..], self.part(), places, count, line);
+    }
+}
+
+/// Puts `count` runs of so many places, a pitch apart, side by side: the first place of each, then the second of each.
+#[inline(always)]
+pub fn interleave<T: Real>(runs: &[T], pitch: usize, places: usize, count: usize, line: &mut [T]) {
+    if count == 2 {
+        let (pairs, rest) = line.as_chunks_mut::<2>();
+        let (even, odd) = (&runs[..places], &runs[pitch..][..places]);
+        pairs.iter_mut().zip(even.iter().zip(odd)).for_each(|(pair, (&even, &odd))| *pair = [even, odd]);
+        rest.iter_mut().zip(even.last()).for_each(|(value, &last)| *value = last);
+    } else {
+        for index in 0..count {
+            let values = line[index..].iter_mut().step_by(count);
+            values.zip(&runs[index * pitch..]).for_each(|(value, &part)| *value = part);
         }
     }
 }

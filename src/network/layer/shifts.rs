@@ -70,54 +70,35 @@ impl Axis {
     }
 }
 
-/// How a line of pixels is spread over the positions of an axis.
-struct Spread {
-    /// Positions in all.
+/// A line of pixels with what lies beyond its edges, at all positions from the first that a tap sees to the last.
+struct Line {
+    /// Positions.
     length: usize,
-    stride: usize,
-    /// Runs inside of the image: where they begin in the line of positions, at which pixel, and how long they are.
-    inside: Vec<(usize, usize, usize)>,
+    /// Where the pixels that are seen begin in the line, at which pixel, and how many they are.
+    inside: (usize, usize, usize),
     /// Positions beyond the edges that show a pixel, and which.
     borders: Vec<(usize, usize)>,
 }
 
-impl Spread {
-    fn new(runs: &[Run], stride: usize, pixels: usize, mode: PaddingMode) -> Self {
-        let length = runs.iter().map(|run| run.length).sum();
-        let mut spread = Self { length, stride, inside: Vec::new(), borders: Vec::new() };
-        for run in runs {
-            let position = |index: usize| run.first + (index * stride).cast_signed();
-            let begin = (run.first.min(0).unsigned_abs().div_ceil(stride)).min(run.length);
-            let left = pixels.cast_signed() - position(begin);
-            let end = (begin + left.max(0).unsigned_abs().div_ceil(stride)).min(run.length);
-            if begin < end {
-                spread.inside.push((run.start + begin, position(begin).unsigned_abs(), end - begin));
-            }
-            for index in (0..begin).chain(end..run.length) {
-                let pixel = mode.pixel(position(index), pixels);
-                spread.borders.extend(pixel.map(|pixel| (run.start + index, pixel)));
-            }
-        }
-        spread
+impl Line {
+    fn new(axis: &Axis, pixels: usize, mode: PaddingMode) -> Self {
+        let (first, last) =
+            axis.firsts.iter().fold((isize::MAX, isize::MIN), |(a, b), &first| (a.min(first), b.max(first)));
+        let length = first.abs_diff(last) + (axis.places - 1) * axis.stride + 1;
+        let begin = first.min(0).unsigned_abs().min(length);
+        let pixel = (first + begin.cast_signed()).unsigned_abs();
+        let end = begin + pixels.saturating_sub(pixel).min(length - begin);
+        let beyond = (0..begin).chain(end..length);
+        let border = |position: usize| Some((position, mode.pixel(first + position.cast_signed(), pixels)?));
+        Self { length, inside: (begin, pixel, end - begin), borders: beyond.filter_map(border).collect() }
     }
 
     /// Writes all positions that show a pixel; the others stay as they are.
     #[inline(always)]
     fn write<T: Real>(&self, pixels: &[T], line: &mut [T]) {
-        for &(to, from, length) in &self.inside {
-            let (target, source) = (&mut line[to..][..length], &pixels[from..]);
-            match self.stride {
-                1 => target.iter_mut().zip(source).for_each(|(value, &pixel)| *value = pixel),
-                2 => {
-                    let (pairs, rest) = source.as_chunks::<2>();
-                    target.iter_mut().zip(pairs).for_each(|(value, pair)| *value = pair[0]);
-                    target.iter_mut().skip(pairs.len()).zip(rest).for_each(|(value, &pixel)| *value = pixel);
-                }
-                stride => {
-                    target.iter_mut().zip(source.iter().step_by(stride)).for_each(|(value, &pixel)| *value = pixel);
-                }
-            }
-        }
+        let (to, from, length) = self.inside;
+        let (to, from) = (&mut line[to..][..length], pixels.get(from..).unwrap_or_default());
+        to.iter_mut().zip(from).for_each(|(value, &pixel)| *value = pixel);
         self.borders.iter().for_each(|&(to, from)| line[to] = pixels[from]);
     }
 }
@@ -159,6 +140,12 @@ impl Shifts {
         self.columns.firsts.len() * self.copy
     }
 
+    /// Where what the tap in a row and column of taps sees at the first place lies in a channel.
+    #[inline(always)]
+    pub fn place(&self, channel: usize, row: usize, column: usize) -> usize {
+        channel * self.plane() + column * self.copy + self.starts[row] * self.columns.places
+    }
+
     /// The addends of a convolution of so many channels with some of the taps, channel by channel and tap by tap: `weight` is
     /// given the channel, and the row and column of the tap in the kernel.
     pub fn steps(
@@ -187,26 +174,23 @@ impl Shifts {
         if self.starts.is_empty() || self.columns.firsts.is_empty() {
             return laid;
         }
-        let (runs, starts) = self.columns.runs();
-        let spread = Spread::new(&runs, self.columns.stride, width, self.mode);
-        let (places, pitch) = (self.columns.places, spread.length + LANES);
+        let line = Line::new(&self.columns, width, self.mode);
+        let first = self.columns.firsts.iter().min().copied().unwrap_or_default();
+        // Whole registers are read at every column, however few places are left.
+        let pitch = line.length + (LANES + self.columns.stride) * self.columns.stride;
         // All lines of a channel, before any is copied: to read at once what was just written elsewhere would stall.
         let mut lines = vec![T::zero(); self.rows.len() * pitch];
         vectorized(
             #[inline(always)]
             || {
                 for (channel, plane) in image.chunks_exact(height * width).zip(laid.chunks_exact_mut(self.plane())) {
-                    for (line, row) in lines.chunks_exact_mut(pitch).zip(&self.rows) {
+                    for (values, row) in lines.chunks_exact_mut(pitch).zip(&self.rows) {
                         if let Some(row) = row {
-                            spread.write(&channel[row * width..][..width], line);
+                            line.write(&channel[row * width..][..width], values);
                         }
                     }
-                    for (&start, copy) in starts.iter().zip(plane.chunks_exact_mut(self.copy)) {
-                        if places > LANES / 2 {
-                            copy_rows::<T, LANES>(&lines[start..], pitch, copy, places);
-                        } else {
-                            copy_rows::<T, { LANES / 2 }>(&lines[start..], pitch, copy, places);
-                        }
+                    for (column, copy) in self.columns.firsts.iter().zip(plane.chunks_exact_mut(self.copy)) {
+                        self.copy(&lines[column.abs_diff(first)..], pitch, copy);
                     }
                 }
             },
@@ -215,15 +199,32 @@ impl Shifts {
     }
 }
 
-/// Copies the first values of every line, so that they follow each other, in pieces of L values.
+impl Shifts {
+    /// Copies what one column of taps sees of every line.
+    #[inline(always)]
+    fn copy<T: Real>(&self, lines: &[T], pitch: usize, copy: &mut [T]) {
+        let Axis { stride, places, .. } = self.columns;
+        match (stride, places > LANES / 2) {
+            (1, true) => copy_rows::<T, LANES>(lines, pitch, 1, copy, places),
+            (1, false) => copy_rows::<T, { LANES / 2 }>(lines, pitch, 1, copy, places),
+            (2, true) => copy_rows::<T, LANES>(lines, pitch, 2, copy, places),
+            (2, false) => copy_rows::<T, { LANES / 2 }>(lines, pitch, 2, copy, places),
+            (stride, _) => copy_rows::<T, { LANES / 2 }>(lines, pitch, stride, copy, places),
+        }
+    }
+}
+
+/// Copies values of every line a stride apart, so that they follow each other, in pieces of L values.
 #[inline(always)]
-fn copy_rows<T: Real, const L: usize>(lines: &[T], pitch: usize, rows: &mut [T], places: usize) {
+fn copy_rows<T: Real, const L: usize>(lines: &[T], pitch: usize, stride: usize, rows: &mut [T], places: usize) {
     let whole = places.next_multiple_of(L);
-    let mut start = 0;
-    for line in lines.chunks(pitch) {
-        let (from, to) = (&line[..whole], &mut rows[start..start + whole]);
+    for (row, line) in lines.chunks(pitch).enumerate() {
         // What is written beyond a row is overwritten by the next.
-        to.as_chunks_mut::<L>().0.iter_mut().zip(from.as_chunks::<L>().0).for_each(|(to, from)| *to = *from);
-        start += places;
+        let (to, _) = rows[row * places..][..whole].as_chunks_mut::<L>();
+        for (to, from) in to.iter_mut().zip(line[..whole * stride].chunks_exact(L * stride)) {
+            for lane in 0..L {
+                to[lane] = from[lane * stride];
+            }
+        }
     }
 }
