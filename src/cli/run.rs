@@ -8,7 +8,7 @@ use gradlaw::experiment::load::AnySpec;
 use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
 use gradlaw::experiment::trained::TrainingExperiment;
 use gradlaw::experiment::{
-    Experiment, Measured, Outcome, Override, Row, RunError, RunOptions, Verdict, catalogue, format, judge, load, save,
+    Experiment, Measured, Outcome, Row, RunError, RunOptions, Verdict, catalogue, format, judge, load, save,
 };
 
 use gradlaw::sampling::StoppingRule;
@@ -175,10 +175,8 @@ fn prepare(
         }
         entries.push(Entry::Ready(Box::new(experiment)));
     }
-    if !reads_data && common.overrides().iter().any(Override::is_data_path) {
-        return Err(Failure::Usage(
-            "--set input.path: none of these specs reads data (distribution cifar10 or npy)".into(),
-        ));
+    if !reads_data && let Some(path) = common.overrides().iter().find(|change| change.is_data_path()) {
+        return Err(Failure::Usage(format!("--set {}: none of these specs reads data", path.key())));
     }
     Ok(entries)
 }

@@ -48,6 +48,7 @@ shipped! {
     "trained-dimension",
     "trained-pooling",
     "trained-first-order",
+    "trained-accuracy",
 }
 
 /// The shipped spec of this name.

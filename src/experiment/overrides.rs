@@ -33,16 +33,25 @@ impl Override {
         Self { key: key.into(), value }
     }
 
-    /// Whether the override gives the path of the data.
+    /// Whether the override gives the path of the data, of networks at initialisation or of trained ones.
     pub fn is_data_path(&self) -> bool {
-        self.key == "input.path"
+        ["input.path", "data.path"].contains(&self.key.as_str())
+    }
+
+    /// The key that it sets.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// Whether the override has a place in this spec. The path of the data does not in a spec that reads none, so that
     /// one path can be given for a whole run.
     fn applies_to(&self, table: &Table) -> bool {
-        let distribution = table.get("input").and_then(|input| input.get("distribution")).and_then(Value::as_str);
-        !self.is_data_path() || matches!(distribution, Some("cifar10" | "npy"))
+        let word = |name: &str, key: &str| table.get(name).and_then(|table| table.get(key)).and_then(Value::as_str);
+        match self.key.as_str() {
+            "input.path" => matches!(word("input", "distribution"), Some("cifar10" | "npy")),
+            "data.path" => matches!(word("data", "set"), Some("cifar10" | "mnist" | "images")),
+            _ => true,
+        }
     }
 
     /// Puts the value in its place; tables on the way are made, entries of arrays must be there.

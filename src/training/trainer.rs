@@ -197,3 +197,100 @@ impl<'a> Trainer<'a> {
         ControlFlow::Continue(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::objective::{GradientPenalty, Plain};
+    use super::*;
+    use crate::data::{Split, Synthetic, SyntheticSpec};
+    use crate::network::layer::{AveragePool, BatchNorm, Conv, Dense, Flatten, PaddingMode, Relu, Window};
+    use crate::network::{Initialisation, Norm, WeightDistribution};
+
+    fn network() -> Architecture {
+        let norm = || BatchNorm { statistics: Statistics::Batch, epsilon: BatchNorm::USUAL_EPSILON };
+        let window = Window { padding: 1, mode: PaddingMode::Reflect, ..Window::new(3, 1) };
+        let layers = vec![
+            norm().into(),
+            Conv { channels: 8, window, bias: false }.into(),
+            AveragePool(Window::new(2, 2)).into(),
+            norm().into(),
+            Relu.into(),
+            Flatten.into(),
+            Dense { units: 4, bias: true }.into(),
+        ];
+        Architecture::new(Shape::new([3, 8, 8]).unwrap(), layers).unwrap()
+    }
+
+    fn settings(objective: Objective, rate: f64) -> TrainingSettings {
+        TrainingSettings {
+            objective,
+            epochs: 4,
+            batch: 16,
+            schedule: Schedule { rate, halve_every: 2 },
+            optimiser: Sgd { momentum: 0.9, weight_decay: 1e-4 },
+            augmentation: Augmentation { crop: 1, flip: false },
+        }
+    }
+
+    /// Trains a network for some epochs from a state, or from the beginning.
+    fn train(settings: TrainingSettings, from: Option<State>, epochs: usize) -> State {
+        let spec = SyntheticSpec { classes: 4, side: 8, samples: 200, split: Split::Training, ..Default::default() };
+        let set = Synthetic::new(spec).unwrap();
+        let (architecture, key) = (network(), StreamKey::new(3, &["trainer"]));
+        let indices: Vec<usize> = (0..200).collect();
+        let (training, validation) = indices.split_at(150);
+        let samples = Samples { set: &set, shape: architecture.input() };
+        let mut trainer = Trainer::new(&architecture, settings, samples, training, validation, key);
+        let initialisation = Initialisation::he(&architecture, WeightDistribution::Normal, 1.0);
+        let initial = || State::new(&architecture, initialisation.draw(&architecture, &mut key.draw(u64::MAX)));
+        let mut state = from.unwrap_or_else(initial);
+        while state.epochs.len() < epochs && !trainer.is_done(&state) {
+            assert!(trainer.epoch(&mut state, || ControlFlow::Continue(())).is_continue());
+        }
+        state
+    }
+
+    #[test]
+    fn networks_learn_and_the_best_weights_are_kept() {
+        let state = train(settings(Objective::Plain(Plain), 0.1), None, 4);
+        assert_eq!(state.epochs.iter().map(|epoch| epoch.rate).collect::<Vec<_>>(), [0.1, 0.1, 0.05, 0.05]);
+        assert!(state.best_accuracy() > 0.8, "{:?}", state.epochs);
+        assert!(state.epochs[3].objective < 0.5 * state.epochs[0].objective);
+        let best = state.epochs.iter().position(|epoch| epoch.validation.accuracy == state.best_accuracy()).unwrap();
+        assert_eq!(state.best, train(settings(Objective::Plain(Plain), 0.1), None, best + 1).parameters);
+    }
+
+    #[test]
+    fn training_goes_on_from_a_state_to_the_same_bits_on_any_number_of_threads() {
+        let penalty = Objective::GradientPenalty(GradientPenalty { norm: Norm::ONE, strength: 0.01 });
+        let whole = train(settings(penalty, 0.05), None, 4);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let stopped = pool.install(|| train(settings(penalty, 0.05), None, 1));
+        assert_eq!(train(settings(penalty, 0.05), Some(stopped), 4), whole);
+    }
+
+    #[test]
+    fn an_epoch_that_is_stopped_leaves_the_state_as_it_was() {
+        let state = train(settings(Objective::Plain(Plain), 0.05), None, 1);
+        let spec = SyntheticSpec { classes: 4, side: 8, samples: 200, ..Default::default() };
+        let (set, architecture) = (Synthetic::new(spec).unwrap(), network());
+        let indices: Vec<usize> = (0..150).collect();
+        let samples = Samples { set: &set, shape: architecture.input() };
+        let key = StreamKey::new(3, &["trainer"]);
+        let settings = settings(Objective::Plain(Plain), 0.05);
+        let mut trainer = Trainer::new(&architecture, settings, samples, &indices, &indices, key);
+        let (mut stopped, mut steps) = (state.clone(), 0);
+        let watch = || {
+            steps += 1;
+            if steps == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        assert!(trainer.epoch(&mut stopped, watch).is_break());
+        assert_eq!((stopped, steps), (state, 3));
+    }
+
+    #[test]
+    fn a_rate_that_is_too_high_diverges_and_ends_the_training() {
+        let state = train(settings(Objective::Plain(Plain), 1e20), None, 4);
+        assert!(state.diverged() && state.epochs.len() < 4, "{:?}", state.epochs);
+    }
+}

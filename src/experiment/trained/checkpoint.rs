@@ -7,11 +7,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::results::NetworkOutcome;
 use crate::experiment::results::{ResultsError, write_atomically};
+use crate::network::weights::Array;
 use crate::network::{Architecture, Parameters};
 use crate::training::{EpochReport, Evaluation, State};
 
@@ -137,13 +138,15 @@ impl Checkpoint {
             return Ok(());
         }
         self.last = Instant::now();
-        let tensors = [
-            ("parameters", Values::of(&state.parameters)),
-            ("velocity", Values::of(&state.velocity)),
-            ("best", Values::of(&state.best)),
-        ];
+        let flat = |parameters: &Parameters<f32>| {
+            let values = parameters.values();
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Array { shape: vec![values.len()], bytes }
+        };
+        let State { parameters, velocity, best, .. } = state;
+        let tensors = [("parameters", flat(parameters)), ("velocity", flat(velocity)), ("best", flat(best))];
         let mut checksum = crc32fast::Hasher::new();
-        tensors.iter().for_each(|(_, values)| checksum.update(&values.bytes));
+        tensors.iter().for_each(|(_, array)| checksum.update(&array.bytes));
         let epochs: Vec<_> = state.epochs.iter().map(numbers).collect();
         let epochs = serde_json::to_string(&epochs).map_err(|error| ResultsError::new(&self.training, error))?;
         let metadata = HashMap::from([
@@ -154,6 +157,16 @@ impl Checkpoint {
         let bytes = safetensors::serialize(tensors, Some(metadata))
             .map_err(|error| ResultsError::new(&self.training, error.to_string()))?;
         self.write(&self.training, &bytes)
+    }
+
+    /// Keeps weights beside the results, in `weights/` under the same name.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep(&self, weights: &[u8]) -> Result<(), ResultsError> {
+        let state = self.training.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+        let name = self.training.file_name().unwrap_or_default();
+        self.write(&state.join("weights").join(name), weights)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
@@ -173,34 +186,6 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, ResultsError> {
 
 fn broken(path: &Path, reason: impl std::fmt::Display) -> ResultsError {
     ResultsError::new(path, format!("broken checkpoint: {reason}; --fresh starts over without it"))
-}
-
-/// One flat tensor.
-struct Values {
-    shape: [usize; 1],
-    bytes: Vec<u8>,
-}
-
-impl Values {
-    fn of(parameters: &Parameters<f32>) -> Self {
-        let values = parameters.values();
-        Self { shape: [values.len()], bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
-    }
-}
-
-impl View for Values {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        (&self.bytes).into()
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 #[cfg(test)]

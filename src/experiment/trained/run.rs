@@ -11,8 +11,8 @@ use super::measure::{Measured, measure};
 use super::results::{NetworkOutcome, TrainedNetwork};
 use crate::experiment::results::ResultsError;
 use crate::experiment::run::{RunError, Watcher};
-use crate::network::Parameters;
 use crate::network::layer::Statistics;
+use crate::network::{Parameters, weights};
 use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
 
 /// Stream of a network's initial parameters; those of its epochs follow a key of their own.
@@ -193,6 +193,10 @@ impl Run<'_> {
                     accuracy = epoch.validation.accuracy,
                 );
             }
+        }
+        if experiment.spec.keep_weights {
+            let weights = weights::to_bytes(&job.architecture, &state.best);
+            checkpoint.keep(&weights.map_err(|error| ResultsError::new(self.folder, error))?)?;
         }
         let outcome = self.measure(job, &state, &initial(), &samples(1));
         let finished = checkpoint.finish(outcome, &state.epochs)?;

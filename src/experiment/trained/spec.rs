@@ -20,6 +20,7 @@ const KEYS: &[&str] = &[
     "version",
     "seed",
     "repeats",
+    "keep_weights",
     "observables",
     "sweep",
     "data",
@@ -50,6 +51,8 @@ pub struct TrainingSpec {
     pub seed: u64,
     /// Networks trained at every point.
     pub repeats: usize,
+    /// Whether the weights that were measured are kept in files.
+    pub keep_weights: bool,
     /// What is measured, with the names as written.
     pub observables: Vec<(String, Measure)>,
     /// The grid.
@@ -149,6 +152,7 @@ impl TrainingSpec {
             // Within the limits of `whole`, so not negative.
             seed: reader.whole("seed", 0, i64::MAX)?.unwrap_or(1).cast_unsigned(),
             repeats: reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize,
+            keep_weights: reader.boolean("keep_weights")?.unwrap_or(false),
             data: read_data(&reader, &origin)?,
             settings: read_settings(&reader, &origin)?,
             observables,

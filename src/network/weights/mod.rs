@@ -8,6 +8,8 @@
 mod npz;
 mod safetensors;
 
+pub use safetensors::{Array, to_bytes};
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,19 +1,60 @@
 //! Weights in `.safetensors` files: a length, a header in JSON, and the arrays' bytes, in C order and little-endian.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use safetensors::Dtype;
 use safetensors::tensor::Metadata;
+use safetensors::{Dtype, View};
 
 use super::{Entry, Format, WeightFile, WeightsError};
 use crate::array::{Element, Layout};
+use crate::network::architecture::{Architecture, Parameters};
 
 /// Longest header that the format allows.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 const EXPECTED: &str = "expected a .safetensors file";
+
+/// The bytes of a file that holds the parameters of a network, under the names by which they are read.
+///
+/// # Errors
+/// In words, why they cannot be written: a name is too long for the format.
+pub fn to_bytes(architecture: &Architecture, parameters: &Parameters<f32>) -> Result<Vec<u8>, String> {
+    let nodes = architecture.nodes().iter();
+    let arrays = nodes.flat_map(|node| {
+        node.tensors.iter().enumerate().map(move |(index, tensor)| {
+            let values = parameters.tensor(node, index).iter().flat_map(|value| value.to_le_bytes());
+            let array = Array { shape: tensor.sizes.clone(), bytes: values.collect() };
+            (format!("{}.{}", node.position, tensor.name), array)
+        })
+    });
+    ::safetensors::serialize(arrays.collect::<Vec<_>>(), None).map_err(|error| error.to_string())
+}
+
+/// One array in single precision.
+pub struct Array {
+    /// Its sizes.
+    pub shape: Vec<usize>,
+    /// Its values, little-endian.
+    pub bytes: Vec<u8>,
+}
+
+impl View for Array {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        (&self.bytes).into()
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
 
 /// Opens a file and reads its header.
 pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {

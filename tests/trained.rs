@@ -1,0 +1,208 @@
+//! Sweeps of trained networks from outside: results do not depend on threads or on being killed, networks that diverge are marked,
+//! and wrong specs are refused before anything is written.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const SPEC: &str = r#"
+name = "sweep"
+repeats = 2
+observables = ["accuracy", "loss", "loss.l1", "loss.l2", "vulnerability.fgsm@0.02", "initial.loss.l1"]
+[sweep]
+strength = [0.001, 0.01]
+[data]
+set = "synthetic"
+samples = 400
+side = 8
+classes = 4
+validation = 50
+test = 60
+[training]
+epochs = 2
+batch = 32
+rate = 0.05
+crop = 1
+flip = true
+[[method]]
+label = "penalty"
+objective = "gradient-penalty"
+norm = 1
+strength = "strength"
+[[method]]
+label = "fgsm"
+objective = "augmentation"
+norm = "inf"
+strength = "strength"
+[[method]]
+label = "pgd"
+objective = "pgd"
+steps = 2
+strength = "strength"
+[[network]]
+input = [3, 8, 8]
+layers = [
+  { type = "batch-norm" },
+  { type = "conv", channels = 6, kernel = 3, padding = 1, padding_mode = "reflect" },
+  { type = "avg-pool", size = 2 },
+  { type = "batch-norm" },
+  { type = "relu" },
+  { type = "flatten" },
+  { type = "dense", units = 4, bias = true },
+]
+[[claim]]
+statement = "penalty and augmentation are one"
+ratio = ["penalty", "fgsm"]
+observable = "loss.l1"
+tolerance = 0.2
+[[claim]]
+statement = "the norms have the quotient of Gaussian vectors"
+quotient = ["loss.l1", "loss.l2"]
+value = "sqrt(2 * dimension / PI)"
+tolerance = 0.3
+[[claim]]
+statement = "vulnerability follows the norm"
+rank_correlation = ["loss.l1", "vulnerability.fgsm@0.02"]
+at_least = -0.9
+"#;
+
+fn gradlaw(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gradlaw"));
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    gradlaw(folder, arguments).output().unwrap()
+}
+
+fn with_spec(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sweep.toml"), text).unwrap();
+    folder
+}
+
+fn text(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap()
+}
+
+const FILES: [&str; 4] = ["networks.csv", "epochs.csv", "points.csv", "verdicts.json"];
+
+#[test]
+fn results_do_not_depend_on_threads_or_on_being_killed() {
+    let folder = with_spec(SPEC);
+    let folder = folder.path();
+    let whole = run(folder, &["run", "sweep.toml", "--out", "whole", "--threads", "1", "--json"]);
+    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
+    let networks = text(folder, "whole/sweep/networks.csv");
+    assert_eq!(networks.lines().count(), 1 + 12);
+    assert!(networks.lines().skip(1).all(|line| line.contains(",trained,2,")), "{networks}");
+    let verdicts: serde_json::Value = serde_json::from_slice(&whole.stdout).unwrap();
+    assert_eq!(verdicts.as_array().unwrap().len(), 1 + 3 + 1);
+    assert!(text(folder, "whole/sweep/figure.svg").contains("‖∂ₓL‖₁"));
+
+    // Killed as soon as the first networks are finished, and again after a few more.
+    for count in [2, 6] {
+        let arguments = ["run", "sweep.toml", "--out", "killed", "--threads", "2", "--quiet"];
+        let mut child = gradlaw(folder, &arguments).stderr(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        let finished = || {
+            let states = fs::read_dir(folder.join("killed/sweep/state")).into_iter().flatten();
+            states
+                .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|e| e == "json")))
+                .count()
+        };
+        while finished() < count && child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(120), "no network was finished");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let resumed = run(folder, &["run", "sweep.toml", "--out", "killed", "--threads", "3", "--quiet"]);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    for name in FILES {
+        assert_eq!(
+            text(folder, &format!("whole/sweep/{name}")),
+            text(folder, &format!("killed/sweep/{name}")),
+            "{name}"
+        );
+    }
+
+    // Figures and the report come from what was saved.
+    fs::remove_file(folder.join("whole/sweep/figure.svg")).unwrap();
+    let plot = run(folder, &["plot", "whole/sweep"]);
+    assert!(plot.status.success(), "{}", String::from_utf8_lossy(&plot.stderr));
+    let report = run(folder, &["report", "whole/sweep", "--out", "page.html"]);
+    assert!(report.status.success() && text(folder, "page.html").contains("penalty and augmentation are one"));
+}
+
+#[test]
+fn a_network_that_diverges_is_marked_and_the_sweep_goes_on() {
+    let spec = SPEC.replace("rate = 0.05", "rate = \"0.05 + 1e30 * (strength - 0.001)\"");
+    let folder = with_spec(&spec);
+    let output = run(folder.path(), &["run", "sweep.toml", "--set", "repeats=1", "--quiet"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let networks = text(folder.path(), "runs/sweep/networks.csv");
+    assert_eq!(networks.lines().filter(|line| line.contains(",trained,")).count(), 3, "{networks}");
+    assert_eq!(networks.lines().filter(|line| line.contains(",diverged,")).count(), 3, "{networks}");
+}
+
+#[test]
+fn weights_that_are_kept_can_be_attacked() {
+    let folder = with_spec(SPEC);
+    let folder = folder.path();
+    let changes = ["--set", "keep_weights=true", "--set", "repeats=1", "--set", "sweep.strength=[0.01]"];
+    let output = run(folder, &[&["run", "sweep.toml", "--quiet"][..], &changes].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let weights: Vec<_> =
+        fs::read_dir(folder.join("runs/sweep/weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(weights.len(), 3);
+    let network: toml::Table = SPEC.parse().unwrap();
+    let network = network["network"][0].as_table().unwrap().clone();
+    fs::write(folder.join("net.toml"), network.to_string()).unwrap();
+    let array = ndarray::Array4::<f32>::from_elem((1, 3, 8, 8), 0.5);
+    ndarray_npy::write_npy(folder.join("x.npy"), &array).unwrap();
+    let weights = weights[0].to_str().unwrap();
+    let gradient = run(folder, &["gradient", "--network", "net.toml", "--weights", weights, "--input", "x.npy"]);
+    assert!(gradient.status.success(), "{}", String::from_utf8_lossy(&gradient.stderr));
+}
+
+#[test]
+fn wrong_specs_are_refused_and_nothing_is_written() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("input = [3, 8, 8]", "input = [3, 9, 9]", "images' shape [3, 8, 8]"),
+        ("classes = 4", "classes = 9", "a logit for every class"),
+        ("batch = 32", "batch = 4000", "training.batch"),
+        ("batch = 32", "batch = 1", "from 2 to"),
+        ("validation = 50", "validation = 5000", "data.training"),
+        ("test = 60", "test = 6000", "data.test"),
+        ("objective = \"pgd\"", "objective = \"pdg\"", "did you mean `pgd`"),
+        ("norm = \"inf\"", "norm = 0.5", "at least 1"),
+        ("steps = 2", "norm = 2", "does not go with"),
+        ("rate = 0.05", "rate = -1", "must be above 0"),
+        ("rate = 0.05", "rat = 0.05", "did you mean `rate`"),
+        ("set = \"synthetic\"", "set = \"cifar\"", "cifar10, mnist, images or synthetic"),
+        ("\"loss.l2\", \"vuln", "\"loss.l0\", \"vuln", "unknown observable"),
+        ("ratio = [\"penalty\", \"fgsm\"]", "ratio = [\"penalty\", \"fgms\"]", "did you mean `fgsm`"),
+        ("at_least = -0.9", "at_least = -0.9\ntolerance = 1", "does not go with `rank_correlation`"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(SPEC.contains(from), "{from}");
+        let folder = with_spec(&SPEC.replace(from, to));
+        let output = run(folder.path(), &["run", "sweep.toml"]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{to}: {message}");
+        assert!(message.contains("sweep.toml") && message.contains(expected), "{to}: {message}");
+        assert!(message.lines().count() <= 4 && !message.contains("panicked"), "{message}");
+        assert!(!folder.path().join("runs").exists());
+    }
+    let folder =
+        with_spec(&SPEC.replace("set = \"synthetic\"\nsamples = 400\nside = 8\nclasses = 4", "set = \"cifar10\""));
+    let output = run(folder.path(), &["run", "sweep.toml"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--set data.path=PATH"));
+    let output = run(folder.path(), &["theory", "sweep.toml"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("trained networks"), "{message}");
+}
