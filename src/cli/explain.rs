@@ -3,17 +3,14 @@
 use std::process::ExitCode;
 
 use gradlaw::experiment::load::{self, AnySpec};
+use gradlaw::experiment::spec::Heading;
 
 use super::failure::Failure;
 use super::terminal::Terminal;
 
 /// What a spec of either kind says of itself.
 pub struct Summary<'a> {
-    pub name: &'a str,
-    pub title: &'a str,
-    pub source: &'a str,
-    pub explanation: &'a str,
-    pub seconds: Option<f64>,
+    pub heading: &'a Heading,
     /// Each claim in words with its network, and what it rests on.
     pub claims: Vec<(String, String)>,
     /// The command that runs it.
@@ -32,30 +29,13 @@ impl<'a> Summary<'a> {
                     let detail = format!("{} within {}", claim.observable, claim.tolerance);
                     (of(&claim.statement, claim.network.as_ref()), detail)
                 });
-                Self {
-                    name: &spec.name,
-                    title: &spec.title,
-                    source: &spec.source,
-                    explanation: &spec.explanation,
-                    seconds: spec.seconds,
-                    claims: claims.collect(),
-                    command: "gradlaw verify",
-                }
+                Self { heading: spec, claims: claims.collect(), command: "gradlaw verify" }
             }
             AnySpec::Training(spec) => {
-                let claims = spec
-                    .claims
-                    .iter()
+                let claims = spec.claims.iter();
+                let claims = claims
                     .map(|claim| (of(&claim.statement, claim.network.as_ref()), claim.kind.name().replace('_', " ")));
-                Self {
-                    name: &spec.name,
-                    title: &spec.title,
-                    source: &spec.source,
-                    explanation: &spec.explanation,
-                    seconds: spec.seconds,
-                    claims: claims.collect(),
-                    command: "gradlaw run",
-                }
+                Self { heading: spec, claims: claims.collect(), command: "gradlaw run" }
             }
         }
     }
@@ -64,7 +44,7 @@ impl<'a> Summary<'a> {
 /// Prints what the spec says of itself.
 pub fn explain(name: &str, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let spec = load::load_any(name, &[])?;
-    let Summary { title, source, explanation, claims, command, .. } = Summary::of(&spec);
+    let Summary { heading: Heading { title, source, explanation, .. }, claims, command } = Summary::of(&spec);
     terminal.print(&format!("{title}\n{source}\n"))?;
     if !explanation.is_empty() {
         terminal.print(&format!("{explanation}\n"))?;

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use gradlaw::experiment::spec::Heading;
 use gradlaw::experiment::{catalogue, load};
 
 use super::explain::Summary;
-
 use super::failure::Failure;
 use super::terminal::Terminal;
 
@@ -13,7 +13,7 @@ use super::terminal::Terminal;
 pub fn list(terminal: &Terminal) -> Result<ExitCode, Failure> {
     for shipped in catalogue::SHIPPED {
         let spec = load::parse_any(&format!("experiments/{}.toml", shipped.name), shipped.text, &[])?;
-        let Summary { name, title, source, seconds, claims, .. } = Summary::of(&spec);
+        let Summary { heading: Heading { name, title, source, seconds, .. }, claims, .. } = Summary::of(&spec);
         let seconds = seconds.map(|seconds| format!(", about {seconds} s on two cores")).unwrap_or_default();
         terminal.print(&format!("{name}: {title} ({source}{seconds})"))?;
         for (statement, _) in &claims {

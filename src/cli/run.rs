@@ -154,7 +154,7 @@ fn prepare(
             AnySpec::Training(spec) => {
                 reads_data = true;
                 entries.push(if skip_without_data && spec.data.lacks_path() {
-                    Entry::Skipped { name: spec.name, reason: "needs data: --set data.path=PATH".into() }
+                    Entry::Skipped { name: spec.heading.name, reason: "needs data: --set data.path=PATH".into() }
                 } else {
                     Entry::Training(Box::new(TrainingExperiment::prepare(*spec)?))
                 });
@@ -164,7 +164,7 @@ fn prepare(
         reads_data |= spec.input.distribution.path().is_some();
         if skip_without_data && spec.input.distribution.path() == Some(None) {
             let reason = "needs data: --set input.path=PATH".into();
-            entries.push(Entry::Skipped { name: spec.name, reason });
+            entries.push(Entry::Skipped { name: spec.heading.name, reason });
             continue;
         }
         let experiment = Experiment::prepare(spec, &common.limits())?;

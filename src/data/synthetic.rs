@@ -12,7 +12,7 @@ use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::{DataError, SampleSet, Split};
-use crate::sampling::{Stream, StreamKey};
+use crate::stream::{Stream, StreamKey};
 
 /// Cosines in one channel of a template.
 const WAVES: usize = 4;

@@ -7,7 +7,7 @@ use super::point::{Law, laws};
 use super::reader::SpecError;
 use super::results::{number, records_to_csv, too_few, z_score};
 use super::spec::Spec;
-use crate::sampling::StreamKey;
+use crate::stream::StreamKey;
 use crate::theory::{Condition, PathDegrees, PathGraph, Start, path_variances, random_walks, relative_spread};
 
 /// Columns after the sweep variables.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use toml::Table;
 
+use crate::experiment::spec::Heading;
 use crate::experiment::{Outcome, Verdict, format, save, trained};
 
 const PAGE: &str = include_str!("page.html");
@@ -12,11 +13,7 @@ const PAGE: &str = include_str!("page.html");
 /// Saved results of either kind, as far as the page shows them.
 #[derive(Debug, Clone)]
 pub struct Reported {
-    name: String,
-    title: String,
-    source: String,
-    explanation: String,
-    seed: u64,
+    heading: Heading,
     /// Rows, or trained networks.
     points: usize,
     spec: Table,
@@ -27,34 +24,14 @@ pub struct Reported {
 impl From<save::Saved> for Reported {
     fn from(saved: save::Saved) -> Self {
         let save::Saved { spec, rows, verdicts, figure } = saved;
-        Self {
-            name: spec.name,
-            title: spec.title,
-            source: spec.source,
-            explanation: spec.explanation,
-            seed: spec.seed,
-            points: rows.len(),
-            spec: spec.resolved,
-            verdicts,
-            figure,
-        }
+        Self { heading: spec.heading, points: rows.len(), spec: spec.resolved, verdicts, figure }
     }
 }
 
 impl From<trained::Saved> for Reported {
     fn from(saved: trained::Saved) -> Self {
         let trained::Saved { spec, networks, verdicts, figure } = saved;
-        Self {
-            name: spec.name,
-            title: spec.title,
-            source: spec.source,
-            explanation: spec.explanation,
-            seed: spec.seed,
-            points: networks.len(),
-            spec: spec.resolved,
-            verdicts,
-            figure,
-        }
+        Self { heading: spec.heading, points: networks.len(), spec: spec.resolved, verdicts, figure }
     }
 }
 
@@ -102,12 +79,12 @@ pub fn html(results: &[Reported]) -> String {
 fn section(saved: &Reported) -> Section<'_> {
     let count = |outcome| saved.verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
     Section {
-        name: &saved.name,
-        title: &saved.title,
-        source: &saved.source,
-        explanation: &saved.explanation,
+        name: &saved.heading.name,
+        title: &saved.heading.title,
+        source: &saved.heading.source,
+        explanation: &saved.heading.explanation,
         version: saved.spec.get("version").and_then(|version| version.as_str()).unwrap_or_default(),
-        seed: saved.seed,
+        seed: saved.heading.seed,
         points: saved.points,
         holds: count(Outcome::Holds),
         refuted: count(Outcome::Refuted),

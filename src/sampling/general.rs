@@ -200,8 +200,8 @@ mod tests {
     use super::super::input::{InputLaw, LabelRule};
     use super::*;
     use crate::network::{Dense, Relu, Shape, Variances, WeightDistribution};
-    use crate::sampling::StreamKey;
     use crate::statistics::{KolmogorovSmirnov, Moments};
+    use crate::stream::StreamKey;
     use ndarray_rand::rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 

@@ -108,8 +108,8 @@ impl ChosenInput<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::StreamKey;
     use crate::statistics::Moments;
+    use crate::stream::StreamKey;
 
     #[derive(Debug)]
     struct Two;

@@ -14,8 +14,8 @@ use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
 use super::PathGraph;
-use crate::sampling::{Stream, StreamKey};
 use crate::statistics::Moments;
+use crate::stream::{Stream, StreamKey};
 
 /// Walks that share a stream; part of what fixes the bits of a result.
 const BLOCK: u64 = 4096;

@@ -7,8 +7,8 @@ use super::{GivenNetwork, LabelledSamples};
 use crate::attack::{AnyAttack, Attack, Model, State, Threat};
 use crate::experiment::run::Watcher;
 use crate::network::{Norm, Real, Tape};
-use crate::sampling::StreamKey;
 use crate::statistics::{Moments, Reference};
+use crate::stream::StreamKey;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]

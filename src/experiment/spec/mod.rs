@@ -3,12 +3,16 @@
 //! What can be checked without the sweep variables is checked here; [`super::point`] checks the rest at every sweep
 //! point, before anything is sampled or written.
 
+mod heading;
 mod input;
 mod layer;
 mod network;
 
+use std::ops::Deref;
+
 use toml::{Table, Value};
 
+pub use heading::Heading;
 pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, WindowSpec, read_layers};
 pub use network::{InitSpec, NetworkSpec, VarianceSpec};
@@ -42,8 +46,6 @@ const KEYS: &[&str] = &[
 
 /// Names that formulas give a meaning of their own.
 const RESERVED: &[&str] = &["fan_in", "fan_out", "e", "E", "PI", "TAU", "network", "observable"];
-/// Longest name: it becomes a folder's.
-const LONGEST_NAME: usize = 100;
 const DEFAULT_DRAWS: i64 = 4000;
 const DEFAULT_MAX_DRAWS: i64 = 1_000_000;
 const MOST_DRAWS: i64 = 1_000_000_000_000;
@@ -52,18 +54,8 @@ const MOST_POINTS: usize = 100_000;
 /// An experiment: networks, what is swept and measured, and the claims to judge.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// Also the name of the results' folder.
-    pub name: String,
-    /// One line for people.
-    pub title: String,
-    /// Theorem, section or paper.
-    pub source: String,
-    /// The claim in words and formulas, with its assumptions.
-    pub explanation: String,
-    /// How long the experiment takes on two cores, in seconds, where its author says so.
-    pub seconds: Option<f64>,
-    /// Seed of all random numbers.
-    pub seed: u64,
+    /// Name, words and seed.
+    pub heading: Heading,
     /// When to stop drawing.
     pub rule: StoppingRule,
     /// Family-wise error rate of the run that judges it.
@@ -119,6 +111,14 @@ impl Sweep {
     }
 }
 
+impl Deref for Spec {
+    type Target = Heading;
+
+    fn deref(&self) -> &Heading {
+        &self.heading
+    }
+}
+
 impl Spec {
     /// The sweep variable that is the size of an attack, where one is.
     pub fn size_variable(&self) -> Option<&str> {
@@ -138,7 +138,6 @@ impl Spec {
     /// The first thing that is wrong, with its key.
     pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
         let reader = Reader::new(table, &origin, "", KEYS)?;
-        let name = read_name(&reader)?;
         let sweep = read_sweep(&reader, &origin)?;
         let sampler = read_sampler(&reader)?.unwrap_or(SamplerChoice::Auto);
         let networks = network::read_networks(&reader, &origin, sampler)?;
@@ -149,13 +148,7 @@ impl Spec {
             ClaimSpec::read(table, &origin, &format!("claim.{index}"), &networks, &observables, &sweep)
         });
         let mut spec = Self {
-            name: name.into(),
-            title: reader.string("title")?.unwrap_or(name).into(),
-            source: reader.string("source")?.unwrap_or_default().into(),
-            explanation: reader.string("explanation")?.unwrap_or_default().trim().into(),
-            seconds: reader.number("seconds", "must be a number above 0", |seconds| seconds > 0.0)?,
-            // Within the limits of `whole`, so not negative.
-            seed: reader.whole("seed", 0, i64::MAX)?.unwrap_or(1).cast_unsigned(),
+            heading: Heading::read(&reader)?,
             rule: read_rule(&reader)?,
             family_error: reader
                 .number("family_error", "must be a number between 0 and 0.5", |rate| rate > 0.0 && rate < 0.5)?
@@ -168,16 +161,13 @@ impl Spec {
             resolved: table.clone(),
             origin: origin.clone(),
         };
-        reader.string("version")?;
         spec.resolve();
         Ok(spec)
     }
 
     /// Fills the defaults into the table that is saved with the results.
     fn resolve(&mut self) {
-        let version = Value::String(env!("CARGO_PKG_VERSION").into());
-        self.resolved.insert("version".into(), version);
-        self.resolved.insert("seed".into(), Value::Integer(self.seed.cast_signed()));
+        self.heading.resolve(&mut self.resolved);
         if self.networks.iter().any(|network| has_batch_norm(&network.layers)) {
             let input = self.resolved.entry("input").or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(input) = input {
@@ -203,17 +193,6 @@ fn has_batch_norm(layers: &[LayerSpec]) -> bool {
         LayerSpec::Repeat { layers, .. } => has_batch_norm(layers),
         _ => false,
     })
-}
-
-/// Reads the name of an experiment, which its results folder gets.
-pub(super) fn read_name<'t>(reader: &Reader<'t>) -> Result<&'t str, SpecError> {
-    let name = reader.required_string("name")?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(plain) || name.starts_with('.') {
-        let allowed = "must be at most 100 letters, digits, hyphens, underscores and dots: it names a folder";
-        return Err(reader.refuse("name", allowed));
-    }
-    Ok(name)
 }
 
 fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {

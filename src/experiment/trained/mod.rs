@@ -9,6 +9,7 @@ mod claim;
 mod data;
 mod judge;
 mod measure;
+mod panel;
 mod panels;
 mod results;
 mod run;

@@ -1,14 +1,16 @@
 //! Training specs: from TOML to checked types.
 
+use std::ops::Deref;
+
 use toml::{Table, Value};
 
 use super::claim::{TrainingClaim, read_claims};
 use super::data::{DataSpec, read_data};
 use super::measure::Measure;
-use super::panels::{PanelSpec, read_panels};
+use super::panel::{PanelSpec, read_panels};
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
-use crate::experiment::spec::{NetworkSpec, SamplerChoice, Sweep, read_name, read_networks, read_sweep};
+use crate::experiment::spec::{Heading, NetworkSpec, SamplerChoice, Sweep, read_networks, read_sweep};
 use crate::network::Norm;
 
 const KEYS: &[&str] = &[
@@ -37,18 +39,8 @@ const MOST_BATCH: i64 = 1 << 16;
 /// An experiment on trained networks.
 #[derive(Debug, Clone)]
 pub struct TrainingSpec {
-    /// Also the name of the results' folder.
-    pub name: String,
-    /// One line for people.
-    pub title: String,
-    /// Theorem, section or paper.
-    pub source: String,
-    /// The claim in words, and what was reduced.
-    pub explanation: String,
-    /// How long the experiment takes on two cores, in seconds, where its author says so.
-    pub seconds: Option<f64>,
-    /// Seed of all random numbers.
-    pub seed: u64,
+    /// Name, words and seed.
+    pub heading: Heading,
     /// Networks trained at every point.
     pub repeats: usize,
     /// Whether the weights that were measured are kept in files.
@@ -129,6 +121,14 @@ pub fn is_training(table: &Table) -> bool {
     table.contains_key("training")
 }
 
+impl Deref for TrainingSpec {
+    type Target = Heading;
+
+    fn deref(&self) -> &Heading {
+        &self.heading
+    }
+}
+
 impl TrainingSpec {
     /// Checks a spec that was read as TOML.
     ///
@@ -136,7 +136,6 @@ impl TrainingSpec {
     /// The first thing that is wrong, with its key.
     pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
         let reader = Reader::new(table, &origin, "", KEYS)?;
-        let name = read_name(&reader)?;
         let sweep = read_sweep(&reader, &origin)?;
         let networks = read_networks(&reader, &origin, SamplerChoice::Explicit)?;
         let methods = read_methods(&reader, &origin)?;
@@ -144,13 +143,7 @@ impl TrainingSpec {
         let claims = read_claims(&reader, &origin, &observables, &labels(&networks, &methods))?;
         let panels = read_panels(&reader, &origin, &observables, &sweep)?;
         let mut spec = Self {
-            name: name.into(),
-            title: reader.string("title")?.unwrap_or(name).into(),
-            source: reader.string("source")?.unwrap_or_default().into(),
-            explanation: reader.string("explanation")?.unwrap_or_default().trim().into(),
-            seconds: reader.number("seconds", "must be a number above 0", |seconds| seconds > 0.0)?,
-            // Within the limits of `whole`, so not negative.
-            seed: reader.whole("seed", 0, i64::MAX)?.unwrap_or(1).cast_unsigned(),
+            heading: Heading::read(&reader)?,
             repeats: reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize,
             keep_weights: reader.boolean("keep_weights")?.unwrap_or(false),
             data: read_data(&reader, &origin)?,
@@ -164,14 +157,8 @@ impl TrainingSpec {
             resolved: table.clone(),
             origin: origin.clone(),
         };
-        reader.string("version")?;
-        for (key, value) in [
-            ("version", Value::String(env!("CARGO_PKG_VERSION").into())),
-            ("seed", Value::Integer(spec.seed.cast_signed())),
-            ("repeats", Value::Integer(spec.repeats as i64)),
-        ] {
-            spec.resolved.insert(key.into(), value);
-        }
+        spec.heading.resolve(&mut spec.resolved);
+        spec.resolved.insert("repeats".into(), Value::Integer(spec.repeats as i64));
         Ok(spec)
     }
 

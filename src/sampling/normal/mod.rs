@@ -145,8 +145,8 @@ fn granules(vector: &[f32]) -> &[[f32; PAIR]] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::StreamKey;
     use crate::statistics::Moments;
+    use crate::stream::StreamKey;
 
     const LAWS: [WeightDistribution; 3] =
         [WeightDistribution::Normal, WeightDistribution::Uniform, WeightDistribution::Rademacher];
