@@ -27,6 +27,9 @@ impl Place {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")).unwrap() {
             let file = file.unwrap();
+            if file.path().is_dir() {
+                continue;
+            }
             fs::copy(file.path(), place.path(file.file_name().to_str().unwrap())).unwrap();
         }
         let dense = |units: usize| format!("{{ type = \"dense\", units = {units} }}");

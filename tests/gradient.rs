@@ -23,6 +23,9 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")).unwrap() {
             let file = file.unwrap();
+            if file.path().is_dir() {
+                continue;
+            }
             fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
         }
         Self { folder }

@@ -1,7 +1,8 @@
-"""What both peers share: two worker processes of one thread each, started together, and the search for the best settings.
+"""What all peers share: two worker processes of one thread each, started together, and the search for the best settings.
 
-A peer is a module with `SETTINGS(case, framework)`, the settings to try, and `batches(case, setting, seed)`, which gives a
-function that makes a batch of draws and returns the number of draws and the sums of the three norms.
+A peer is a module with `settings(case, framework)`, the settings to try, and `batches(case, setting, seed)`, which gives a
+function that makes a batch of draws and returns the number of draws and the sums of the three norms. One that is not to be
+measured so brings its own `work` and `measure`.
 """
 
 import argparse
@@ -18,8 +19,6 @@ ALLOCATORS = {
 }
 # A batch that keeps its memory between draws: freed pages are not given back to the system.
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "JAX_PLATFORMS": "cpu",
     "MALLOC_CONF": "dirty_decay_ms:100000,muzzy_decay_ms:100000",
@@ -29,6 +28,22 @@ ENVIRONMENT = {
 
 def allocators():
     return [name for name, path in ALLOCATORS.items() if path is None or os.path.exists(path)]
+
+
+def environment(setting, threads):
+    """The variables with which a worker is started."""
+    count = str(threads)
+    variables = dict(os.environ, **ENVIRONMENT, OMP_NUM_THREADS=count, MKL_NUM_THREADS=count)
+    preload = ALLOCATORS[setting.get("malloc", "system")]
+    if preload and os.path.exists(preload):
+        variables["LD_PRELOAD"] = preload
+    return variables
+
+
+def worker(script, case, setting, seconds):
+    """The command that starts a worker."""
+    command = [sys.executable, script, "--worker", json.dumps(setting), "--case", json.dumps(case)]
+    return command + ["--seconds", str(seconds)]
 
 
 def work(batches, case, setting, seed, seconds):
@@ -50,15 +65,11 @@ def work(batches, case, setting, seed, seconds):
 
 def measure(script, case, setting, seconds, seed):
     """Draws per second of processor time of two processes together."""
-    environment = dict(os.environ, **ENVIRONMENT)
-    preload = ALLOCATORS[setting.get("malloc", "system")]
-    if preload and os.path.exists(preload):
-        environment["LD_PRELOAD"] = preload
-    command = [sys.executable, script, "--worker", json.dumps(setting), "--case", json.dumps(case), "--seconds", str(seconds)]
+    command, variables = worker(script, case, setting, seconds), environment(setting, 1)
     pinned = lambda core: ["taskset", "-c", str(core)] if os.path.exists("/usr/bin/taskset") else []
     cores = sorted(os.sched_getaffinity(0))[:2]
     processes = [
-        subprocess.Popen(pinned(core) + command + ["--seed", str(seed + core)], env=environment, text=True,
+        subprocess.Popen(pinned(core) + command + ["--seed", str(seed + core)], env=variables, text=True,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for core in cores
     ]
@@ -81,7 +92,7 @@ def measure(script, case, setting, seconds, seed):
     return {"rate": sum(result["rate"] for result in results), "means": means, "cpu": cpu}
 
 
-def main(script, settings, batches):
+def main(script, settings, batches, work=work, measure=measure):
     parser = argparse.ArgumentParser()
     parser.add_argument("--case", required=True, help="the network, as JSON")
     parser.add_argument("--framework", default="torch")

@@ -1,9 +1,13 @@
 //! The networks that are measured.
 
+use std::path::Path;
+
 use gradlaw::network::{
     Architecture, Conv, Dense, GlobalAveragePool, Initialisation, Layer, Relu, Shape, WeightDistribution, Window,
 };
 use gradlaw::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable};
+
+use crate::peers::Peer;
 
 /// The observables of explicit draws, as the peers compute them.
 pub const NORMS: [&str; 3] = ["loss.l1", "loss.l2", "loss.linf"];
@@ -50,7 +54,17 @@ impl Case {
         sampler.expect("a dense chain")
     }
 
-    pub fn frameworks(&self) -> impl Iterator<Item = Framework> {
+    /// The peers in these frameworks, with their best settings.
+    pub fn peers(&self, python: &Path, quick: bool) -> Vec<(Framework, Peer)> {
+        let Some((program, argument)) = &self.peer else { return Vec::new() };
+        let tuned = |framework: Framework| {
+            let name = format!("{framework:?}").to_lowercase();
+            Some((framework, Peer::tuned(python, program, argument, &name, quick)?))
+        };
+        self.frameworks().filter_map(tuned).collect()
+    }
+
+    fn frameworks(&self) -> impl Iterator<Item = Framework> {
         let all: &[Framework] = match &self.peer {
             None => &[],
             Some(("conv.py", _)) => &[Framework::Torch],

@@ -8,6 +8,8 @@ use rayon::ThreadPool;
 use gradlaw::sampling::monte_carlo::Unobserved;
 use gradlaw::sampling::{Sampler, StoppingRule, StreamKey, Tally, monte_carlo};
 
+use crate::processor::processor_seconds;
+
 /// What a measurement gave.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
@@ -17,16 +19,6 @@ pub struct Rate {
     pub by_clock: f64,
     /// Mean of the first observable.
     pub mean: f64,
-}
-
-/// Seconds of processor time that all threads of this process have taken.
-pub fn processor_seconds() -> Option<f64> {
-    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-    let nanoseconds = |path: std::path::PathBuf| -> Option<f64> {
-        std::fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-    };
-    let total: f64 = tasks.filter_map(|task| nanoseconds(task.ok()?.path())).sum();
-    (total > 0.0).then_some(total * 1e-9)
 }
 
 /// A pool of so many threads. Pools live as long as the program: the time of a thread that ended is not counted.

@@ -7,6 +7,7 @@ mod cases;
 mod clock;
 mod floor;
 mod peers;
+mod processor;
 mod scaling;
 
 use std::path::PathBuf;
@@ -16,7 +17,6 @@ use clock::{Rate, rate};
 use floor::{Ceilings, Work};
 use gradlaw::network::InstructionSet;
 use gradlaw::sampling::Sampler;
-use peers::Peer;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -112,24 +112,23 @@ fn main() {
 
 /// Our rate and the peers', measured in turns; the best of each.
 fn side_by_side(options: &Options, case: &Case, sampler: &dyn Sampler, threads: usize) -> (f64, Vec<(Framework, f64)>) {
-    let peers: Vec<Peer> = match &options.python {
-        Some(python) => case.frameworks().filter_map(|f| Peer::tuned(python, case, f, options.quick)).collect(),
-        None => Vec::new(),
-    };
+    let peers = options.python.as_ref().map_or(Vec::new(), |python| case.peers(python, options.quick));
     let (mut ours, mut theirs) = (0f64, vec![0f64; peers.len()]);
     for _ in 0..options.rounds() {
         let Rate { draws_per_second, mean, .. } = rate(sampler, threads, options.seconds());
         ours = ours.max(draws_per_second);
-        for (peer, best) in peers.iter().zip(&mut theirs) {
-            let (rate, its_mean) = peer.measure(options.seconds());
+        for ((framework, peer), best) in peers.iter().zip(&mut theirs) {
+            let result = peer.measure(options.seconds());
+            let number = |value: &serde_json::Value| value.as_f64().unwrap_or(0.0);
+            let (rate, its_mean) = (number(&result["rate"]), number(&result["means"][0]));
             *best = best.max(rate);
             // Ten standard errors of a hundred draws: it would be another network.
             if rate > 0.0 && (its_mean / mean - 1.0).abs() > 0.2 {
-                eprintln!("{} in {:?}: mean norm {its_mean}, and {mean} here", case.name, peer.framework);
+                eprintln!("{} in {:?}: mean norm {its_mean}, and {mean} here", case.name, framework);
             }
         }
     }
-    (ours, peers.iter().map(|peer| peer.framework).zip(theirs).collect())
+    (ours, peers.iter().map(|(framework, _)| *framework).zip(theirs).collect())
 }
 
 /// The best of several rounds.

@@ -1,48 +1,44 @@
-//! The same draws in PyTorch and JAX, by the programs in `benches/peers/`.
+//! The same work in PyTorch and JAX, by the programs in `benches/peers/`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::cases::{Case, Framework};
-
 /// A peer with its best settings.
 #[derive(Debug)]
 pub struct Peer {
-    pub framework: Framework,
+    name: String,
     command: Vec<String>,
 }
 
 impl Peer {
-    /// Tries all settings and keeps the best; with `quick` takes the first, which are those that were best before. None
-    /// where the framework does not run.
-    pub fn tuned(python: &Path, case: &Case, framework: Framework, quick: bool) -> Option<Self> {
-        let (program, argument) = case.peer.as_ref()?;
+    /// A program of `benches/peers/` on a case, given as JSON. Tries all settings and keeps the best; with `quick` takes the
+    /// first, which are those that were best before. None where the framework does not run.
+    pub fn tuned(python: &Path, program: &str, case: &str, framework: &str, quick: bool) -> Option<Self> {
         let script = format!("{}/benches/peers/{program}", env!("CARGO_MANIFEST_DIR"));
-        let name = format!("{framework:?}").to_lowercase();
+        let name = format!("{framework}, {case}");
         let mut command: Vec<String> = vec![python.to_string_lossy().into_owned(), script];
-        command.extend(["--case", argument, "--framework", &name].map(String::from));
+        command.extend(["--case", case, "--framework", framework].map(String::from));
         if !quick {
             let mut tune = command.clone();
             tune.extend(["--tune", "--seconds", "1"].map(String::from));
             let setting = run(&tune)?;
-            eprintln!("{}, {framework:?}: {setting}", case.name);
+            eprintln!("{name}: {setting}");
             command.extend(["--setting".into(), setting.to_string()]);
         }
-        Some(Self { framework, command })
+        Some(Self { name, command })
     }
 
-    /// Draws per second and the mean of ‖∂ₓL‖₁; zero where it failed.
-    pub fn measure(&self, seconds: f64) -> (f64, f64) {
+    /// What the program prints of a measurement of so many seconds; null where it failed.
+    pub fn measure(&self, seconds: f64) -> Value {
         let mut command = self.command.clone();
         command.extend(["--seconds".into(), seconds.to_string()]);
         let result = run(&command).unwrap_or_default();
-        let rate = result["rate"].as_f64().unwrap_or(0.0);
-        if rate == 0.0 {
-            eprintln!("{:?} failed: {}", self.framework, result["error"]);
+        if result["rate"].as_f64().unwrap_or(0.0) == 0.0 {
+            eprintln!("{} failed: {}", self.name, result["error"]);
         }
-        (rate, result["means"][0].as_f64().unwrap_or(f64::NAN))
+        result
     }
 }
 
