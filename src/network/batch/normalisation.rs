@@ -259,6 +259,7 @@ impl Normalisation {
         factors: &[Vec<T>; K],
         accumulate: bool,
     ) {
+        let parts: Vec<(&[T], &[T])> = terms.iter().copied().zip(factors.iter().map(Vec::as_slice)).collect();
         for_each_chunk(output, self.length, |first, output| {
             vectorized(
                 #[inline(always)]
@@ -267,14 +268,18 @@ impl Normalisation {
                     let shifts = &factors[K - 1][..self.channels];
                     for (row, values) in output.chunks_exact_mut(self.channels).enumerate() {
                         let place = start + row * self.channels;
-                        if !accumulate {
-                            values.copy_from_slice(shifts);
+                        let [(first, own), rest @ ..] = &parts[..] else { continue };
+                        let first = shifts.iter().zip(own.iter().zip(&first[place..]));
+                        if accumulate {
+                            let pairs = values.iter_mut().zip(first);
+                            pairs.for_each(|(value, (&shift, (&factor, &x)))| *value = *value + shift + factor * x);
                         } else {
-                            values.iter_mut().zip(shifts).for_each(|(value, &shift)| *value += shift);
+                            let pairs = values.iter_mut().zip(first);
+                            pairs.for_each(|(value, (&shift, (&factor, &x)))| *value = shift + factor * x);
                         }
-                        for (term, factors) in terms.iter().zip(factors) {
-                            let pairs = term[place..].iter().zip(factors);
-                            values.iter_mut().zip(pairs).for_each(|(value, (&x, &factor))| *value += factor * x);
+                        for (term, factors) in rest {
+                            let pairs = factors.iter().zip(&term[place..]);
+                            values.iter_mut().zip(pairs).for_each(|(value, (&factor, &x))| *value += factor * x);
                         }
                     }
                 },

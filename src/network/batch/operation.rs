@@ -57,15 +57,10 @@ impl<T: Real> Operation<T> {
     pub fn forward(&self, node: &Node, input: &[T], output: &mut [T]) {
         match self {
             Self::Affine(layer) => layer.forward(input, output),
-            Self::Relu => vectorized(
-                #[inline(always)]
-                || {
-                    for (unit, &z) in output.iter_mut().zip(input) {
-                        // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
-                        *unit = if z <= T::zero() { T::zero() } else { z };
-                    }
-                },
-            ),
+            Self::Relu => {
+                output.copy_from_slice(input);
+                rectify(output);
+            }
             Self::Largest(pool) => pool.largest(input, output),
             _ => self.linear(node, input, output),
         }
@@ -137,6 +132,31 @@ impl<T: Real> Operation<T> {
             _ => {}
         }
     }
+}
+
+/// Sets values that are not above zero to zero.
+pub fn rectify<T: Real>(values: &mut [T]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for value in values {
+                // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
+                *value = if *value <= T::zero() { T::zero() } else { *value };
+            }
+        },
+    );
+}
+
+/// Sets to zero the values of units whose rectified value is zero.
+pub fn shut<T: Real>(rectified: &[T], values: &mut [T]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (value, &z) in values.iter_mut().zip(rectified) {
+                *value = if z <= T::zero() { T::zero() } else { *value };
+            }
+        },
+    );
 }
 
 /// Passes on the values of units whose input is above zero.

@@ -82,7 +82,7 @@ impl<T: Real> Product<'_, T> {
     fn blocks<const L: usize, const R: usize, const V: usize>(&self, biases: &[T], input: &[T], output: &mut [T]) {
         let (length, pitch) = (self.gather.sources * self.inputs, pitch(self.outputs));
         let samples = input.len() / length;
-        let mut sums = vec![T::zero(); TILES * R * pitch];
+        let mut scratch = vec![T::zero(); TILES * R * pitch];
         let mut places = Vec::with_capacity(TILES * R);
         for class in &self.gather.classes {
             let count = samples * class.targets.len();
@@ -96,11 +96,19 @@ impl<T: Real> Product<'_, T> {
                     let (index, sample) = place(position.min(end - 1));
                     (index, sample * length)
                 }));
+                // Where targets follow each other in the output, and whole tiles of them, their sums are made in place.
+                let whole = pitch == self.outputs && class.targets.len() == self.gather.targets;
+                let place_of = first * pitch..end * pitch;
+                let in_place = whole && places.len() == end - first;
+                let sums = if in_place { &mut output[place_of] } else { &mut scratch[..] };
                 for row in sums.chunks_exact_mut(pitch) {
                     if biases.is_empty() { row.fill(T::zero()) } else { row.copy_from_slice(biases) }
                 }
-                self.add::<L, R, V>(input, Block { class, places: &places, sums: &mut sums });
-                for (position, row) in (first..end).zip(sums.chunks_exact(pitch)) {
+                self.add::<L, R, V>(input, Block { class, places: &places, sums: &mut *sums });
+                if in_place {
+                    continue;
+                }
+                for (position, row) in (first..end).zip(scratch.chunks_exact(pitch)) {
                     let (index, sample) = place(position);
                     let target = sample * self.gather.targets + class.targets[index];
                     output[target * self.outputs..][..self.outputs].copy_from_slice(&row[..self.outputs]);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::super::Real;
 use super::super::architecture::{Addend, Architecture, Node, Parameters};
-use super::operation::Operation;
+use super::operation::{Operation, rectify, shut};
 use super::{CHUNK, for_each_chunk, samples};
 
 /// The values, gradients and tangents of a network at a batch of samples.
@@ -16,6 +16,9 @@ use super::{CHUNK, for_each_chunk, samples};
 pub struct BatchTape<T> {
     architecture: Architecture,
     operations: Vec<Operation<T>>,
+    /// For every node whether it is a ReLU that takes over the memory of the value that it alone reads: the layer before needs
+    /// only its own input on the way back, and which units are open is seen from what the ReLU gives.
+    in_place: Vec<bool>,
     /// Samples of the last forward pass.
     count: usize,
     /// Value 0 is the input, value i + 1 the output of node i.
@@ -31,9 +34,16 @@ pub struct BatchTape<T> {
 impl<T: Real> BatchTape<T> {
     /// Memory for an architecture, whose parameters are to be [loaded](Self::load).
     pub fn new(architecture: &Architecture) -> Self {
-        let none = || vec![Vec::new(); architecture.nodes().len() + 1];
+        let nodes = architecture.nodes();
+        let none = || vec![Vec::new(); nodes.len() + 1];
+        let readers = |value: usize| nodes.iter().flat_map(Node::sources).filter(|&source| source == value).count();
+        let operations: Vec<Operation<T>> = nodes.iter().map(Operation::new).collect();
+        let in_place = nodes.iter().zip(&operations).map(|(node, operation)| {
+            matches!(operation, Operation::Relu) && node.source > 0 && readers(node.source) == 1
+        });
         Self {
-            operations: architecture.nodes().iter().map(Operation::new).collect(),
+            in_place: in_place.collect(),
+            operations,
             count: 0,
             values: none(),
             gradients: none(),
@@ -67,8 +77,14 @@ impl<T: Real> BatchTape<T> {
         self.count = input.len() / dimension;
         self.values[0].clear();
         self.values[0].extend_from_slice(input);
+        give_back(&self.architecture, &self.in_place, &mut self.values);
         for (index, node) in self.architecture.nodes().iter().enumerate() {
             let (before, after) = self.values.split_at_mut(index + 1);
+            if self.in_place[index] {
+                after[0] = std::mem::take(&mut before[node.source]);
+                for_each_chunk(&mut after[0], node.output.len(), |_, values| rectify(values));
+                continue;
+            }
             let (input, output) = (&before[node.source], sized(&mut after[0], self.count * node.output.len()));
             match &mut self.operations[index] {
                 Operation::Normalisation(layer) => layer.forward(input, output),
@@ -134,8 +150,14 @@ impl<T: Real> BatchTape<T> {
         assert_eq!(direction.len(), self.values[0].len(), "one direction for every sample");
         self.tangents[0].clear();
         self.tangents[0].extend_from_slice(direction);
+        give_back(&self.architecture, &self.in_place, &mut self.tangents);
         for (index, node) in self.architecture.nodes().iter().enumerate() {
             let (before, after) = self.tangents.split_at_mut(index + 1);
+            if self.in_place[index] {
+                after[0] = std::mem::take(&mut before[node.source]);
+                close(node, &self.values[index + 1], &mut after[0]);
+                continue;
+            }
             let (tangent, output) = (&before[node.source], sized(&mut after[0], self.count * node.output.len()));
             let input = &self.values[node.source];
             match &mut self.operations[index] {
@@ -178,11 +200,19 @@ impl<T: Real> BatchTape<T> {
 
     fn backpropagate(&mut self, upstream: &[T], mut gradient: Option<&mut Parameters<T>>, to_input: bool) {
         let nodes = self.architecture.nodes();
+        for (index, node) in nodes.iter().enumerate().filter(|(index, _)| self.in_place[*index]) {
+            self.gradients[index + 1] = std::mem::take(&mut self.gradients[node.source]);
+        }
         self.gradients[nodes.len()].clear();
         self.gradients[nodes.len()].extend_from_slice(upstream);
         let mut is_begun = vec![false; nodes.len() + 1];
         for (index, node) in nodes.iter().enumerate().rev() {
             let (below, above) = self.gradients.split_at_mut(index + 1);
+            if self.in_place[index] {
+                below[node.source] = std::mem::take(&mut above[0]);
+                close(node, &self.values[index + 1], &mut below[node.source]);
+                continue;
+            }
             let (upstream, input) = (&above[0], &self.values[node.source]);
             let operation = &self.operations[index];
             if let Some(gradient) = &mut gradient {
@@ -224,6 +254,21 @@ impl<T: Real> BatchTape<T> {
             }
         }
     }
+}
+
+/// Gives the memory that ReLUs took over back to the layers before them.
+fn give_back<T>(architecture: &Architecture, in_place: &[bool], values: &mut [Vec<T>]) {
+    for (index, node) in architecture.nodes().iter().enumerate().filter(|(index, _)| in_place[*index]) {
+        values[node.source] = std::mem::take(&mut values[index + 1]);
+    }
+}
+
+/// Sets the values of units to zero that a ReLU has closed.
+fn close<T: Real>(node: &Node, rectified: &[T], values: &mut [T]) {
+    for_each_chunk(values, node.output.len(), |first, values| {
+        let start = first * node.output.len();
+        shut(&rectified[start..start + values.len()], values);
+    });
 }
 
 /// The input of a layer for a chunk whose output has `length` values.
