@@ -178,7 +178,7 @@ fn wrong_specs_are_refused_and_nothing_is_written() {
         ("batch = 32", "batch = 1", "from 2 to"),
         ("validation = 50", "validation = 5000", "data.training"),
         ("test = 60", "test = 6000", "data.test"),
-        ("objective = \"pgd\"", "objective = \"pdg\"", "did you mean `pgd`"),
+        ("objective = \"pgd\"", "objective = \"pdg\"", "known: plain, gradient-penalty"),
         ("norm = \"inf\"", "norm = 0.5", "at least 1"),
         ("steps = 2", "norm = 2", "does not go with"),
         ("rate = 0.05", "rate = -1", "must be above 0"),

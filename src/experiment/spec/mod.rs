@@ -138,6 +138,7 @@ impl Spec {
     /// The first thing that is wrong, with its key.
     pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
         let reader = Reader::new(table, &origin, "", KEYS)?;
+        let heading = Heading::read(&reader)?;
         let sweep = read_sweep(&reader, &origin)?;
         let sampler = read_sampler(&reader)?.unwrap_or(SamplerChoice::Auto);
         let networks = network::read_networks(&reader, &origin, sampler)?;
@@ -148,7 +149,7 @@ impl Spec {
             ClaimSpec::read(table, &origin, &format!("claim.{index}"), &networks, &observables, &sweep)
         });
         let mut spec = Self {
-            heading: Heading::read(&reader)?,
+            heading,
             rule: read_rule(&reader)?,
             family_error: reader
                 .number("family_error", "must be a number between 0 and 0.5", |rate| rate > 0.0 && rate < 0.5)?

@@ -163,7 +163,6 @@ impl Run<'_> {
     fn job(&self, index: usize) -> Result<(), RunError> {
         let experiment = self.experiment;
         let (job, data) = (&experiment.jobs[index], &experiment.data);
-        self.watcher.point(0, 1, &job.describe());
         let mut checkpoint = Checkpoint::new(self.folder, &job.fingerprint);
         let samples = |part: usize| Samples { set: &*job.samples[part], shape: job.architecture.input() };
         let initial = || job.initialisation.draw(&job.architecture, &mut job.key.draw(PARAMETERS));
@@ -174,6 +173,9 @@ impl Run<'_> {
         let steps = (job.settings.epochs * trainer.steps()).max(1) as f64;
         self.advance(job, state.epochs.len() as f64 / job.settings.epochs as f64);
         while !trainer.is_done(&state) {
+            let epoch = format!("{}, epoch {} of {}", job.describe(), state.epochs.len() + 1, job.settings.epochs);
+            self.watcher.point(0, 1, &epoch);
+            self.advance(job, 0.0);
             let watch = || {
                 self.advance(job, 1.0 / steps);
                 if self.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -136,6 +136,7 @@ impl TrainingSpec {
     /// The first thing that is wrong, with its key.
     pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
         let reader = Reader::new(table, &origin, "", KEYS)?;
+        let heading = Heading::read(&reader)?;
         let sweep = read_sweep(&reader, &origin)?;
         let networks = read_networks(&reader, &origin, SamplerChoice::Explicit)?;
         let methods = read_methods(&reader, &origin)?;
@@ -143,7 +144,7 @@ impl TrainingSpec {
         let claims = read_claims(&reader, &origin, &observables, &labels(&networks, &methods))?;
         let panels = read_panels(&reader, &origin, &observables, &sweep)?;
         let mut spec = Self {
-            heading: Heading::read(&reader)?,
+            heading,
             repeats: reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize,
             keep_weights: reader.boolean("keep_weights")?.unwrap_or(false),
             data: read_data(&reader, &origin)?,
