@@ -2,7 +2,7 @@
 
 use super::claim::TrainingClaimKind;
 use super::panel::{PanelSpec, SIZE, size_in};
-use super::results::TrainedNetwork;
+use super::results::{TrainedNetwork, quantile};
 use super::spec::TrainingSpec;
 use crate::experiment::expression::Expression;
 use crate::experiment::plot::symbol;
@@ -97,16 +97,15 @@ fn scattered(pairs: &[(f64, f64)]) -> Vec<PanelPoint> {
     pairs.iter().map(|&(x, y)| PanelPoint { x, y, low: y, high: y }).collect()
 }
 
-/// A point for each abscissa: the median over the networks there, with the least and the largest as its bar.
+/// A point for each abscissa: the median over the networks there, with the first and the last decile as its bar.
 fn summarised(mut pairs: Vec<(f64, f64)>) -> Vec<PanelPoint> {
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let groups = pairs.chunk_by(|a, b| a.0 == b.0);
     let point = |group: &[(f64, f64)]| {
-        let middle = group.len() / 2;
-        let median = if group.len() % 2 == 1 { group[middle].1 } else { 0.5 * (group[middle - 1].1 + group[middle].1) };
-        PanelPoint { x: group[0].0, y: median, low: group[0].1, high: group[group.len() - 1].1 }
+        let values: Vec<f64> = group.iter().map(|pair| pair.1).collect();
+        let [low, y, high] = [0.1, 0.5, 0.9].map(|probability| quantile(&values, probability));
+        PanelPoint { x: group[0].0, y, low, high }
     };
-    groups.map(point).collect()
+    pairs.chunk_by(|a, b| a.0 == b.0).map(point).collect()
 }
 
 /// The law over the range of the abscissae.

@@ -174,11 +174,7 @@ pub fn summarise(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> Vec<Row> {
 fn sampled(mut values: Vec<f64>) -> Sampled {
     let moments: Moments = values.iter().copied().collect();
     values.sort_by(f64::total_cmp);
-    let quantile = |probability: f64| {
-        let place = probability * (values.len() - 1) as f64;
-        let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
-        low + place.fract() * (high - low)
-    };
+    let quantile = |probability| quantile(&values, probability);
     Sampled {
         draws: moments.count(),
         mean: moments.mean(),
@@ -191,4 +187,11 @@ fn sampled(mut values: Vec<f64>) -> Sampled {
         non_finite: 0,
         skewness: moments.skewness(),
     }
+}
+
+/// A quantile of sorted values, at least one, interpolated between neighbours.
+pub fn quantile(sorted: &[f64], probability: f64) -> f64 {
+    let place = probability * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    low + place.fract() * (high - low)
 }
