@@ -16,8 +16,8 @@ use super::{CHUNK, for_each_chunk, samples};
 pub struct BatchTape<T> {
     architecture: Architecture,
     operations: Vec<Operation<T>>,
-    /// For every node whether it is a ReLU that takes over the memory of the value that it alone reads: the layer before needs
-    /// only its own input on the way back, and which units are open is seen from what the ReLU gives.
+    /// For every node whether it is a ReLU that takes over the memory of the value before it, which it alone reads: the layer
+    /// there needs only its own input on the way back, and which units are open is seen from what the ReLU gives.
     in_place: Vec<bool>,
     /// Samples of the last forward pass.
     count: usize,
@@ -38,8 +38,8 @@ impl<T: Real> BatchTape<T> {
         let none = || vec![Vec::new(); nodes.len() + 1];
         let readers = |value: usize| nodes.iter().flat_map(Node::sources).filter(|&source| source == value).count();
         let operations: Vec<Operation<T>> = nodes.iter().map(Operation::new).collect();
-        let in_place = nodes.iter().zip(&operations).map(|(node, operation)| {
-            matches!(operation, Operation::Relu) && node.source > 0 && readers(node.source) == 1
+        let in_place = nodes.iter().zip(&operations).enumerate().map(|(index, (node, operation))| {
+            matches!(operation, Operation::Relu) && index > 0 && node.source == index && readers(index) == 1
         });
         Self {
             in_place: in_place.collect(),
