@@ -1,6 +1,7 @@
 //! The shipped experiments hold, at a reduced number of draws and with wider tolerances than `gradlaw verify` uses: a
 //! wrong gradient, a wrong variance or a shared stream makes them fail.
 
+use gradlaw::experiment::trained::{self, TrainingExperiment};
 use gradlaw::experiment::{
     Experiment, Limits, Measured, Outcome, Override, RunOptions, Spec, Unwatched, Verdict, catalogue, judge, load,
 };
@@ -23,7 +24,8 @@ fn judged(spec: Spec) -> Vec<Verdict> {
 #[test]
 fn shipped_experiments_hold_under_another_seed() {
     let mut all = Vec::new();
-    for shipped in catalogue::SHIPPED.iter().filter(|shipped| !shipped.name.starts_with("real-images")) {
+    let needs_data = |text: &str| text.contains("cifar10");
+    for shipped in catalogue::SHIPPED.iter().filter(|shipped| !needs_data(shipped.text)) {
         // Convolutional networks are slow to draw.
         let draws = if shipped.text.contains("\"conv\"") { "draws=400" } else { "draws=5000" };
         let verdicts = verdicts(shipped.name, &["seed=2024", draws]);
@@ -129,17 +131,39 @@ fn a_constant_one_per_cent_off_is_refuted() {
     assert_ne!(value("1.0").verdict, Outcome::Refuted);
 }
 
+/// A spec in the README, by its name.
+fn in_readme(name: &str) -> String {
+    let readme = include_str!("../README.md");
+    let start = format!("name = \"{name}\"");
+    let rest = readme.split("```toml\n").find(|block| block.starts_with(&start)).unwrap();
+    rest.split("```").next().unwrap().to_owned()
+}
+
 /// The README's spec is one, and its claims hold.
 #[test]
 fn the_spec_in_the_readme_holds() {
-    let readme = include_str!("../README.md");
-    let spec = readme.split("```toml\nname").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let spec = format!("name{spec}");
-    let verdicts = judged(load::parse("README.md", &spec, &[]).unwrap());
+    let verdicts = judged(load::parse("README.md", &in_readme("width-free"), &[]).unwrap());
     assert_eq!(verdicts.len(), 7);
     for verdict in verdicts {
         assert_eq!(verdict.verdict, Outcome::Holds, "{verdict:#?}");
     }
+}
+
+/// So is its spec of trained networks, whose claim is not refuted with fewer samples.
+#[test]
+fn the_training_spec_in_the_readme_trains() {
+    let changes = ["data.samples=500", "data.validation=100", "data.test=50", "training.epochs=2"];
+    let overrides = changes.map(|change| change.parse().unwrap());
+    let spec = load::parse_any("README.md", &in_readme("penalty-and-attack"), &overrides).unwrap();
+    let load::AnySpec::Training(spec) = spec else { panic!("a spec of trained networks") };
+    let experiment = TrainingExperiment::prepare(*spec).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let results = experiment.run(folder.path(), true, &Unwatched, &|_| Ok(())).unwrap();
+    let networks = experiment.networks(&results);
+    assert_eq!(networks.len(), 12);
+    assert!(networks.iter().all(|network| !network.outcome.diverged));
+    let verdicts = trained::judge(&experiment.spec, &networks);
+    assert!(verdicts.len() == 1 && verdicts[0].verdict != Outcome::Refuted, "{verdicts:#?}");
 }
 
 #[test]
