@@ -132,8 +132,12 @@ impl Run<'_> {
                 }
             });
         }
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.map_or(Ok(()), Err)
+        if let Some(failure) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(failure);
+        }
+        // Stopped between two networks.
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.iter().any(|&index| results[index].is_none()) { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
     /// Trains jobs until none is left or the run stops.

@@ -3,7 +3,7 @@
 //!
 //! Where the sampler runs one sample through each of a million networks, training runs many samples through one. The values of a
 //! sample lie pixel after pixel, the channels of a pixel side by side ([`to_channels_last`]): loops run along the channels,
-//! whatever the size of the image, and samples are spread over the processor's cores in fixed [chunks](CHUNK), so that
+//! whatever the size of the image, and samples are spread over the processor's cores in fixed chunks, so that
 //! sums have the same bits for any number of threads. Both ways of running a network are tested against each other.
 
 mod affine;
