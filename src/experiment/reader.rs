@@ -189,7 +189,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn as_number(value: &Value) -> Option<f64> {
+/// A number, whole or not.
+pub fn as_number(value: &Value) -> Option<f64> {
     value.as_float().or_else(|| value.as_integer().map(|number| number as f64))
 }
 

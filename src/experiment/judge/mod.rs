@@ -169,7 +169,8 @@ fn not_finite(experiment: &str, measurements: &[Measurement]) -> Option<Verdict>
     })
 }
 
-fn blank(experiment: &str, network: &str, observable: &str, kind: &str, tolerance: f64) -> Verdict {
+/// A verdict on which nothing was found yet.
+pub(super) fn blank(experiment: &str, network: &str, observable: &str, kind: &str, tolerance: f64) -> Verdict {
     Verdict {
         experiment: experiment.into(),
         statement: String::new(),

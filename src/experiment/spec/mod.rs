@@ -20,7 +20,7 @@ pub(super) use network::{NETWORK_KEYS, read_input, read_networks};
 
 use super::claim::ClaimSpec;
 use super::expression::{Variables, describe};
-use super::reader::{Origin, Reader, SpecError};
+use super::reader::{Origin, Reader, SpecError, as_number};
 use super::results::COLUMNS;
 use crate::sampling::{Observable, StoppingRule};
 
@@ -280,8 +280,7 @@ pub(super) fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, 
         }
         let allowed = "must be a list of different numbers, at least one";
         let values = sweep.array(name, allowed)?.unwrap_or_default();
-        let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
-        let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
+        let numbers: Option<Vec<f64>> = values.iter().map(as_number).collect();
         let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
         let numbers = numbers.ok_or_else(|| sweep.refuse(name, allowed))?;
         let repeated = numbers.iter().enumerate().any(|(index, number)| numbers[..index].contains(number));

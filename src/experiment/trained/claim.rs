@@ -4,7 +4,7 @@ use toml::{Table, Value};
 
 use super::measure::Measure;
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
+use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
 
 /// A `[[claim]]` table of a training spec.
 #[derive(Debug, Clone)]
@@ -213,9 +213,8 @@ fn read_claim(table: &Table, origin: &Origin, path: &str, names: &Names<'_>) -> 
 /// `within = { strength = [0.001, 0.01] }`.
 fn read_within(reader: &Reader<'_>) -> Result<Vec<(String, [f64; 2])>, SpecError> {
     let Some(table) = reader.table("within")? else { return Ok(Vec::new()) };
-    let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
     let range = |(name, value): (&String, &Value)| match value.as_array().map(Vec::as_slice) {
-        Some([low, high]) => Some((name.clone(), [number(low)?, number(high)?])),
+        Some([low, high]) => Some((name.clone(), [as_number(low)?, as_number(high)?])),
         _ => None,
     };
     let ranges: Option<Vec<_>> = table.iter().map(range).collect();

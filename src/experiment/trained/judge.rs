@@ -8,6 +8,7 @@
 use super::claim::{TrainingClaim, TrainingClaimKind};
 use super::results::TrainedNetwork;
 use super::spec::TrainingSpec;
+use crate::experiment::judge::blank;
 use crate::experiment::results::{Outcome, Verdict};
 use crate::experiment::spec::abscissa;
 use crate::statistics::{Equivalence, Fit, Moments, RankCorrelation, Reference, WeightedPoint, multiple_testing};
@@ -119,24 +120,11 @@ impl<'a> Judge<'a> {
     }
 
     fn blank(&self, network: &str, observable: &str) -> Verdict {
+        let kind = self.claim.kind.name();
         Verdict {
-            experiment: self.spec.name.clone(),
             statement: self.claim.statement.clone(),
-            network: network.into(),
-            observable: observable.into(),
-            verdict: Outcome::Inconclusive,
-            predicted: None,
-            measured: None,
-            std_error: None,
-            interval: None,
-            tolerance: self.claim.tolerance,
-            p_value: None,
-            p_refuted: None,
-            goodness_of_fit: None,
-            kind: self.claim.kind.name().into(),
             claim: Some(self.index),
-            variables: Vec::new(),
-            reason: None,
+            ..blank(&self.spec.name, network, observable, kind, self.claim.tolerance)
         }
     }
 

@@ -9,7 +9,7 @@ use super::data::{DataSpec, read_data};
 use super::measure::Measure;
 use super::panel::{PanelSpec, read_panels};
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
+use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
 use crate::experiment::spec::{Heading, NetworkSpec, SamplerChoice, Sweep, read_networks, read_sweep};
 use crate::network::Norm;
 
@@ -264,10 +264,7 @@ fn read_method(table: &Table, origin: &Origin, path: &str) -> Result<MethodSpec,
         match reader.value("norm") {
             None => Err(reader.missing("norm", &allowed[8..])),
             Some(Value::String(word)) if word == "inf" => Ok(Norm::INFINITY),
-            Some(value) => {
-                let order = value.as_float().or_else(|| value.as_integer().map(|order| order as f64));
-                order.and_then(Norm::new).ok_or_else(|| reader.refuse("norm", allowed))
-            }
+            Some(value) => as_number(value).and_then(Norm::new).ok_or_else(|| reader.refuse("norm", allowed)),
         }
     };
     let kind = match objective {

@@ -2,8 +2,7 @@
 
 use super::super::Real;
 use super::super::architecture::Node;
-use super::super::layer::Layer;
-use super::super::simd::vectorized;
+use super::super::layer::{Layer, mask, rectify};
 use super::affine::Affine;
 use super::depthwise::Depthwise;
 use super::normalisation::Normalisation;
@@ -70,7 +69,10 @@ impl<T: Real> Operation<T> {
     pub fn tangent(&self, node: &Node, input: &[T], tangent: &[T], output: &mut [T]) {
         match self {
             Self::Affine(layer) => layer.tangent(tangent, output),
-            Self::Relu => gate(input, tangent, output),
+            Self::Relu => {
+                output.copy_from_slice(tangent);
+                mask(output, input);
+            }
             Self::Largest(pool) => pool.tangent_of_largest(input, tangent, output),
             _ => self.linear(node, tangent, output),
         }
@@ -94,7 +96,10 @@ impl<T: Real> Operation<T> {
         match self {
             Self::Affine(layer) => layer.backward(upstream, downstream),
             Self::Depthwise(layer) => layer.backward(upstream, downstream),
-            Self::Relu => gate(input, upstream, downstream),
+            Self::Relu => {
+                downstream.copy_from_slice(upstream);
+                mask(downstream, input);
+            }
             Self::Average(pool) => pool.average_backward(upstream, downstream),
             Self::Largest(pool) => pool.largest_backward(input, upstream, downstream),
             Self::Flatten => {
@@ -132,41 +137,4 @@ impl<T: Real> Operation<T> {
             _ => {}
         }
     }
-}
-
-/// Sets values that are not above zero to zero.
-pub fn rectify<T: Real>(values: &mut [T]) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for value in values {
-                // Written so that a NaN, which compares false, is passed on rather than hidden as a zero.
-                *value = if *value <= T::zero() { T::zero() } else { *value };
-            }
-        },
-    );
-}
-
-/// Sets to zero the values of units whose rectified value is zero.
-pub fn shut<T: Real>(rectified: &[T], values: &mut [T]) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for (value, &z) in values.iter_mut().zip(rectified) {
-                *value = if z <= T::zero() { T::zero() } else { *value };
-            }
-        },
-    );
-}
-
-/// Passes on the values of units whose input is above zero.
-fn gate<T: Real>(input: &[T], values: &[T], output: &mut [T]) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for ((unit, &z), &value) in output.iter_mut().zip(input).zip(values) {
-                *unit = if z <= T::zero() { T::zero() } else { value };
-            }
-        },
-    );
 }

@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::super::Real;
 use super::super::architecture::{Addend, Architecture, Node, Parameters};
-use super::operation::{Operation, rectify, shut};
+use super::super::layer::{mask, rectify};
+use super::operation::Operation;
 use super::{CHUNK, for_each_chunk, samples};
 
 /// The values, gradients and tangents of a network at a batch of samples.
@@ -267,7 +268,7 @@ fn give_back<T>(architecture: &Architecture, in_place: &[bool], values: &mut [Ve
 fn close<T: Real>(node: &Node, rectified: &[T], values: &mut [T]) {
     for_each_chunk(values, node.output.len(), |first, values| {
         let start = first * node.output.len();
-        shut(&rectified[start..start + values.len()], values);
+        mask(values, &rectified[start..start + values.len()]);
     });
 }
 

@@ -25,7 +25,7 @@ pub use dense::Dense;
 pub use identity::{Flatten, Sum};
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
-pub(super) use relu::mask;
+pub(super) use relu::{mask, rectify};
 pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
