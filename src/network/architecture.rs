@@ -186,6 +186,11 @@ impl Architecture {
         self
     }
 
+    /// Puts other layers in the places of two that follow each other.
+    pub(super) fn replace(&mut self, first: usize, pair: [Node; 2]) {
+        pair.into_iter().zip(&mut self.nodes[first..]).for_each(|(node, place)| *place = node);
+    }
+
     /// Shape of one input.
     pub fn input(&self) -> &Shape {
         &self.input

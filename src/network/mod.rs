@@ -14,9 +14,9 @@ pub mod instruction_set;
 pub mod layer;
 pub mod loss;
 mod matrix;
-pub mod merge;
 pub mod norm;
 pub mod path;
+mod pool_first;
 pub mod real;
 pub mod shape;
 mod simd;
@@ -32,6 +32,7 @@ pub use layer::{
     Statistics, WeightPool, Window,
 };
 pub use norm::Norm;
+pub use pool_first::pools_first;
 pub use real::Real;
 pub use shape::Shape;
 pub use weights::WeightFile;

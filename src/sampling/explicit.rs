@@ -6,8 +6,7 @@
 use super::input::{InputLaw, LabelRule};
 use super::observable::{HypothesisObservable, Observable};
 use crate::network::layer::LayerRule;
-use crate::network::merge::Merged;
-use crate::network::{Architecture, Initialisation};
+use crate::network::{Architecture, Initialisation, pools_first};
 
 /// Draws networks of one architecture and initialisation and measures their gradients, in single precision (double where
 /// that would over- or underflow) with sums in double.
@@ -63,12 +62,13 @@ impl ExplicitSampler {
         range.is_nan() || range > SINGLE_RANGE || self.observables.iter().any(is_tiny)
     }
 
-    /// The architecture with convolutions and pools merged, where that is faster and no observable looks at a layer.
-    pub(super) fn merged(&self) -> Option<Merged> {
+    /// What runs in place of the architecture: pools go before convolutions where that is faster and no observable looks at a layer.
+    pub(super) fn running(&self) -> Architecture {
         let looks_inside = |observable: &Observable| match observable {
             Observable::Hypothesis(hypothesis) => *hypothesis != HypothesisObservable::Gap,
             _ => false,
         };
-        if self.observables.iter().any(looks_inside) { None } else { Merged::new(&self.architecture) }
+        let reordered = if self.observables.iter().any(looks_inside) { None } else { pools_first(&self.architecture) };
+        reordered.unwrap_or_else(|| self.architecture.clone())
     }
 }

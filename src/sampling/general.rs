@@ -10,7 +10,6 @@ use super::monte_carlo::{Sampler, Worker};
 use super::normal::{BulkGenerator, WeightLaw};
 use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
-use crate::network::merge::Merged;
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape};
 
@@ -23,9 +22,8 @@ impl Sampler for ExplicitSampler {
         if let Some(plan) = FusedPlan::new(self) {
             return plan.bytes();
         }
-        let activations = self.architecture.activation_count().saturating_mul(self.batch);
-        let merged = self.merged().map_or(0, |merged| merged.architecture().parameter_count());
-        let counts = [self.architecture.parameter_count(), merged, activations];
+        let running = self.running();
+        let counts = [running.parameter_count(), running.activation_count().saturating_mul(self.batch)];
         let values =
             counts.iter().fold(self.architecture.dimension() as u64, |sum, &count| sum.saturating_add(count as u64));
         values.saturating_mul(if self.needs_double() { size_of::<f64>() } else { size_of::<f32>() } as u64)
@@ -51,8 +49,8 @@ struct GeneralWorker<'a, T> {
     /// One input, in single precision.
     input: Vec<f32>,
     parameters: Parameters<T>,
-    /// What runs in place of the architecture and its parameters, where some layers are merged.
-    merged: Option<(Merged, Parameters<T>)>,
+    /// What runs in place of the sampler's architecture, with the same parameters.
+    running: Architecture,
     tape: Tape<T>,
     sums: NormSums,
     attacked: Attacked<T>,
@@ -62,18 +60,14 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
     fn new(sampler: &'a ExplicitSampler, draw_parameters: DrawParameters<T>) -> Self {
         let gradients = sampler.observables.iter().filter_map(Observable::of_gradient);
         let norms: Vec<Norm> = gradients.filter_map(GradientObservable::norm).collect();
-        let merged = sampler.merged().map(|merged| {
-            let parameters = Parameters::new(merged.architecture());
-            (merged, parameters)
-        });
-        let running = merged.as_ref().map_or(&sampler.architecture, |(merged, _)| merged.architecture());
+        let running = sampler.running();
         Self {
-            tape: Tape::with_batch(running, sampler.batch),
+            tape: Tape::with_batch(&running, sampler.batch),
             sampler,
             draw_parameters,
             input: vec![0.0; sampler.architecture.dimension()],
             parameters: Parameters::new(&sampler.architecture),
-            merged,
+            running,
             sums: NormSums::new(&norms),
             attacked: Attacked::default(),
         }
@@ -96,7 +90,7 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
     /// Observables of the gradients ∂ₓL and ∂ₓf₀ at the last forward pass.
     fn measure_gradients(&mut self, label: usize, values: &mut [f64]) {
         let ExplicitSampler { observables, path_total, .. } = self.sampler;
-        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
+        let (architecture, parameters) = (&self.running, &self.parameters);
         for gradient in [Gradient::Loss, Gradient::Logit] {
             let concerns = |observable: &Observable| match observable {
                 Observable::Gradient(observable) => observable.gradient == gradient,
@@ -139,29 +133,13 @@ impl<T: Real> Worker for GeneralWorker<'_, T> {
         let ExplicitSampler { architecture, initialisation, observables, .. } = self.sampler;
         let label = self.draw_inputs(&mut stream);
         (self.draw_parameters)(architecture, initialisation, &mut stream, &mut self.parameters);
-        if let Some((merged, parameters)) = &mut self.merged {
-            merged.convert(architecture, &self.parameters, parameters);
-        }
-        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
-        self.tape.propagate(architecture, parameters);
+        self.tape.propagate(&self.running, &self.parameters);
         self.measure_gradients(label, values);
         self.measure_hypotheses(values);
         // Last, since attacks move the input.
-        let (architecture, parameters) = running(self.sampler, &self.merged, &self.parameters);
-        let model = Model::new(architecture, parameters, &mut self.tape);
+        let model = Model::new(&self.running, &self.parameters, &mut self.tape);
         self.attacked.measure(model, observables, label, &mut stream, values);
     }
-}
-
-/// The architecture and the parameters that the tape runs.
-fn running<'w, T>(
-    sampler: &'w ExplicitSampler,
-    merged: &'w Option<(Merged, Parameters<T>)>,
-    parameters: &'w Parameters<T>,
-) -> (&'w Architecture, &'w Parameters<T>) {
-    merged
-        .as_ref()
-        .map_or((&sampler.architecture, parameters), |(merged, parameters)| (merged.architecture(), parameters))
 }
 
 /// Draws all parameters by the scalar sampler, in double precision.

@@ -2,20 +2,16 @@
 
 use crate::network::batch::BatchTape;
 use crate::network::layer::LayerRule;
-use crate::network::merge::Merged;
-use crate::network::{Architecture, Parameters, Real, loss};
+use crate::network::{Architecture, Parameters, Real, loss, pools_first};
 
-/// A network and the memory in which batches run through it. Convolutions are merged with the average pools behind them,
-/// which changes nothing but the work.
+/// A network and the memory in which batches run through it. Average pools run before the convolutions that they
+/// follow, which changes nothing but the work ([`pools_first`]).
 ///
 /// A batch is its samples one after the other, with their channels last
 /// ([`to_channels_last`](crate::network::batch::to_channels_last)).
 #[derive(Debug, Clone)]
 pub struct BatchModel<T> {
     architecture: Architecture,
-    merged: Option<Merged>,
-    /// Parameters and gradient of what runs.
-    parameters: Parameters<T>,
     gradient: Parameters<T>,
     tape: BatchTape<T>,
     upstream: Vec<T>,
@@ -24,15 +20,11 @@ pub struct BatchModel<T> {
 impl<T: Real> BatchModel<T> {
     /// Memory for an architecture, whose parameters are to be [loaded](Self::load).
     pub fn new(architecture: &Architecture) -> Self {
-        let merged = Merged::for_batches(architecture);
-        let runs = merged.as_ref().map_or(architecture, Merged::architecture);
         Self {
-            parameters: Parameters::new(runs),
-            gradient: Parameters::zeros(runs),
-            tape: BatchTape::new(runs),
+            gradient: Parameters::zeros(architecture),
+            tape: BatchTape::new(pools_first(architecture).as_ref().unwrap_or(architecture)),
             upstream: Vec::new(),
             architecture: architecture.clone(),
-            merged,
         }
     }
 
@@ -43,11 +35,7 @@ impl<T: Real> BatchModel<T> {
 
     /// Takes the parameters with which the next passes run.
     pub fn load(&mut self, parameters: &Parameters<T>) {
-        match &self.merged {
-            Some(merged) => merged.convert(&self.architecture, parameters, &mut self.parameters),
-            None => self.parameters.values_mut().copy_from_slice(parameters.values()),
-        }
-        self.tape.load(&self.parameters);
+        self.tape.load(parameters);
     }
 
     /// Runs a batch and returns its logits, sample after sample.
@@ -134,13 +122,7 @@ impl<T: Real> BatchModel<T> {
 
     /// Moves the parameter gradient that was collected to `gradient`, and begins anew.
     pub fn take_gradient(&mut self, gradient: &mut Parameters<T>) {
-        match &self.merged {
-            Some(merged) => {
-                gradient.values_mut().fill(T::zero());
-                merged.pull_back(&self.architecture, &self.gradient, gradient);
-            }
-            None => gradient.values_mut().copy_from_slice(self.gradient.values()),
-        }
+        gradient.values_mut().copy_from_slice(self.gradient.values());
         self.gradient.values_mut().fill(T::zero());
     }
 
@@ -149,7 +131,7 @@ impl<T: Real> BatchModel<T> {
     pub fn update_statistics(&self, parameters: &mut Parameters<T>, momentum: f64) {
         let samples = self.tape.logits().len() / self.architecture.outputs();
         let nodes = self.architecture.nodes().iter().filter(|node| node.layer.mixes_batch());
-        // Merging keeps the order of the normalisations.
+        // The normalisations keep their order, whatever the pools'.
         for (node, (_, [means, variances])) in nodes.zip(self.tape.moments()) {
             let count = (samples * node.input.len() / means.len()) as f64;
             for (tensor, values, factor) in [(2, means, 1.0), (3, variances, count / (count - 1.0))] {

@@ -5,9 +5,8 @@ use std::str::FromStr;
 use rayon::prelude::*;
 
 use crate::attack::{Model, State};
-use crate::network::merge::Merged;
 use crate::network::norm::NormSums;
-use crate::network::{Architecture, Norm, Parameters, Tape};
+use crate::network::{Architecture, Norm, Parameters, Tape, pools_first};
 use crate::sampling::{Attacked, Gradient, Observable};
 use crate::stream::StreamKey;
 use crate::training::Samples;
@@ -82,13 +81,8 @@ pub fn measure(
     quantities: &[Quantity],
     key: StreamKey,
 ) -> Measured {
-    let merged = Merged::for_batches(architecture);
-    let runs = merged.as_ref().map_or(architecture, Merged::architecture);
-    let mut converted = Parameters::new(runs);
-    match &merged {
-        Some(merged) => merged.convert(architecture, parameters, &mut converted),
-        None => converted.values_mut().copy_from_slice(parameters.values()),
-    }
+    let reordered = pools_first(architecture);
+    let runs = reordered.as_ref().unwrap_or(architecture);
     let observables: Vec<Observable> = quantities.iter().filter_map(|quantity| quantity.observable()).collect();
     let norms: Vec<Norm> = observables.iter().filter_map(|observable| observable.of_gradient()?.norm()).collect();
     let one = |memory: &mut (Tape<f32>, Attacked<f32>, Vec<f32>), place: usize| {
@@ -96,7 +90,7 @@ pub fn measure(
         let index = indices[place];
         samples.set.copy_into(index, input);
         let label = samples.set.label(index).unwrap_or_default();
-        let mut model = Model::new(runs, &converted, tape);
+        let mut model = Model::new(runs, parameters, tape);
         let mut sums = NormSums::new(&norms);
         sums.add(model.loss_gradient(input, label));
         let state = State::new(model.last_logits(), label);

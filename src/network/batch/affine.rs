@@ -19,7 +19,7 @@ pub struct Affine<T> {
     has_bias: bool,
     /// `[taps, inputs, pitch(outputs)]`.
     weights: Vec<T>,
-    /// `[taps, outputs, pitch(inputs)]`.
+    /// `[taps, outputs, pitch(inputs)]`, or for [few inputs](has_few) `[outputs, pitch(taps · inputs)]`.
     transposed: Vec<T>,
     biases: Vec<T>,
 }
@@ -38,9 +38,10 @@ impl<T: Real> Affine<T> {
     }
 
     fn new([there, back]: [Gather; 2], [inputs, outputs]: [usize; 2], taps: usize, has_bias: bool) -> Self {
+        let transposed = outputs * if has_few(inputs, taps) { pitch(taps * inputs) } else { taps * pitch(inputs) };
         Self {
             weights: vec![T::zero(); taps * inputs * pitch(outputs)],
-            transposed: vec![T::zero(); taps * outputs * pitch(inputs)],
+            transposed: vec![T::zero(); transposed],
             biases: if has_bias { vec![T::zero(); pitch(outputs)] } else { Vec::new() },
             there,
             back,
@@ -58,7 +59,11 @@ impl<T: Real> Affine<T> {
             let (tap, pair) = (index % self.taps, index / self.taps);
             let (input, output) = (pair % self.inputs, pair / self.inputs);
             self.weights[(tap * self.inputs + input) * above + output] = weight;
-            self.transposed[(tap * self.outputs + output) * below + input] = weight;
+            let place = match has_few(self.inputs, self.taps) {
+                true => output * pitch(self.taps * self.inputs) + tap * self.inputs + input,
+                false => (tap * self.outputs + output) * below + input,
+            };
+            self.transposed[place] = weight;
         }
         if self.has_bias {
             self.biases[..self.outputs].copy_from_slice(&parameters[self.outputs * self.inputs * self.taps..]);
@@ -76,8 +81,32 @@ impl<T: Real> Affine<T> {
 
     pub fn backward(&self, upstream: &[T], downstream: &mut [T]) {
         let Self { back, inputs, outputs, transposed, .. } = self;
+        if has_few(*inputs, self.taps) {
+            return self.scatter(upstream, downstream);
+        }
         let product = Product { gather: back, inputs: *outputs, outputs: *inputs, weights: transposed };
         product.write(&[], upstream, downstream);
+    }
+
+    /// The backward pass for few inputs, sample by sample: what every place gives to the inputs under every tap, one product
+    /// of a matrix, is then collected.
+    fn scatter(&self, upstream: &[T], downstream: &mut [T]) {
+        let Self { back, inputs, outputs, transposed, .. } = self;
+        let (single, pitch) = (Gather::single(), pitch(self.taps * inputs));
+        let product = Product { gather: &single, inputs: *outputs, outputs: pitch, weights: transposed };
+        let mut shares = vec![T::zero(); back.sources * pitch];
+        let samples = upstream.chunks_exact(back.sources * outputs);
+        for (upstream, downstream) in samples.zip(downstream.chunks_exact_mut(back.targets * inputs)) {
+            product.write(&[], upstream, &mut shares);
+            back.for_each_target(|target, taps, places| {
+                let sums = &mut downstream[target * inputs..][..*inputs];
+                sums.fill(T::zero());
+                for (tap, place) in taps.iter().zip(places) {
+                    let values = &shares[place * pitch + tap * inputs..];
+                    sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+                }
+            });
+        }
     }
 
     fn product(&self) -> Product<'_, T> {
@@ -126,4 +155,9 @@ impl<T: Real> Affine<T> {
         }
         biases.iter_mut().zip(shifts).for_each(|(bias, &shift)| *bias += shift);
     }
+}
+
+/// Whether so few channels come in that registers of them would be mostly empty, and are better shared by all taps.
+fn has_few(inputs: usize, taps: usize) -> bool {
+    pitch(taps * inputs) < taps * pitch(inputs)
 }

@@ -80,23 +80,7 @@ impl Normalisation {
 
     pub fn forward<T: Real>(&mut self, input: &[T], output: &mut [T]) {
         if self.mixes() {
-            let count = (input.len() / self.channels) as f64;
-            let [sums] = self.sums(input.len(), [(input, None)]);
-            self.mean = sums.iter().map(|sum| sum / count).collect();
-            let center: Vec<T> = self.mean.iter().map(|&mean| T::from_f64(mean)).collect();
-            let squares = self.reduce(
-                input.len(),
-                #[inline(always)]
-                |first, count, [sums]: [&mut [T]; 1]| {
-                    let rows = samples(input, 1, first, count).chunks_exact(self.channels);
-                    for row in rows {
-                        for ((sum, &x), &mean) in sums.iter_mut().zip(row).zip(&center) {
-                            *sum += (x - mean) * (x - mean);
-                        }
-                    }
-                },
-            );
-            self.variance = squares[0].iter().map(|sum| sum / count).collect();
+            [self.mean, self.variance] = self.moments_of(input);
         }
         let factors = self.coefficients(|channel| {
             let factor = self.scale[channel] * self.inverse(channel);
@@ -170,6 +154,33 @@ impl Normalisation {
             self.combine(source, &[upstream, tangent, input], &factors, true);
         }
         moved
+    }
+
+    /// Mean and variance of each channel over the batch, read once: sums about a pivot lose no digits to the mean.
+    fn moments_of<T: Real>(&self, input: &[T]) -> [Vec<f64>; 2] {
+        let rows = input.len().min(ROWS * self.channels);
+        let [sums] = self.sums(rows, [(input, None)]);
+        let pivot: Vec<T> = sums.iter().map(|sum| T::from_f64(sum * self.channels as f64 / rows as f64)).collect();
+        let [sums, squares] = self.reduce(
+            input.len(),
+            #[inline(always)]
+            |first, count, [sums, squares]: [&mut [T]; 2]| {
+                for row in samples(input, 1, first, count).chunks_exact(self.channels) {
+                    for ((sum, square), (&x, &pivot)) in
+                        sums.iter_mut().zip(squares.iter_mut()).zip(row.iter().zip(&pivot))
+                    {
+                        let difference = x - pivot;
+                        *sum += difference;
+                        *square += difference * difference;
+                    }
+                }
+            },
+        );
+        let count = (input.len() / self.channels) as f64;
+        let shift = |channel: usize| sums[channel] / count;
+        let mean = |channel: usize| pivot[channel].as_f64() + shift(channel);
+        let variance = |channel: usize| squares[channel] / count - shift(channel).powi(2);
+        [(0..self.channels).map(mean).collect(), (0..self.channels).map(variance).collect()]
     }
 
     /// Σu and Σ u x̂.

@@ -2,7 +2,7 @@
 
 use super::super::Real;
 use super::super::layer::{Site, Window};
-use super::super::simd::vectorized;
+use super::super::simd::{LANES, vectorized};
 use super::gather::Gather;
 
 /// Windows over the channels of an image.
@@ -50,15 +50,23 @@ impl Pool {
             #[inline(always)]
             || {
                 for (input, output) in samples.zip(output.chunks_exact_mut(gather.targets * channels)) {
-                    gather.for_each_target(|target, _, sources| {
-                        let sums = &mut output[target * channels..][..channels];
-                        sums.fill(T::zero());
-                        for &source in sources {
-                            let values = &input[source * channels..];
-                            sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+                    for class in &gather.classes {
+                        for (index, &target) in class.targets.iter().enumerate() {
+                            let (sources, target) =
+                                (class.sources(index), &mut output[target * channels..][..channels]);
+                            let mut first = 0;
+                            while first < channels {
+                                let pixels = &input[first..];
+                                let sums = &mut target[first..];
+                                first += match sums.len() / LANES {
+                                    0 => mean::<T, 1, 1>(sources, pixels, channels, share, sums),
+                                    1 => mean::<T, 1, LANES>(sources, pixels, channels, share, sums),
+                                    2 | 3 => mean::<T, 2, LANES>(sources, pixels, channels, share, sums),
+                                    _ => mean::<T, 4, LANES>(sources, pixels, channels, share, sums),
+                                };
+                            }
                         }
-                        sums.iter_mut().for_each(|sum| *sum *= share);
-                    });
+                    }
                 }
             },
         );
@@ -98,4 +106,40 @@ impl Pool {
             });
         }
     }
+}
+
+/// sums = share · Σ pixels[source · channels..] for V registers of L channels. Returns the number of these.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn mean<T: Real, const V: usize, const L: usize>(
+    sources: &[usize],
+    pixels: &[T],
+    channels: usize,
+    share: T,
+    sums: &mut [T],
+) -> usize {
+    let mut held = [[T::zero(); L]; V];
+    for &source in sources {
+        held = plus(held, &pixels[source * channels..]);
+    }
+    let sums = &mut sums[..V * L];
+    for v in 0..V {
+        for l in 0..L {
+            sums[v * L + l] = held[v][l] * share;
+        }
+    }
+    V * L
+}
+
+/// Sums come and go by value, so that the compiler keeps them in registers.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn plus<T: Real, const V: usize, const L: usize>(mut sums: [[T; L]; V], values: &[T]) -> [[T; L]; V] {
+    let values = &values[..V * L];
+    for v in 0..V {
+        for l in 0..L {
+            sums[v][l] += values[v * L + l];
+        }
+    }
+    sums
 }

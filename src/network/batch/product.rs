@@ -83,6 +83,8 @@ impl<T: Real> Product<'_, T> {
         let (length, pitch) = (self.gather.sources * self.inputs, pitch(self.outputs));
         let samples = input.len() / length;
         let mut scratch = vec![T::zero(); TILES * R * pitch];
+        let zeros = vec![T::zero(); pitch];
+        let biases = if biases.is_empty() { &zeros } else { biases };
         let mut places = Vec::with_capacity(TILES * R);
         for class in &self.gather.classes {
             let count = samples * class.targets.len();
@@ -101,9 +103,7 @@ impl<T: Real> Product<'_, T> {
                 let place_of = first * pitch..end * pitch;
                 let in_place = whole && places.len() == end - first;
                 let sums = if in_place { &mut output[place_of] } else { &mut scratch[..] };
-                for row in sums.chunks_exact_mut(pitch) {
-                    if biases.is_empty() { row.fill(T::zero()) } else { row.copy_from_slice(biases) }
-                }
+                sums.chunks_exact_mut(pitch).for_each(|row| copy(biases, row));
                 self.add::<L, R, V>(input, Block { class, places: &places, sums: &mut *sums });
                 if in_place {
                     continue;
@@ -111,7 +111,7 @@ impl<T: Real> Product<'_, T> {
                 for (position, row) in (first..end).zip(scratch.chunks_exact(pitch)) {
                     let (index, sample) = place(position);
                     let target = sample * self.gather.targets + class.targets[index];
-                    output[target * self.outputs..][..self.outputs].copy_from_slice(&row[..self.outputs]);
+                    copy(row, &mut output[target * self.outputs..][..self.outputs]);
                 }
             }
         }
@@ -173,6 +173,15 @@ fn tile<T: Real, const L: usize, const R: usize, const V: usize>(
         }
     }
     V * L
+}
+
+/// Copies the first channels of a row, as many as there is room for, without a call for it.
+#[inline(always)]
+fn copy<T: Real>(from: &[T], to: &mut [T]) {
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<ALIGNED>(), to.as_chunks_mut::<ALIGNED>());
+    let rest = from[to.len().min(from.len())..].as_flattened().iter().chain(from_rest);
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    to_rest.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
 }
 
 /// `gradient[tap, i, o] += Σ input[source, i] upstream[target, o]` over all lists of a [`Gather`] and all samples: the gradient of

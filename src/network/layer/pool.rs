@@ -2,6 +2,7 @@
 
 use super::window::{Window, window_shape};
 use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+use crate::network::simd::vectorized;
 
 /// What a pooled unit takes of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +35,9 @@ const MAX_POOLING: NoPathTheory = NoPathTheory::Layers(
 /// Where the windows of one channel lie.
 #[derive(Debug, Clone, Copy)]
 struct Windows {
-    /// Height and width of a window.
-    size: [usize; 2],
-    /// Pixels between two windows.
-    stride: usize,
+    window: Window,
+    /// Pixels under a window, k, zeros beyond the edge among them.
+    members: usize,
     /// Height and width of the image.
     image: [usize; 2],
     /// Windows along the height and the width.
@@ -47,22 +47,20 @@ struct Windows {
 impl Windows {
     fn sliding(window: &Window, site: Site<'_>) -> Self {
         let plane = |shape: &Shape| [shape.sizes()[1], shape.sizes()[2]];
-        Self { size: [window.size; 2], stride: window.stride, image: plane(site.input), places: plane(site.output) }
+        let (image, places) = (plane(site.input), plane(site.output));
+        Self { window: *window, members: window.size * window.size, image, places }
     }
 
+    /// One window over all pixels; along the shorter side some of its taps see nothing.
     fn global(site: Site<'_>) -> Self {
-        let image = [site.input.sizes()[1], site.input.sizes()[2]];
-        Self { size: image, stride: 1, image, places: [1, 1] }
+        let [height, width] = [site.input.sizes()[1], site.input.sizes()[2]];
+        let window = Window::new(height.max(width), 1);
+        Self { window, members: height * width, image: [height, width], places: [1, 1] }
     }
 
     /// Pixels of an image.
     fn pixels(&self) -> usize {
         self.image[0] * self.image[1]
-    }
-
-    /// Pixels under a window, k.
-    fn members(&self) -> usize {
-        self.size[0] * self.size[1]
     }
 
     /// Number of windows.
@@ -72,10 +70,41 @@ impl Windows {
 
     /// The pixels under a window, row by row.
     fn under(self, place: usize) -> impl Iterator<Item = usize> {
-        let [_, width] = self.image;
+        let ([height, width], window) = (self.image, self.window);
         let [row, column] = [place / self.places[1], place % self.places[1]];
-        let corner = row * self.stride * width + column * self.stride;
-        (0..self.size[0]).flat_map(move |down| corner + down * width..corner + down * width + self.size[1])
+        let rows = (0..window.size).filter_map(move |tap| window.source(row, tap, height));
+        let columns = move || (0..window.size).filter_map(move |tap| window.source(column, tap, width));
+        rows.flat_map(move |row| columns().map(move |column| row * width + column))
+    }
+
+    /// Adds to every place the pixels under it, tap by tap.
+    fn add_pixels<T: Real>(&self, image: &[T], pooled: &mut [T]) {
+        let stride = self.window.stride;
+        self.window.for_each_run(self.image, self.places, |run| {
+            let (units, pixels) = (&mut pooled[run.place..][..run.length], &image[run.pixel..]);
+            vectorized(
+                #[inline(always)]
+                || match stride {
+                    1 => units.iter_mut().zip(pixels).for_each(|(unit, &pixel)| *unit += pixel),
+                    _ => units.iter_mut().zip(pixels.iter().step_by(stride)).for_each(|(unit, &pixel)| *unit += pixel),
+                },
+            );
+        });
+    }
+
+    /// Adds to every pixel the places that see it.
+    fn add_places<T: Real>(&self, pooled: &[T], image: &mut [T]) {
+        let stride = self.window.stride;
+        self.window.for_each_run(self.image, self.places, |run| {
+            let (units, pixels) = (&pooled[run.place..][..run.length], &mut image[run.pixel..]);
+            vectorized(
+                #[inline(always)]
+                || match stride {
+                    1 => pixels.iter_mut().zip(units).for_each(|(pixel, &unit)| *pixel += unit),
+                    _ => pixels.iter_mut().step_by(stride).zip(units).for_each(|(pixel, &unit)| *pixel += unit),
+                },
+            );
+        });
     }
 
     /// The first pixel under a window that attains the largest value; a NaN counts as largest, so that it is not passed
@@ -91,33 +120,44 @@ impl Windows {
 
 impl Pool {
     fn forward<T: Real>(self, windows: Windows, input: &[T], output: &mut [T]) {
-        let share = T::one() / T::from_f64(windows.members() as f64);
+        let share = T::one() / T::from_f64(windows.members as f64);
         for (image, pooled) in input.chunks_exact(windows.pixels()).zip(output.chunks_exact_mut(windows.count())) {
-            for (place, unit) in pooled.iter_mut().enumerate() {
-                *unit = match self {
-                    Pool::Average => share * windows.under(place).fold(T::zero(), |sum, pixel| sum + image[pixel]),
-                    Pool::Max => image[windows.first_largest(image, place)],
-                };
+            match self {
+                Pool::Average => {
+                    pooled.fill(T::zero());
+                    windows.add_pixels(image, pooled);
+                    pooled.iter_mut().for_each(|unit| *unit *= share);
+                }
+                Pool::Max => {
+                    for (place, unit) in pooled.iter_mut().enumerate() {
+                        *unit = image[windows.first_largest(image, place)];
+                    }
+                }
             }
         }
     }
 
     fn backward<T: Real>(self, windows: Windows, input: &[T], upstream: &[T], downstream: &mut [T]) {
-        let share = T::one() / T::from_f64(windows.members() as f64);
+        let share = T::one() / T::from_f64(windows.members as f64);
         downstream.fill(T::zero());
         let images = input.chunks_exact(windows.pixels()).zip(downstream.chunks_exact_mut(windows.pixels()));
         for ((image, below), above) in images.zip(upstream.chunks_exact(windows.count())) {
-            for (place, &gradient) in above.iter().enumerate() {
-                match self {
-                    Pool::Average => windows.under(place).for_each(|pixel| below[pixel] += share * gradient),
-                    Pool::Max => below[windows.first_largest(image, place)] += gradient,
+            match self {
+                Pool::Average => {
+                    windows.add_places(above, below);
+                    below.iter_mut().for_each(|gradient| *gradient *= share);
+                }
+                Pool::Max => {
+                    for (place, &gradient) in above.iter().enumerate() {
+                        below[windows.first_largest(image, place)] += gradient;
+                    }
                 }
             }
         }
     }
 
     fn edges<T: Real>(self, windows: Windows, input: &[T], mut visit: impl FnMut(usize, usize, T)) {
-        let share = T::one() / T::from_f64(windows.members() as f64);
+        let share = T::one() / T::from_f64(windows.members as f64);
         for (channel, image) in input.chunks_exact(windows.pixels()).enumerate() {
             let (below, above) = (channel * windows.pixels(), channel * windows.count());
             for place in 0..windows.count() {
@@ -139,7 +179,7 @@ impl Pool {
         if self == Pool::Max {
             return Err(MAX_POOLING);
         }
-        let factor = (windows.members() as f64).powi(-2);
+        let factor = (windows.members as f64).powi(-2);
         for unit in 0..channels * windows.count() {
             let (channel, place) = (unit / windows.count(), unit % windows.count());
             windows.under(place).for_each(|pixel| visit(channel * windows.pixels() + pixel, unit, factor));
@@ -202,7 +242,7 @@ macro_rules! pools {
             }
 
             fn edge_count(&self, site: Site<'_>) -> usize {
-                $windows(self, site).members().saturating_mul(site.output.len())
+                $windows(self, site).members.saturating_mul(site.output.len())
             }
         }
     )*};
