@@ -2,7 +2,7 @@
 
 The network of benches/training: batch norm of the input; six 3x3 convolutions of 64 channels with reflected edges, the last
 five followed by 2x2 average pooling; batch norm and ReLU after each; linear to 10. A batch of 128, all cores, SGD with
-momentum. Case: {"objective": name}. Printed are steps per second of processor time of all cores, the seconds of the fastest step
+momentum. Case: {"objective": name, "rearranged": whether average pools may be moved}. Printed are steps per second of processor time of all cores, the seconds of the fastest step
 by the clock, and as mean the first step's objective.
 """
 
@@ -21,11 +21,12 @@ def settings(case, framework):
         return []
     allocators = pair.allocators()
     twice = case["objective"] in ("gradient l1", "gradient l2", "cross-lipschitz")
-    # Normalisation's second derivative is slow with channels last. `merged`: convolution and average pooling as one 4x4
-    # convolution of stride 2.
+    # Normalisation's second derivative is slow with channels last. Average pooling, a mean of four pixels, can stand behind its
+    # convolution, be taken of the kernels, as one 4x4 convolution of stride 2, or of the input before a 3x3 one of stride 2.
     layouts = ("first", "last") if twice else ("last", "first")
-    base = {"layout": layouts[0], "merged": True, "malloc": allocators[0]}
-    choices = [base, dict(base, merged=False), dict(base, layout=layouts[1])]
+    pools = ("kernel", "input", "output") if case["rearranged"] else ("output",)
+    base = {"layout": layouts[0], "pool": pools[0], "malloc": allocators[0]}
+    choices = [dict(base, layout=layout, pool=pool) for layout in layouts for pool in pools]
     choices += [dict(base, malloc=name) for name in allocators[1:]]
     if not twice:
         # Compiled functions cannot be differentiated twice.
@@ -60,9 +61,11 @@ def batches(case, setting, seed):
         for index in range(6):
             kernel, scale, shift = parameters[2 + 3 * index : 5 + 3 * index]
             x = functional.pad(x, (1, 1, 1, 1), mode="reflect")
-            if index and setting["merged"]:
+            if index and setting["pool"] == "kernel":
                 kernel = functional.avg_pool2d(functional.pad(kernel, (1, 1, 1, 1)), 2, 1)
                 x = functional.conv2d(x, kernel, stride=2)
+            elif index and setting["pool"] == "input":
+                x = functional.conv2d(functional.avg_pool2d(x, 2, 1), kernel, stride=2)
             else:
                 x = functional.conv2d(x, kernel)
                 x = functional.avg_pool2d(x, 2) if index else x
