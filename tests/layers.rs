@@ -6,8 +6,8 @@ use gradlaw::network::layer::{LayerRule, Pass, Role, Scratch};
 use gradlaw::network::path::{PathError, path_gradient};
 use gradlaw::network::{
     Architecture, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Initialisation,
-    Layer, MaxPool, PaddingMode, Parameters, Part, Relu, Shape, Statistics, Tape, Variances, WeightDistribution,
-    WeightPool, Window, loss,
+    Layer, MaxPool, Normalise, PaddingMode, Parameters, Part, Relu, Shape, Statistics, Tape, Variances,
+    WeightDistribution, WeightPool, Window, loss,
 };
 use gradlaw::sampling::StreamKey;
 use gradlaw::statistics::Moments;
@@ -64,6 +64,10 @@ fn random_piece(kinds: Kinds, channels: usize, rng: &mut ChaCha8Rng) -> Vec<Part
         6 => {
             let branch = vec![conv(3, Window { stride: 2, ..same }).into(), Relu.into(), conv(3, same).into()];
             vec![Part::Residual { branch, projection: vec![conv(3, Window::new(1, 2)).into()] }, Relu.into()]
+        }
+        7 if rng.random() => {
+            let mean = if rng.random() { vec![0.0] } else { vec![0.3, -0.2] };
+            vec![conv(2, window).into(), Normalise { mean, std: vec![0.5, 1.5] }.into(), Relu.into()]
         }
         _ => vec![conv(rng.random_range(1..4), window).into(), Relu.into()],
     }

@@ -150,6 +150,45 @@ fn a_network_that_diverges_is_marked_and_the_sweep_goes_on() {
 }
 
 #[test]
+fn epochs_are_shown_before_the_first_network_is_finished() {
+    let folder = with_spec(&SPEC.replace("epochs = 2", "epochs = 1000000"));
+    let folder = folder.path();
+    let mut child = gradlaw(folder, &["run", "sweep.toml", "--quiet"]).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    let epochs = || fs::read_to_string(folder.join("runs/sweep/epochs.csv")).unwrap_or_default().lines().count();
+    while epochs() < 2 && began.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(epochs() >= 2);
+    assert_eq!(text(folder, "runs/sweep/networks.csv").lines().count(), 1);
+}
+
+/// Constants that are not given are those of the training samples, about those of all samples.
+#[test]
+fn a_network_can_be_normalised_by_constants_of_its_data() {
+    let one = SPEC.replacen("{ type = \"batch-norm\" }", "{ type = \"normalise\" }", 1);
+    // Another normalisation would undo the scale.
+    let one = one.replacen("{ type = \"batch-norm\" },", "", 1);
+    let one = one.replace("repeats = 2", "repeats = 1").replace("strength = [0.001, 0.01]", "strength = [0.001]");
+    let given = |constants: &str| one.replace("\"normalise\"", &format!("\"normalise\", {constants}"));
+    let losses = |spec: &str| -> Vec<f64> {
+        let folder = with_spec(spec);
+        let output = run(folder.path(), &["run", "sweep.toml", "--quiet"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let networks = text(folder.path(), "runs/sweep/networks.csv");
+        let mut rows = csv::Reader::from_reader(networks.as_bytes());
+        let column = rows.headers().unwrap().iter().position(|name| name == "initial.loss.l1").unwrap();
+        rows.records().map(|row| row.unwrap()[column].parse().unwrap()).collect()
+    };
+    let data = losses(&one);
+    let (usual, wide) = (losses(&given("mean = [0.5, 0.5, 0.5], std = 0.3")), losses(&given("mean = 0.5, std = 30")));
+    assert!(data.iter().zip(&usual).all(|(data, usual)| (0.3..3.0).contains(&(data / usual))), "{data:?} {usual:?}");
+    assert!(wide.iter().zip(&usual).all(|(wide, usual)| wide < &(0.2 * usual)), "{wide:?} {usual:?}");
+}
+
+#[test]
 fn weights_that_are_kept_can_be_attacked() {
     let folder = with_spec(SPEC);
     let folder = folder.path();
@@ -186,6 +225,16 @@ fn wrong_specs_are_refused_and_nothing_is_written() {
         ("set = \"synthetic\"", "set = \"cifar\"", "cifar10, mnist, images or synthetic"),
         ("\"loss.l2\", \"vuln", "\"loss.l0\", \"vuln", "unknown observable"),
         ("ratio = [\"penalty\", \"fgsm\"]", "ratio = [\"penalty\", \"fgms\"]", "did you mean `fgsm`"),
+        (
+            "{ type = \"batch-norm\" },\n  { type = \"conv\"",
+            "{ type = \"normalise\", std = 2 },\n  { type = \"conv\"",
+            "mean",
+        ),
+        (
+            "{ type = \"batch-norm\" },\n  { type = \"conv\"",
+            "{ type = \"normalise\", mean = [0, 1], std = 2 },\n  { type = \"conv\"",
+            "2 values of mean",
+        ),
         ("at_least = -0.9", "at_least = -0.9\ntolerance = 1", "does not go with `rank_correlation`"),
     ];
     for (from, to, expected) in cases {

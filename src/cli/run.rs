@@ -81,8 +81,9 @@ fn perform(
     terminal: &Terminal,
     verifies: bool,
 ) -> Result<Vec<Verdict>, Failure> {
-    let entries = prepare(specs, common, sampling, verifies)?;
+    // First, since data is looked through on all threads.
     common.start_threads()?;
+    let entries = prepare(specs, common, sampling, verifies)?;
     interrupt::listen();
     let began = Instant::now();
     let (done, stopped) = sample(&entries, sampling, common, terminal);

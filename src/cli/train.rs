@@ -31,11 +31,11 @@ fn one(
     save::make_folder(&folder)?;
     let progress = Progress::new(1, terminal);
     let result =
-        experiment.run(&folder, fresh, &progress, &|finished| trained::save(&folder, experiment, finished).map(|_| ()));
+        experiment.run(&folder, fresh, &progress, &|so_far| trained::save(&folder, experiment, so_far).map(|_| ()));
     progress.clear();
     match result {
-        Ok(finished) => {
-            let verdicts = trained::save(&folder, experiment, &finished)?;
+        Ok(results) => {
+            let verdicts = trained::save(&folder, experiment, &results)?;
             draw(&folder)?;
             Ok(verdicts)
         }

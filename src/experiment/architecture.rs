@@ -6,7 +6,7 @@ use super::expression::{Expression, Variables, describe};
 use super::reader::{Origin, SpecError};
 use super::spec::{LayerSpec, WindowSpec};
 use crate::network::{
-    Architecture, AveragePool, BatchNorm, Conv, Dense, MaxPool, Part, Shape, Statistics, WeightPool, Window,
+    Architecture, AveragePool, BatchNorm, Conv, Dense, MaxPool, Normalise, Part, Shape, Statistics, WeightPool, Window,
 };
 
 /// Most layers that a network may have, after repetition.
@@ -22,6 +22,8 @@ pub struct ArchitectureBinder<'a> {
     pub variables: &'a Variables,
     /// What batch normalisation uses where a layer does not say.
     pub statistics: Statistics,
+    /// What normalisation by constants uses where a layer does not say; none where there is no data at hand.
+    pub constants: Option<&'a dyn Fn() -> Normalise>,
 }
 
 impl ArchitectureBinder<'_> {
@@ -94,6 +96,11 @@ impl ArchitectureBinder<'_> {
             LayerSpec::WeightPool(window) => WeightPool(self.window(key, window)?).into(),
             LayerSpec::BatchNorm { statistics, epsilon } => {
                 BatchNorm { statistics: statistics.unwrap_or(self.statistics), epsilon: *epsilon }.into()
+            }
+            LayerSpec::Normalise(constants) => {
+                let constants = constants.clone().or_else(|| self.constants.map(|constants| constants()));
+                let message = "is missing; without training samples, mean and std must be given";
+                constants.ok_or_else(|| self.refuse(&format!("{key}.mean"), "", message))?.into()
             }
             LayerSpec::Residual { layers, projection } => Part::Residual {
                 branch: self.parts(&format!("{key}.layers"), layers, count)?,

@@ -21,7 +21,7 @@ use crate::sampling::{
 use crate::theory::{Expectation, TheoryValue, path_variances};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
-const SAMPLING_FORMAT: u32 = 3;
+const SAMPLING_FORMAT: u32 = 4;
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy)]
@@ -189,7 +189,13 @@ impl Binder<'_> {
 
     fn architecture_binder(&self) -> ArchitectureBinder<'_> {
         let Self { spec, network, variables } = self;
-        ArchitectureBinder { origin: &spec.origin, path: &network.path, variables, statistics: Statistics::Batch }
+        ArchitectureBinder {
+            origin: &spec.origin,
+            path: &network.path,
+            variables,
+            statistics: Statistics::Batch,
+            constants: None,
+        }
     }
 
     /// A message with the values of the sweep variables.

@@ -28,8 +28,8 @@ pub use gradient::Tape;
 pub use initialisation::{Departures, Initialisation, Variances, WeightDistribution};
 pub use instruction_set::InstructionSet;
 pub use layer::{
-    AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, PaddingMode, Relu,
-    Statistics, WeightPool, Window,
+    AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, Normalise,
+    PaddingMode, Relu, Statistics, WeightPool, Window,
 };
 pub use norm::Norm;
 pub use pool_first::pools_first;

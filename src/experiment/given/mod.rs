@@ -77,7 +77,8 @@ fn read_architecture(path: &Path, overrides: &[Override]) -> Result<(Architectur
         _ => return Err(whole.complain("network", "", "must be one table, or the keys input and layers beside none")),
     };
     let (input, layers) = (read_input(&reader)?, read_layers(&reader, &origin)?);
-    let binder = ArchitectureBinder { origin: &origin, path: key, variables: &[], statistics: Statistics::Running };
+    let statistics = Statistics::Running;
+    let binder = ArchitectureBinder { origin: &origin, path: key, variables: &[], statistics, constants: None };
     let architecture = binder.bind(&input, &layers)?;
     if let Some(node) = architecture.nodes().iter().find(|node| node.layer.mixes_batch()) {
         let message = format!(

@@ -3,8 +3,10 @@
 use toml::{Table, Value};
 
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
-use crate::network::{BatchNorm, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, PaddingMode, Relu, Statistics};
+use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
+use crate::network::{
+    BatchNorm, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, Normalise, PaddingMode, Relu, Statistics,
+};
 
 /// One entry of `layers`.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub enum LayerSpec {
         /// What is added to the variance.
         epsilon: f64,
     },
+    /// `{ type = "normalise", mean, std }`: the constants where the layer says, for each channel or one for all.
+    Normalise(Option<Normalise>),
     /// `{ type = "residual", layers, projection }`
     Residual {
         /// The branch.
@@ -106,6 +110,7 @@ fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, S
         "conv" => &["type", "channels", "kernel", "stride", "padding", "dilation", "padding_mode", "bias"],
         "avg-pool" | "max-pool" | "weight-pool" => &["type", "size", "stride"],
         "batch-norm" => &["type", "statistics", "epsilon"],
+        "normalise" => &["type", "mean", "std"],
         "residual" => &["type", "layers", "projection"],
         "relu" | "flatten" | "global-avg-pool" | "global-max-pool" => &["type"],
         "repeat" => &["type", "times", "layers"],
@@ -127,6 +132,7 @@ fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, S
         "max-pool" => LayerSpec::MaxPool(read_window(&reader, "size", required(&reader, "size")?)?),
         "weight-pool" => LayerSpec::WeightPool(read_window(&reader, "size", required(&reader, "size")?)?),
         "batch-norm" => read_batch_norm(&reader)?,
+        "normalise" => LayerSpec::Normalise(read_constants(&reader)?),
         "residual" => LayerSpec::Residual {
             layers: read_layers(&reader, origin)?,
             projection: read_list(&reader, origin, "projection")?.unwrap_or_default(),
@@ -148,6 +154,27 @@ fn read_batch_norm(reader: &Reader<'_>) -> Result<LayerSpec, SpecError> {
     };
     let epsilon = reader.number("epsilon", "must be a number above 0", |epsilon| epsilon > 0.0)?;
     Ok(LayerSpec::BatchNorm { statistics, epsilon: epsilon.unwrap_or(BatchNorm::USUAL_EPSILON) })
+}
+
+/// Means and standard deviations, or neither.
+fn read_constants(reader: &Reader<'_>) -> Result<Option<Normalise>, SpecError> {
+    let allowed = "must be a number, or a list of one for each channel";
+    let numbers = |key: &str| -> Result<Option<Vec<f64>>, SpecError> {
+        let one = |value: &Value| as_number(value).filter(|number| number.is_finite());
+        let numbers = match reader.value(key) {
+            None => return Ok(None),
+            Some(Value::Array(list)) if !list.is_empty() => list.iter().map(one).collect::<Option<Vec<f64>>>(),
+            Some(value) => one(value).map(|number| vec![number]),
+        };
+        numbers.map(Some).ok_or_else(|| reader.refuse(key, allowed))
+    };
+    match (numbers("mean")?, numbers("std")?) {
+        (Some(mean), Some(std)) if std.iter().all(|&std| std > 0.0) => Ok(Some(Normalise { mean, std })),
+        (Some(_), Some(_)) => Err(reader.refuse("std", "must be above 0")),
+        (Some(_), None) => Err(reader.missing("std", &allowed[8..])),
+        (None, Some(_)) => Err(reader.missing("mean", &allowed[8..])),
+        (None, None) => Ok(None),
+    }
 }
 
 fn required(reader: &Reader<'_>, key: &str) -> Result<Expression, SpecError> {

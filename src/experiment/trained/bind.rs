@@ -21,7 +21,7 @@ use crate::training::objective::{
 use crate::training::{Augmentation, Schedule, Sgd, TrainingSettings};
 
 /// Changes when the same spec gives other networks.
-const TRAINING_FORMAT: u32 = 1;
+const TRAINING_FORMAT: u32 = 2;
 
 /// A training spec with its jobs, checked and ready to run.
 #[derive(Debug)]
@@ -131,11 +131,13 @@ struct Binder<'a> {
 impl Binder<'_> {
     fn job(&self, data: &Data, repeat: usize) -> Result<Job, SpecError> {
         let Self { spec, network, method, variables } = self;
+        let constants = || data.constants();
         let keys = || ArchitectureBinder {
             origin: &spec.origin,
             path: &network.path,
             variables,
             statistics: Statistics::Batch,
+            constants: Some(&constants),
         };
         let architecture = keys().bind(&network.input, &network.layers)?;
         let initialisation = InitialisationBinder { network, variables, keys: keys() }.bind(&architecture)?;

@@ -1,14 +1,15 @@
 //! The table `[data]`: which samples networks are trained, validated and tested on.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ndarray_rand::rand::seq::SliceRandom;
+use rayon::prelude::*;
 
 use crate::data::{Cifar10, DataError, ImageFolder, Mnist, Resized, SampleSet, Split, Synthetic, SyntheticSpec};
 use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::inputs::{locate, stamp_of};
 use crate::experiment::reader::{Origin, Reader, SpecError};
-use crate::network::Shape;
+use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;
 
 /// The table `[data]`.
@@ -102,6 +103,39 @@ pub struct Data {
     pub test: Vec<usize>,
     /// A text that changes when the data does.
     pub stamp: String,
+    /// What [`constants`](Self::constants) gives, once it was asked for.
+    constants: OnceLock<Normalise>,
+}
+
+impl Data {
+    /// Mean and standard deviation of each channel over the training samples, before any resizing.
+    pub fn constants(&self) -> Normalise {
+        self.constants.get_or_init(|| constants(&*self.parts[0], &self.training)).clone()
+    }
+}
+
+/// Mean and standard deviation, √(Σ(x − mean)²/n), of each channel over some samples. The sums of the samples are added in their
+/// order, whatever the number of threads.
+fn constants(set: &dyn SampleSet, indices: &[usize]) -> Normalise {
+    let (channels, length) = (set.shape()[0], set.shape().iter().product::<usize>());
+    let pixels = length / channels;
+    let sums = |sample: &mut Vec<f32>, &index: &usize| -> Vec<[f64; 2]> {
+        set.copy_into(index, sample);
+        let of_channel = |values: &[f32]| {
+            values.iter().fold([0.0; 2], |[sum, square], &x| [sum + f64::from(x), square + f64::from(x).powi(2)])
+        };
+        sample.chunks_exact(pixels).map(of_channel).collect()
+    };
+    let all: Vec<Vec<[f64; 2]>> = indices.par_iter().map_init(|| vec![0.0; length], sums).collect();
+    let count = (indices.len() * pixels) as f64;
+    let moments = (0..channels).map(|channel| {
+        let [sum, square] =
+            all.iter().fold([0.0; 2], |[sum, square], sample| [sum + sample[channel][0], square + sample[channel][1]]);
+        let mean = sum / count;
+        (mean, (square / count - mean * mean).max(0.0).sqrt())
+    });
+    let (mean, std) = moments.unzip();
+    Normalise { mean, std }
 }
 
 impl DataSpec {
@@ -167,7 +201,7 @@ impl DataSpec {
         }
         let validation = training.split_off(training.len() - self.validation);
         training.truncate(self.training.unwrap_or(usize::MAX));
-        Ok(Data { parts, training, validation, test, stamp: stamp_of(&path) })
+        Ok(Data { parts, training, validation, test, stamp: stamp_of(&path), constants: OnceLock::new() })
     }
 
     /// The side that images are resized to, where they are.
@@ -202,5 +236,40 @@ impl DataSpec {
         Ok(data.parts.clone().map(|part| -> Arc<dyn SampleSet> {
             if side == native[1] { part } else { Arc::new(Resized::new(part, side)) }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images of two channels and two pixels.
+    #[derive(Debug)]
+    struct Images(Vec<[f32; 4]>);
+
+    impl SampleSet for Images {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn shape(&self) -> &[usize] {
+            &[2, 1, 2]
+        }
+
+        fn label(&self, _: usize) -> Option<usize> {
+            None
+        }
+
+        fn copy_into(&self, index: usize, sample: &mut [f32]) {
+            sample.copy_from_slice(&self.0[index]);
+        }
+    }
+
+    #[test]
+    fn constants_are_those_of_the_training_samples_alone() {
+        let images = Images(vec![[1.0, 3.0, 0.0, 0.0], [5.0, 7.0, 2.0, 0.0], [900.0; 4]]);
+        let Normalise { mean, std } = constants(&images, &[1, 0]);
+        assert_eq!(mean, [4.0, 0.5]);
+        assert!((std[0] - 5f64.sqrt()).abs() < 1e-15 && (std[1] - 0.75f64.sqrt()).abs() < 1e-15, "{std:?}");
     }
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::bind::{Job, TrainingExperiment};
 use super::checkpoint::{Checkpoint, Finished};
@@ -21,13 +22,41 @@ const PARAMETERS: u64 = u64::MAX;
 /// Samples whose statistics a network before training is measured with.
 const CALIBRATION: usize = 256;
 
-/// What is left of a run, job by job: what is finished.
-pub type Results = Vec<Option<Finished>>;
+/// Time between two savings of early results.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a run has come to, job by job.
+pub type Results = Vec<Progress>;
+
+/// What became of a job so far.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Its epochs so far; none before it is begun.
+    Trained(Vec<EpochReport>),
+    /// All.
+    Finished(Finished),
+}
+
+impl Progress {
+    fn finished(&self) -> Option<&Finished> {
+        match self {
+            Self::Trained(_) => None,
+            Self::Finished(finished) => Some(finished),
+        }
+    }
+
+    fn history(&self) -> Vec<EpochReport> {
+        match self {
+            Self::Trained(epochs) => epochs.clone(),
+            Self::Finished(finished) => finished.history(),
+        }
+    }
+}
 
 impl TrainingExperiment {
     /// Trains every network that is not finished, side by side on the threads of the current pool where there are as many
-    /// networks left as threads, else one after the other on all of them; numbers do not depend on it. `save` is called after every
-    /// network with what is finished so far.
+    /// networks left as threads, else one after the other on all of them; numbers do not depend on it. `save` is called with what there
+    /// is so far after every network, and now and then after an epoch.
     ///
     /// # Errors
     /// Interrupted, or a file could not be read or written; states are saved.
@@ -41,9 +70,10 @@ impl TrainingExperiment {
         let mut results: Results = Vec::new();
         for job in &self.jobs {
             let checkpoint = Checkpoint::new(folder, &job.fingerprint);
-            results.push(if fresh { None } else { checkpoint.finished()? });
+            let finished = if fresh { None } else { checkpoint.finished()? };
+            results.push(finished.map_or(Progress::Trained(Vec::new()), Progress::Finished));
         }
-        let mut left: Vec<usize> = (0..self.jobs.len()).filter(|&index| results[index].is_none()).collect();
+        let mut left: Vec<usize> = (0..self.jobs.len()).filter(|&index| results[index].finished().is_none()).collect();
         // Long ones first, so that at the end no thread waits long for another.
         left.sort_by(|&a, &b| self.jobs[b].cost().total_cmp(&self.jobs[a].cost()));
         let total: f64 = self.jobs.iter().map(Job::cost).sum();
@@ -54,6 +84,7 @@ impl TrainingExperiment {
             watcher,
             save,
             results: Mutex::new(results),
+            saved: Mutex::new(Instant::now()),
             next: AtomicUsize::new(0),
             failure: Mutex::new(None),
             stopped: AtomicBool::new(false),
@@ -72,27 +103,25 @@ impl TrainingExperiment {
     /// The networks that are finished, in the order of the jobs.
     pub fn networks(&self, results: &Results) -> Vec<TrainedNetwork> {
         let pairs = self.jobs.iter().zip(results);
-        let network = |(job, finished): (&Job, &Option<Finished>)| {
+        let network = |(job, progress): (&Job, &Progress)| {
             Some(TrainedNetwork {
                 label: job.label.clone(),
                 variables: job.variables.clone(),
                 repeat: job.repeat,
                 dimension: job.architecture.dimension(),
-                outcome: finished.as_ref()?.outcome.clone(),
+                outcome: progress.finished()?.outcome.clone(),
             })
         };
         pairs.filter_map(network).collect()
     }
 
-    /// How the training of every finished network went.
+    /// How the training of every network went so far.
     pub fn histories<'a>(
         &'a self,
         results: &'a Results,
     ) -> impl Iterator<Item = (&'a str, &'a [(String, f64)], usize, Vec<EpochReport>)> {
         let pairs = self.jobs.iter().zip(results);
-        pairs.filter_map(|(job, finished)| {
-            Some((&*job.label, &*job.variables, job.repeat, finished.as_ref()?.history()))
-        })
+        pairs.map(|(job, progress)| (&*job.label, &*job.variables, job.repeat, progress.history()))
     }
 }
 
@@ -104,6 +133,8 @@ struct Run<'a> {
     watcher: &'a dyn Watcher,
     save: &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync),
     results: Mutex<Results>,
+    /// When results were last saved.
+    saved: Mutex<Instant>,
     /// The next of the jobs that are left.
     next: AtomicUsize,
     failure: Mutex<Option<RunError>>,
@@ -137,7 +168,7 @@ impl Run<'_> {
         }
         // Stopped between two networks.
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        if left.iter().any(|&index| results[index].is_none()) { Err(RunError::Interrupted) } else { Ok(()) }
+        if left.iter().any(|&index| results[index].finished().is_none()) { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
     /// Trains jobs until none is left or the run stops.
@@ -191,6 +222,7 @@ impl Run<'_> {
             if stopped {
                 return Err(RunError::Interrupted);
             }
+            self.keep(index, Progress::Trained(state.epochs.clone()))?;
             if let Some(epoch) = state.epochs.last() {
                 tracing::info!(
                     network = job.describe(),
@@ -205,10 +237,20 @@ impl Run<'_> {
             checkpoint.keep(&weights.map_err(|error| ResultsError::new(self.folder, error))?)?;
         }
         let outcome = self.measure(job, &state, &initial(), &samples(1));
-        let finished = checkpoint.finish(outcome, &state.epochs)?;
+        self.keep(index, Progress::Finished(checkpoint.finish(outcome, &state.epochs)?))?;
+        Ok(())
+    }
+
+    /// Takes up what a job has come to, and saves the results if it is finished or they are from some time ago.
+    fn keep(&self, index: usize, progress: Progress) -> Result<(), ResultsError> {
+        let is_finished = progress.finished().is_some();
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results[index] = Some(finished);
-        (self.save)(&results)?;
+        results[index] = progress;
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_finished || saved.elapsed() >= INTERVAL {
+            (self.save)(&results)?;
+            *saved = Instant::now();
+        }
         Ok(())
     }
 

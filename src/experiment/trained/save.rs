@@ -26,13 +26,14 @@ pub struct Saved {
     pub figure: Option<String>,
 }
 
-/// Writes what is finished: `spec.toml`, `networks.csv`, `epochs.csv`, `points.csv`, `verdicts.json`. Returns the verdicts.
+/// Writes what there is so far: `spec.toml`, of finished networks `networks.csv`, `points.csv` and `verdicts.json`, and of all
+/// epochs `epochs.csv`. Returns the verdicts.
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn save(folder: &Path, experiment: &TrainingExperiment, finished: &Results) -> Result<Vec<Verdict>, ResultsError> {
+pub fn save(folder: &Path, experiment: &TrainingExperiment, so_far: &Results) -> Result<Vec<Verdict>, ResultsError> {
     let spec = &experiment.spec;
-    let networks = experiment.networks(finished);
+    let networks = experiment.networks(so_far);
     let verdicts = judge(spec, &networks);
     let variables: Vec<&str> = spec.sweep.names().collect();
     let text = toml::to_string(&spec.resolved).map_err(|error| ResultsError::new(folder, error))?;
@@ -40,7 +41,7 @@ pub fn save(folder: &Path, experiment: &TrainingExperiment, finished: &Results) 
     let write = |name: &str, contents: &str| write_atomically(&folder.join(name), contents.as_bytes());
     write("spec.toml", &text)?;
     write("networks.csv", &to_csv(spec, &networks))?;
-    write("epochs.csv", &epochs_to_csv(spec, experiment.histories(finished)))?;
+    write("epochs.csv", &epochs_to_csv(spec, experiment.histories(so_far)))?;
     write("points.csv", &results::to_csv(&summarise(spec, &networks), &variables))?;
     write("verdicts.json", &(json + "\n"))?;
     Ok(verdicts)

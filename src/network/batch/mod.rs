@@ -7,6 +7,7 @@
 //! sums have the same bits for any number of threads. Both ways of running a network are tested against each other.
 
 mod affine;
+mod constants;
 mod depthwise;
 mod gather;
 mod normalisation;

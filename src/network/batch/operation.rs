@@ -4,6 +4,7 @@ use super::super::Real;
 use super::super::architecture::Node;
 use super::super::layer::{Layer, mask, rectify};
 use super::affine::Affine;
+use super::constants::Constants;
 use super::depthwise::Depthwise;
 use super::normalisation::Normalisation;
 use super::pool::Pool;
@@ -15,6 +16,7 @@ pub enum Operation<T> {
     Affine(Affine<T>),
     Depthwise(Depthwise<T>),
     Normalisation(Normalisation),
+    Constants(Constants<T>),
     Relu,
     Average(Pool),
     Largest(Pool),
@@ -32,6 +34,7 @@ impl<T: Real> Operation<T> {
             Layer::Conv(conv) => Self::Affine(Affine::conv(conv, site)),
             Layer::WeightPool(pool) => Self::Depthwise(Depthwise::new(&pool.0, site)),
             Layer::BatchNorm(layer) => Self::Normalisation(Normalisation::new(layer, site)),
+            Layer::Normalise(layer) => Self::Constants(Constants::new(layer, site)),
             Layer::Relu(_) => Self::Relu,
             Layer::AveragePool(pool) => Self::Average(Pool::sliding(&pool.0, site)),
             Layer::MaxPool(pool) => Self::Largest(Pool::sliding(&pool.0, site)),
@@ -56,6 +59,7 @@ impl<T: Real> Operation<T> {
     pub fn forward(&self, node: &Node, input: &[T], output: &mut [T]) {
         match self {
             Self::Affine(layer) => layer.forward(input, output),
+            Self::Constants(layer) => layer.forward(input, output),
             Self::Relu => {
                 output.copy_from_slice(input);
                 rectify(output);
@@ -82,6 +86,7 @@ impl<T: Real> Operation<T> {
     fn linear(&self, node: &Node, input: &[T], output: &mut [T]) {
         match self {
             Self::Depthwise(layer) => layer.forward(input, output),
+            Self::Constants(layer) => layer.scale(input, output),
             Self::Average(pool) => pool.average(input, output),
             Self::Flatten => {
                 let samples = input.chunks_exact(node.input.len()).zip(output.chunks_exact_mut(node.input.len()));
@@ -100,6 +105,7 @@ impl<T: Real> Operation<T> {
                 downstream.copy_from_slice(upstream);
                 mask(downstream, input);
             }
+            Self::Constants(layer) => layer.scale(upstream, downstream),
             Self::Average(pool) => pool.average_backward(upstream, downstream),
             Self::Largest(pool) => pool.largest_backward(input, upstream, downstream),
             Self::Flatten => {

@@ -32,6 +32,7 @@ fn network(kind: usize, statistics: Statistics) -> Architecture {
         Relu.into(),
         Part::Residual { branch, projection },
         pool.into(),
+        Normalise { mean: vec![0.1, -0.2, 0.3, 0.0, 0.2], std: vec![0.8] }.into(),
     ];
     match kind / 18 % 3 {
         0 => parts.push(Flatten.into()),

@@ -10,6 +10,7 @@ mod batch_norm;
 mod conv;
 mod dense;
 mod identity;
+mod normalise;
 mod pool;
 mod relu;
 mod residues;
@@ -23,6 +24,7 @@ pub use batch_norm::{BatchNorm, Statistics};
 pub use conv::Conv;
 pub use dense::Dense;
 pub use identity::{Flatten, Sum};
+pub use normalise::Normalise;
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
 pub(super) use relu::{mask, rectify};
@@ -245,6 +247,7 @@ layers! {
     GlobalAveragePool, "global-avg-pool";
     GlobalMaxPool, "global-max-pool";
     BatchNorm, "batch-norm";
+    Normalise, "normalise";
     Flatten, "flatten";
     Sum, "residual";
 }
