@@ -180,6 +180,9 @@ fn a_network_can_be_normalised_by_constants_of_its_data() {
         let networks = text(folder.path(), "runs/sweep/networks.csv");
         let mut rows = csv::Reader::from_reader(networks.as_bytes());
         let column = rows.headers().unwrap().iter().position(|name| name == "initial.loss.l1").unwrap();
+        // The spec that was saved holds the constants, and gives the same.
+        let saved = text(folder.path(), "runs/sweep/spec.toml");
+        assert!(saved.contains("mean = "), "{saved}");
         rows.records().map(|row| row.unwrap()[column].parse().unwrap()).collect()
     };
     let data = losses(&one);
@@ -190,7 +193,7 @@ fn a_network_can_be_normalised_by_constants_of_its_data() {
 
 #[test]
 fn weights_that_are_kept_can_be_attacked() {
-    let folder = with_spec(SPEC);
+    let folder = with_spec(&SPEC.replacen("{ type = \"batch-norm\" }", "{ type = \"normalise\" }", 1));
     let folder = folder.path();
     let changes = ["--set", "keep_weights=true", "--set", "repeats=1", "--set", "sweep.strength=[0.01]"];
     let output = run(folder, &[&["run", "sweep.toml", "--quiet"][..], &changes].concat());
@@ -198,7 +201,8 @@ fn weights_that_are_kept_can_be_attacked() {
     let weights: Vec<_> =
         fs::read_dir(folder.join("runs/sweep/weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(weights.len(), 3);
-    let network: toml::Table = SPEC.parse().unwrap();
+    // The spec of the results says by which constants the network normalises.
+    let network: toml::Table = text(folder, "runs/sweep/spec.toml").parse().unwrap();
     let network = network["network"][0].as_table().unwrap().clone();
     fs::write(folder.join("net.toml"), network.to_string()).unwrap();
     let array = ndarray::Array4::<f32>::from_elem((1, 3, 8, 8), 0.5);

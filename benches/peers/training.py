@@ -30,9 +30,9 @@ def settings(case, framework):
     choices += [dict(base, malloc=name) for name in allocators[1:]]
     if not twice:
         # Compiled functions cannot be differentiated twice.
-        choices += [dict(base, compiled=True)]
+        choices += [dict(base, compiled=True, pool=pool) for pool in pools]
     if case["objective"] == "cross-lipschitz":
-        choices += [dict(base, batched=True)]
+        choices += [dict(base, batched=True, pool=pool) for pool in pools]
     return choices
 
 

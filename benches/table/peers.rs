@@ -12,6 +12,12 @@ pub struct Peer {
     command: Vec<String>,
 }
 
+impl std::fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
 impl Peer {
     /// A program of `benches/peers/` on a case, given as JSON. Tries all settings and keeps the best; with `quick` takes the
     /// first, which are those that were best before. None where the framework does not run.
@@ -36,7 +42,7 @@ impl Peer {
         command.extend(["--seconds".into(), seconds.to_string()]);
         let result = run(&command).unwrap_or_default();
         if result["rate"].as_f64().unwrap_or(0.0) == 0.0 {
-            eprintln!("{} failed: {}", self.name, result["error"]);
+            eprintln!("{self} failed: {}", result["error"]);
         }
         result
     }

@@ -65,7 +65,7 @@ fn main() {
             let case = serde_json::json!({ "objective": name, "rearranged": rearranged }).to_string();
             python.as_ref().and_then(|python| Peer::tuned(python, "training.py", &case, "torch", quick))
         });
-        let [ours, theirs @ ..] = side_by_side(name, objective, &peers, if quick { 2 } else { 4 });
+        let [ours, theirs @ ..] = side_by_side(objective, &peers, if quick { 2 } else { 4 });
         let times: [(&str, fn(Step) -> f64); 2] =
             [("clock", |step| step.clock), ("processor / cores", |step| step.processor)];
         for (kind, time) in times {
@@ -79,7 +79,7 @@ fn main() {
 }
 
 /// Our step and the peers', measured in turns; infinite where there is none.
-fn side_by_side(name: &str, objective: Objective, peers: &[Option<Peer>; 2], rounds: usize) -> [Step; 3] {
+fn side_by_side(objective: Objective, peers: &[Option<Peer>; 2], rounds: usize) -> [Step; 3] {
     let mut run = Run::new(objective);
     let first = run.step();
     let mut best = [Step { clock: f64::INFINITY, processor: f64::INFINITY }; 3];
@@ -95,7 +95,7 @@ fn side_by_side(name: &str, objective: Objective, peers: &[Option<Peer>; 2], rou
             // Other random numbers: much more than that would be another objective.
             let its_first = number(&result["means"][0]);
             if (its_first / first - 1.0).abs() > 0.5 {
-                eprintln!("{name}: the objective begins at {its_first} there, and at {first} here");
+                eprintln!("{peer}: the objective begins at {its_first}, and at {first} here");
             }
         }
     }

@@ -22,8 +22,9 @@ pub struct ArchitectureBinder<'a> {
     pub variables: &'a Variables,
     /// What batch normalisation uses where a layer does not say.
     pub statistics: Statistics,
-    /// What normalisation by constants uses where a layer does not say; none where there is no data at hand.
-    pub constants: Option<&'a dyn Fn() -> Normalise>,
+    /// What a first layer that normalises by constants uses where it does not say, given the input, or in words why there is
+    /// nothing; none where there is no data at hand.
+    pub constants: Option<&'a dyn Fn(&Shape) -> Result<Normalise, String>>,
 }
 
 impl ArchitectureBinder<'_> {
@@ -37,7 +38,12 @@ impl ArchitectureBinder<'_> {
             sizes.map(|(index, size)| self.size(&format!("input.{index}"), size)).collect::<Result<Vec<_>, _>>()?;
         let text = format!("{sizes:?}");
         let input = Shape::new(sizes).ok_or_else(|| self.refuse("input", &text, "must have at most 2^53 elements"))?;
-        let parts = self.parts("layers", layers, &mut 0)?;
+        let mut layers = layers.to_vec();
+        if let (Some(first @ LayerSpec::Normalise(None)), Some(constants)) = (layers.first_mut(), self.constants) {
+            let constants = constants(&input).map_err(|message| self.refuse("layers.0", "", message))?;
+            *first = LayerSpec::Normalise(Some(constants));
+        }
+        let parts = self.parts("layers", &layers, &mut 0)?;
         Architecture::from_parts(input, parts).map_err(|error| self.refuse("layers", "", self.at(error)))
     }
 
@@ -98,9 +104,9 @@ impl ArchitectureBinder<'_> {
                 BatchNorm { statistics: statistics.unwrap_or(self.statistics), epsilon: *epsilon }.into()
             }
             LayerSpec::Normalise(constants) => {
-                let constants = constants.clone().or_else(|| self.constants.map(|constants| constants()));
-                let message = "is missing; without training samples, mean and std must be given";
-                constants.ok_or_else(|| self.refuse(&format!("{key}.mean"), "", message))?.into()
+                let message =
+                    "is missing; only the first layer of a network that is trained finds mean and std by itself";
+                constants.clone().ok_or_else(|| self.refuse(&format!("{key}.mean"), "", message))?.into()
             }
             LayerSpec::Residual { layers, projection } => Part::Residual {
                 branch: self.parts(&format!("{key}.layers"), layers, count)?,

@@ -14,8 +14,8 @@ const NO_WEIGHTS: NoPathTheory = NoPathTheory::Layers(
 
 /// Why a ReLU on values that are seldom negative has no path theory.
 const ONE_SIDED: NoPathTheory = NoPathTheory::Layers(
-    "H1 fails: a ReLU reads values that are positive far more often than half of the time, since another ReLU stands before it \
-     without weights between (as behind a residual block whose identity carries a ReLU's output)",
+    "H1 fails: a ReLU reads values that are positive more or less often than half of the time, since another ReLU, or a shift by \
+     constants, stands before it without weights between (as behind a residual block whose identity carries a ReLU's output)",
 );
 
 /// Checks an architecture: that a ReLU reads values whose laws are symmetric in sign, without which it is no fair coin

@@ -158,7 +158,7 @@ fn read_batch_norm(reader: &Reader<'_>) -> Result<LayerSpec, SpecError> {
 
 /// Means and standard deviations, or neither.
 fn read_constants(reader: &Reader<'_>) -> Result<Option<Normalise>, SpecError> {
-    let allowed = "must be a number, or a list of one for each channel";
+    let allowed = "a number, or a list of one for each channel";
     let numbers = |key: &str| -> Result<Option<Vec<f64>>, SpecError> {
         let one = |value: &Value| as_number(value).filter(|number| number.is_finite());
         let numbers = match reader.value(key) {
@@ -166,13 +166,13 @@ fn read_constants(reader: &Reader<'_>) -> Result<Option<Normalise>, SpecError> {
             Some(Value::Array(list)) if !list.is_empty() => list.iter().map(one).collect::<Option<Vec<f64>>>(),
             Some(value) => one(value).map(|number| vec![number]),
         };
-        numbers.map(Some).ok_or_else(|| reader.refuse(key, allowed))
+        numbers.map(Some).ok_or_else(|| reader.refuse(key, format!("must be {allowed}")))
     };
     match (numbers("mean")?, numbers("std")?) {
         (Some(mean), Some(std)) if std.iter().all(|&std| std > 0.0) => Ok(Some(Normalise { mean, std })),
         (Some(_), Some(_)) => Err(reader.refuse("std", "must be above 0")),
-        (Some(_), None) => Err(reader.missing("std", &allowed[8..])),
-        (None, Some(_)) => Err(reader.missing("mean", &allowed[8..])),
+        (Some(_), None) => Err(reader.missing("std", allowed)),
+        (None, Some(_)) => Err(reader.missing("mean", allowed)),
         (None, None) => Ok(None),
     }
 }

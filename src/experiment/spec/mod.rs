@@ -186,7 +186,7 @@ impl Spec {
     }
 }
 
-/// Whether a layer normalises, so that the size of the batch matters.
+/// Whether a layer normalises by its batch, whose size then matters.
 fn has_batch_norm(layers: &[LayerSpec]) -> bool {
     layers.iter().any(|layer| match layer {
         LayerSpec::BatchNorm { .. } => true,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use toml::Value;
+
 use super::data::Data;
 use super::measure::Quantity;
 use super::spec::{MethodKind, MethodSpec, TrainingSpec};
@@ -12,8 +14,8 @@ use crate::experiment::initialisation::InitialisationBinder;
 use crate::experiment::reader::SpecError;
 use crate::experiment::results::place;
 use crate::experiment::spec::{NetworkSpec, Sweep};
-use crate::network::layer::Statistics;
-use crate::network::{Architecture, Initialisation};
+use crate::network::layer::{Layer, Statistics};
+use crate::network::{Architecture, Initialisation, Normalise, Shape};
 use crate::stream::StreamKey;
 use crate::training::objective::{
     AdversarialAugmentation, CrossLipschitz, GradientPenalty, Objective, Plain, ProjectedGradient,
@@ -97,7 +99,29 @@ impl TrainingExperiment {
             }
         }
         check_claims(&spec)?;
-        Ok(Self { spec, jobs, data })
+        let mut experiment = Self { spec, jobs, data };
+        experiment.resolve_constants();
+        Ok(experiment)
+    }
+
+    /// Writes the constants that were found for a network's first layer into the resolved spec, with which weights of the network
+    /// can be used elsewhere.
+    fn resolve_constants(&mut self) {
+        let jobs = self.jobs.len() / self.spec.networks.len().max(1);
+        let Some(Value::Array(networks)) = self.spec.resolved.get_mut("network") else { return };
+        for (network, job) in networks.iter_mut().zip(self.jobs.iter().step_by(jobs.max(1))) {
+            let Some(Layer::Normalise(Normalise { mean, std })) =
+                job.architecture.nodes().first().map(|node| &node.layer)
+            else {
+                continue;
+            };
+            let layers = network.get_mut("layers").and_then(Value::as_array_mut);
+            let Some(Value::Table(layer)) = layers.and_then(|layers| layers.first_mut()) else { continue };
+            for (key, values) in [("mean", mean), ("std", std)] {
+                let list = || Value::Array(values.iter().copied().map(Value::Float).collect());
+                layer.entry(key).or_insert_with(list);
+            }
+        }
     }
 
     /// What is measured of every network, and which of these before training.
@@ -131,7 +155,7 @@ struct Binder<'a> {
 impl Binder<'_> {
     fn job(&self, data: &Data, repeat: usize) -> Result<Job, SpecError> {
         let Self { spec, network, method, variables } = self;
-        let constants = || data.constants();
+        let constants = |input: &Shape| data.constants(input);
         let keys = || ArchitectureBinder {
             origin: &spec.origin,
             path: &network.path,

@@ -103,39 +103,59 @@ pub struct Data {
     pub test: Vec<usize>,
     /// A text that changes when the data does.
     pub stamp: String,
-    /// What [`constants`](Self::constants) gives, once it was asked for.
-    constants: OnceLock<Normalise>,
+    /// Mean and standard deviation of each channel over the training samples, once they were asked for.
+    constants: OnceLock<Result<Normalise, String>>,
 }
 
 impl Data {
-    /// Mean and standard deviation of each channel over the training samples, before any resizing.
-    pub fn constants(&self) -> Normalise {
-        self.constants.get_or_init(|| constants(&*self.parts[0], &self.training)).clone()
+    /// Mean and standard deviation of each channel over the training samples, for networks with this input; images count at the
+    /// size at which they were opened.
+    ///
+    /// # Errors
+    /// In words, which channel does not vary.
+    pub fn constants(&self, input: &Shape) -> Result<Normalise, String> {
+        let constants = self.constants.get_or_init(|| constants(&*self.parts[0], &self.training)).clone();
+        // A flat image has the constants of a channel at every pixel.
+        let pixels = if input.as_vector().is_some() { input.len() / self.parts[0].shape()[0] } else { 1 };
+        let repeated =
+            |values: Vec<f64>| values.into_iter().flat_map(|value| std::iter::repeat_n(value, pixels)).collect();
+        constants.map(|Normalise { mean, std }| Normalise { mean: repeated(mean), std: repeated(std) })
     }
 }
 
-/// Mean and standard deviation, √(Σ(x − mean)²/n), of each channel over some samples. The sums of the samples are added in their
-/// order, whatever the number of threads.
-fn constants(set: &dyn SampleSet, indices: &[usize]) -> Normalise {
+/// Mean and standard deviation, √(Σ(x − mean)²/n), of each channel over some samples. The sums, about the channel's first value, are
+/// those of the samples in their order, whatever the number of threads.
+fn constants(set: &dyn SampleSet, indices: &[usize]) -> Result<Normalise, String> {
     let (channels, length) = (set.shape()[0], set.shape().iter().product::<usize>());
     let pixels = length / channels;
+    let copy = |index: usize, sample: &mut Vec<f32>| set.copy_into(index, sample);
+    let mut first = vec![0.0; length];
+    indices.first().into_iter().for_each(|&index| copy(index, &mut first));
+    let pivots: Vec<f64> = first.iter().step_by(pixels).map(|&value| value.into()).collect();
     let sums = |sample: &mut Vec<f32>, &index: &usize| -> Vec<[f64; 2]> {
-        set.copy_into(index, sample);
-        let of_channel = |values: &[f32]| {
-            values.iter().fold([0.0; 2], |[sum, square], &x| [sum + f64::from(x), square + f64::from(x).powi(2)])
+        copy(index, sample);
+        let of_channel = |(values, pivot): (&[f32], &f64)| {
+            values
+                .iter()
+                .map(|&value| f64::from(value) - pivot)
+                .fold([0.0; 2], |[sum, square], x| [sum + x, square + x * x])
         };
-        sample.chunks_exact(pixels).map(of_channel).collect()
+        sample.chunks_exact(pixels).zip(&pivots).map(of_channel).collect()
     };
     let all: Vec<Vec<[f64; 2]>> = indices.par_iter().map_init(|| vec![0.0; length], sums).collect();
     let count = (indices.len() * pixels) as f64;
-    let moments = (0..channels).map(|channel| {
+    let (mut mean, mut std) = (Vec::new(), Vec::new());
+    for (channel, pivot) in pivots.iter().enumerate() {
         let [sum, square] =
             all.iter().fold([0.0; 2], |[sum, square], sample| [sum + sample[channel][0], square + sample[channel][1]]);
-        let mean = sum / count;
-        (mean, (square / count - mean * mean).max(0.0).sqrt())
-    });
-    let (mean, std) = moments.unzip();
-    Normalise { mean, std }
+        let (shift, variance) = (sum / count, square / count - (sum / count).powi(2));
+        if variance <= 0.0 {
+            return Err(format!("must have mean and std: channel {channel} is the same in all training samples"));
+        }
+        mean.push(pivot + shift);
+        std.push(variance.sqrt());
+    }
+    Ok(Normalise { mean, std })
 }
 
 impl DataSpec {
@@ -268,8 +288,9 @@ mod tests {
     #[test]
     fn constants_are_those_of_the_training_samples_alone() {
         let images = Images(vec![[1.0, 3.0, 0.0, 0.0], [5.0, 7.0, 2.0, 0.0], [900.0; 4]]);
-        let Normalise { mean, std } = constants(&images, &[1, 0]);
+        let Normalise { mean, std } = constants(&images, &[1, 0]).unwrap();
         assert_eq!(mean, [4.0, 0.5]);
         assert!((std[0] - 5f64.sqrt()).abs() < 1e-15 && (std[1] - 0.75f64.sqrt()).abs() < 1e-15, "{std:?}");
+        assert!(constants(&images, &[2]).unwrap_err().contains("channel 0 is the same"));
     }
 }

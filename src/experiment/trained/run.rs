@@ -26,28 +26,28 @@ const CALIBRATION: usize = 256;
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a run has come to, job by job.
-pub type Results = Vec<Progress>;
+pub type Results = Vec<JobState>;
 
 /// What became of a job so far.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Progress {
-    /// Its epochs so far; none before it is begun.
-    Trained(Vec<EpochReport>),
-    /// All.
+pub enum JobState {
+    /// The epochs that were run; none before it is begun.
+    Unfinished(Vec<EpochReport>),
+    /// Trained and measured.
     Finished(Finished),
 }
 
-impl Progress {
+impl JobState {
     fn finished(&self) -> Option<&Finished> {
         match self {
-            Self::Trained(_) => None,
+            Self::Unfinished(_) => None,
             Self::Finished(finished) => Some(finished),
         }
     }
 
     fn history(&self) -> Vec<EpochReport> {
         match self {
-            Self::Trained(epochs) => epochs.clone(),
+            Self::Unfinished(epochs) => epochs.clone(),
             Self::Finished(finished) => finished.history(),
         }
     }
@@ -70,8 +70,14 @@ impl TrainingExperiment {
         let mut results: Results = Vec::new();
         for job in &self.jobs {
             let checkpoint = Checkpoint::new(folder, &job.fingerprint);
-            let finished = if fresh { None } else { checkpoint.finished()? };
-            results.push(finished.map_or(Progress::Trained(Vec::new()), Progress::Finished));
+            results.push(if fresh {
+                JobState::Unfinished(Vec::new())
+            } else if let Some(finished) = checkpoint.finished()? {
+                JobState::Finished(finished)
+            } else {
+                let state = checkpoint.load(&job.architecture)?;
+                JobState::Unfinished(state.map_or(Vec::new(), |state| state.epochs))
+            });
         }
         let mut left: Vec<usize> = (0..self.jobs.len()).filter(|&index| results[index].finished().is_none()).collect();
         // Long ones first, so that at the end no thread waits long for another.
@@ -83,8 +89,7 @@ impl TrainingExperiment {
             fresh,
             watcher,
             save,
-            results: Mutex::new(results),
-            saved: Mutex::new(Instant::now()),
+            results: Mutex::new((results, Instant::now())),
             next: AtomicUsize::new(0),
             failure: Mutex::new(None),
             stopped: AtomicBool::new(false),
@@ -97,19 +102,19 @@ impl TrainingExperiment {
             }
         }
         run.all(&left)?;
-        Ok(run.results.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(run.results.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// The networks that are finished, in the order of the jobs.
     pub fn networks(&self, results: &Results) -> Vec<TrainedNetwork> {
         let pairs = self.jobs.iter().zip(results);
-        let network = |(job, progress): (&Job, &Progress)| {
+        let network = |(job, state): (&Job, &JobState)| {
             Some(TrainedNetwork {
                 label: job.label.clone(),
                 variables: job.variables.clone(),
                 repeat: job.repeat,
                 dimension: job.architecture.dimension(),
-                outcome: progress.finished()?.outcome.clone(),
+                outcome: state.finished()?.outcome.clone(),
             })
         };
         pairs.filter_map(network).collect()
@@ -121,7 +126,7 @@ impl TrainingExperiment {
         results: &'a Results,
     ) -> impl Iterator<Item = (&'a str, &'a [(String, f64)], usize, Vec<EpochReport>)> {
         let pairs = self.jobs.iter().zip(results);
-        pairs.map(|(job, progress)| (&*job.label, &*job.variables, job.repeat, progress.history()))
+        pairs.map(|(job, state)| (&*job.label, &*job.variables, job.repeat, state.history()))
     }
 }
 
@@ -132,9 +137,8 @@ struct Run<'a> {
     fresh: bool,
     watcher: &'a dyn Watcher,
     save: &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync),
-    results: Mutex<Results>,
-    /// When results were last saved.
-    saved: Mutex<Instant>,
+    /// What there is so far, and when it was last saved.
+    results: Mutex<(Results, Instant)>,
     /// The next of the jobs that are left.
     next: AtomicUsize,
     failure: Mutex<Option<RunError>>,
@@ -167,7 +171,7 @@ impl Run<'_> {
             return Err(failure);
         }
         // Stopped between two networks.
-        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let (results, _) = &*self.results.lock().unwrap_or_else(PoisonError::into_inner);
         if left.iter().any(|&index| results[index].finished().is_none()) { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
@@ -219,10 +223,10 @@ impl Run<'_> {
             if stopped || !trainer.is_done(&state) {
                 checkpoint.offer(&state, stopped)?;
             }
+            self.keep(index, JobState::Unfinished(state.epochs.clone()))?;
             if stopped {
                 return Err(RunError::Interrupted);
             }
-            self.keep(index, Progress::Trained(state.epochs.clone()))?;
             if let Some(epoch) = state.epochs.last() {
                 tracing::info!(
                     network = job.describe(),
@@ -237,18 +241,17 @@ impl Run<'_> {
             checkpoint.keep(&weights.map_err(|error| ResultsError::new(self.folder, error))?)?;
         }
         let outcome = self.measure(job, &state, &initial(), &samples(1));
-        self.keep(index, Progress::Finished(checkpoint.finish(outcome, &state.epochs)?))?;
+        self.keep(index, JobState::Finished(checkpoint.finish(outcome, &state.epochs)?))?;
         Ok(())
     }
 
     /// Takes up what a job has come to, and saves the results if it is finished or they are from some time ago.
-    fn keep(&self, index: usize, progress: Progress) -> Result<(), ResultsError> {
-        let is_finished = progress.finished().is_some();
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results[index] = progress;
-        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_finished || saved.elapsed() >= INTERVAL {
-            (self.save)(&results)?;
+    fn keep(&self, index: usize, state: JobState) -> Result<(), ResultsError> {
+        let is_due = state.finished().is_some() || self.is_stopped();
+        let (results, saved) = &mut *self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results[index] = state;
+        if is_due || saved.elapsed() >= INTERVAL {
+            (self.save)(results)?;
             *saved = Instant::now();
         }
         Ok(())

@@ -54,13 +54,14 @@ impl<T: Real> Affine<T> {
 
     /// Lays out W of shape `[outputs, inputs, taps]`, followed by b where there is one.
     pub fn load(&mut self, parameters: &[T]) {
-        let [above, below] = [pitch(self.outputs), pitch(self.inputs)];
+        let [above, below, all] = [self.outputs, self.inputs, self.taps * self.inputs].map(pitch);
+        let is_shared = has_few(self.inputs, self.taps);
         for (index, &weight) in parameters[..self.outputs * self.inputs * self.taps].iter().enumerate() {
             let (tap, pair) = (index % self.taps, index / self.taps);
             let (input, output) = (pair % self.inputs, pair / self.inputs);
             self.weights[(tap * self.inputs + input) * above + output] = weight;
-            let place = match has_few(self.inputs, self.taps) {
-                true => output * pitch(self.taps * self.inputs) + tap * self.inputs + input,
+            let place = match is_shared {
+                true => output * all + tap * self.inputs + input,
                 false => (tap * self.outputs + output) * below + input,
             };
             self.transposed[place] = weight;
@@ -88,8 +89,8 @@ impl<T: Real> Affine<T> {
         product.write(&[], upstream, downstream);
     }
 
-    /// The backward pass for few inputs, sample by sample: what every place gives to the inputs under every tap, one product
-    /// of a matrix, is then collected.
+    /// The backward pass for few inputs: what every place gives to the inputs under every tap, one product of matrices, is then
+    /// collected. One sample at a time, so that it is still in the cache.
     fn scatter(&self, upstream: &[T], downstream: &mut [T]) {
         let Self { back, inputs, outputs, transposed, .. } = self;
         let (single, pitch) = (Gather::single(), pitch(self.taps * inputs));
@@ -157,7 +158,8 @@ impl<T: Real> Affine<T> {
     }
 }
 
-/// Whether so few channels come in that registers of them would be mostly empty, and are better shared by all taps.
+/// Whether so few channels come in that registers of them would be half empty, and are better shared by all taps: where that
+/// saves a fifth of them, which pays for collecting.
 fn has_few(inputs: usize, taps: usize) -> bool {
-    pitch(taps * inputs) < taps * pitch(inputs)
+    5 * pitch(taps * inputs) <= 4 * taps * pitch(inputs)
 }

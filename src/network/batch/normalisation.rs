@@ -156,7 +156,8 @@ impl Normalisation {
         moved
     }
 
-    /// Mean and variance of each channel over the batch, read once: sums about a pivot lose no digits to the mean.
+    /// Mean and variance of each channel over the batch, which is read once: sums about a pivot, the mean of the first rows, keep
+    /// the digits that the square of the mean would take where it is large beside the variance.
     fn moments_of<T: Real>(&self, input: &[T]) -> [Vec<f64>; 2] {
         let rows = input.len().min(ROWS * self.channels);
         let [sums] = self.sums(rows, [(input, None)]);
@@ -179,7 +180,7 @@ impl Normalisation {
         let count = (input.len() / self.channels) as f64;
         let shift = |channel: usize| sums[channel] / count;
         let mean = |channel: usize| pivot[channel].as_f64() + shift(channel);
-        let variance = |channel: usize| squares[channel] / count - shift(channel).powi(2);
+        let variance = |channel: usize| (squares[channel] / count - shift(channel).powi(2)).max(0.0);
         [(0..self.channels).map(mean).collect(), (0..self.channels).map(variance).collect()]
     }
 

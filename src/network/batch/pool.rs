@@ -108,7 +108,7 @@ impl Pool {
     }
 }
 
-/// sums = share · Σ pixels[source · channels..] for V registers of L channels. Returns the number of these.
+/// sums = share · Σ pixels[source · channels..] for V registers of L channels. Returns the number of channels that were written.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
 fn mean<T: Real, const V: usize, const L: usize>(

@@ -56,7 +56,10 @@ struct Case {
 
 impl Case {
     fn new(kind: usize, statistics: Statistics, samples: usize, seed: u64) -> Self {
-        let architecture = network(kind, statistics);
+        Self::of(network(kind, statistics), samples, seed)
+    }
+
+    fn of(architecture: Architecture, samples: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let initialisation = Initialisation::he(&architecture, WeightDistribution::Normal, 1.0);
         let mut parameters: Parameters<f64> = initialisation.draw(&architecture, &mut rng);
@@ -73,6 +76,30 @@ impl Case {
         let input = (0..samples * architecture.dimension()).map(|_| rng.random_range(-1.0..1.0)).collect();
         let labels = (0..samples).map(|_| rng.random_range(0..4)).collect();
         Self { architecture, parameters, input, labels }
+    }
+
+    /// Logits and the gradient of one of them are those of the other way of running networks.
+    fn agrees_with_the_tape(&self) {
+        let (shape, dimension) = (self.architecture.input(), self.architecture.dimension());
+        let mut first = vec![0.0; self.input.len()];
+        for (pixels, sample) in self.input.chunks_exact(dimension).zip(first.chunks_exact_mut(dimension)) {
+            to_channels_first(shape, pixels, sample);
+        }
+        let mut tape = self.tape();
+        let logits = tape.forward(&self.input).to_vec();
+        let mut other = Tape::with_batch(&self.architecture, self.labels.len());
+        let expected = other.forward(&self.architecture, &self.parameters, &first).to_vec();
+        for (a, b) in logits.iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "{a} {b}");
+        }
+        let mut upstream = vec![0.0; logits.len()];
+        upstream[1] = 1.0;
+        let expected = other.logit_gradient(&self.architecture, &self.parameters, 1).to_vec();
+        let mut gradient = vec![0.0; dimension];
+        to_channels_first(shape, &tape.backward(&upstream)[..dimension], &mut gradient);
+        for (a, b) in gradient.iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "{a} {b}");
+        }
     }
 
     fn tape(&self) -> BatchTape<f64> {
@@ -139,27 +166,7 @@ proptest! {
     #[test]
     fn batches_agree_with_the_tape_of_the_sampler(kind in 0usize..54, samples in 2usize..20, seed in any::<u64>()) {
         for statistics in BOTH {
-            let case = Case::new(kind, statistics, samples, seed);
-            let (shape, dimension) = (case.architecture.input(), case.architecture.dimension());
-            let mut first = vec![0.0; case.input.len()];
-            for (pixels, sample) in case.input.chunks_exact(dimension).zip(first.chunks_exact_mut(dimension)) {
-                to_channels_first(shape, pixels, sample);
-            }
-            let mut tape = case.tape();
-            let logits = tape.forward(&case.input).to_vec();
-            let mut other = Tape::with_batch(&case.architecture, samples);
-            let expected = other.forward(&case.architecture, &case.parameters, &first).to_vec();
-            for (a, b) in logits.iter().zip(&expected) {
-                prop_assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "{a} {b}");
-            }
-            let mut upstream = vec![0.0; logits.len()];
-            upstream[1] = 1.0;
-            let expected = other.logit_gradient(&case.architecture, &case.parameters, 1).to_vec();
-            let mut gradient = vec![0.0; dimension];
-            to_channels_first(shape, &tape.backward(&upstream)[..dimension], &mut gradient);
-            for (a, b) in gradient.iter().zip(&expected) {
-                prop_assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "{a} {b}");
-            }
+            Case::new(kind, statistics, samples, seed).agrees_with_the_tape();
         }
     }
 
@@ -212,6 +219,24 @@ proptest! {
                 prop_assert!((found - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{kind} {found} {expected}");
             }
         }
+    }
+}
+
+/// Channels that fill registers, one or several, and some that are left.
+#[test]
+fn channels_may_be_of_any_number() {
+    let conv =
+        |channels, stride| Conv { channels, window: Window { padding: 1, ..Window::new(3, stride) }, bias: true };
+    for channels in [[16, 20, 37], [32, 64, 7], [130, 1, 48]] {
+        let mut layers: Vec<Layer> = Vec::new();
+        for (index, channels) in channels.into_iter().enumerate() {
+            layers.push(conv(channels, 1 + index % 2).into());
+            layers.push(AveragePool(Window { padding: index % 2, ..Window::new(2, 1) }).into());
+            layers.push(Relu.into());
+        }
+        layers.extend([Flatten.into(), Dense::new(4).into()]);
+        let architecture = Architecture::new(Shape::new([3, 7, 6]).unwrap(), layers).unwrap();
+        Case::of(architecture, 11, 3).agrees_with_the_tape();
     }
 }
 

@@ -54,8 +54,12 @@ impl LayerRule for Normalise {
                 return Err(format!("has {count} values of {name}, but its input {input} has {channels} channels"));
             }
         }
-        if let Some(std) = self.std.iter().find(|std| !(std.is_finite() && **std > 0.0)) {
-            return Err(format!("divides by {std}; std must be above 0"));
+        if let Some(mean) = self.mean.iter().find(|mean| !mean.is_finite()) {
+            return Err(format!("subtracts {mean}; mean must be finite"));
+        }
+        let is_divisor = |std: f64| std.is_finite() && std > 0.0 && ((1.0 / std) as f32).is_finite();
+        if let Some(std) = self.std.iter().find(|std| !is_divisor(**std)) {
+            return Err(format!("divides by {std}; std must be above 0, and 1/std within single precision"));
         }
         Ok(input.clone())
     }
@@ -124,6 +128,8 @@ mod tests {
         assert!(refused(&[0.0, 1.0], &[1.0]).contains("2 values of mean"));
         assert!(refused(&[0.0], &[1.0, 0.0, 1.0]).contains("divides by 0"));
         assert!(refused(&[0.0], &[f64::NAN]).contains("above 0"));
+        assert!(refused(&[0.0], &[1e-39]).contains("single precision"));
+        assert!(refused(&[f64::INFINITY], &[1.0]).contains("must be finite"));
     }
 
     #[test]

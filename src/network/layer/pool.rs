@@ -1,6 +1,6 @@
 //! Average and max pooling over a sliding window, and over the whole image.
 
-use super::window::{Window, window_shape};
+use super::window::{Run, Window, window_shape};
 use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::network::simd::vectorized;
 
@@ -11,7 +11,7 @@ enum Pool {
     Max,
 }
 
-/// The mean of the k inputs under a window, in each channel.
+/// The mean of the k inputs under a window, in each channel, zeros beyond the edge among them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AveragePool(pub Window);
 
@@ -77,34 +77,16 @@ impl Windows {
         rows.flat_map(move |row| columns().map(move |column| row * width + column))
     }
 
-    /// Adds to every place the pixels under it, tap by tap.
-    fn add_pixels<T: Real>(&self, image: &[T], pooled: &mut [T]) {
-        let stride = self.window.stride;
-        self.window.for_each_run(self.image, self.places, |run| {
-            let (units, pixels) = (&mut pooled[run.place..][..run.length], &image[run.pixel..]);
-            vectorized(
-                #[inline(always)]
-                || match stride {
-                    1 => units.iter_mut().zip(pixels).for_each(|(unit, &pixel)| *unit += pixel),
-                    _ => units.iter_mut().zip(pixels.iter().step_by(stride)).for_each(|(unit, &pixel)| *unit += pixel),
-                },
-            );
-        });
+    /// Whether there is one window, which sees all pixels.
+    fn is_global(&self) -> bool {
+        self.count() == 1 && self.members == self.pixels()
     }
 
-    /// Adds to every pixel the places that see it.
-    fn add_places<T: Real>(&self, pooled: &[T], image: &mut [T]) {
-        let stride = self.window.stride;
-        self.window.for_each_run(self.image, self.places, |run| {
-            let (units, pixels) = (&pooled[run.place..][..run.length], &mut image[run.pixel..]);
-            vectorized(
-                #[inline(always)]
-                || match stride {
-                    1 => pixels.iter_mut().zip(units).for_each(|(pixel, &unit)| *pixel += unit),
-                    _ => pixels.iter_mut().step_by(stride).zip(units).for_each(|(pixel, &unit)| *pixel += unit),
-                },
-            );
-        });
+    /// Neighbouring places under one tap.
+    fn runs(&self) -> Vec<Run> {
+        let mut runs = Vec::new();
+        self.window.for_each_run(self.image, self.places, |run| runs.push(run));
+        runs
     }
 
     /// The first pixel under a window that attains the largest value; a NaN counts as largest, so that it is not passed
@@ -118,40 +100,84 @@ impl Windows {
     }
 }
 
-impl Pool {
-    fn forward<T: Real>(self, windows: Windows, input: &[T], output: &mut [T]) {
-        let share = T::one() / T::from_f64(windows.members as f64);
-        for (image, pooled) in input.chunks_exact(windows.pixels()).zip(output.chunks_exact_mut(windows.count())) {
-            match self {
-                Pool::Average => {
-                    pooled.fill(T::zero());
-                    windows.add_pixels(image, pooled);
-                    pooled.iter_mut().for_each(|unit| *unit *= share);
-                }
-                Pool::Max => {
-                    for (place, unit) in pooled.iter_mut().enumerate() {
-                        *unit = image[windows.first_largest(image, place)];
+/// The mean of the pixels under each place.
+fn average<T: Real>(windows: Windows, input: &[T], output: &mut [T]) {
+    let (share, stride) = (T::one() / T::from_f64(windows.members as f64), windows.window.stride);
+    let images = input.chunks_exact(windows.pixels());
+    if windows.is_global() {
+        let mean = |image: &[T]| share * image.iter().fold(T::zero(), |sum, &pixel| sum + pixel);
+        return output.iter_mut().zip(images).for_each(|(unit, image)| *unit = mean(image));
+    }
+    let runs = windows.runs();
+    vectorized(
+        #[inline(always)]
+        || {
+            for (image, pooled) in images.zip(output.chunks_exact_mut(windows.count())) {
+                pooled.fill(T::zero());
+                for run in &runs {
+                    let (units, pixels) = (&mut pooled[run.place..][..run.length], &image[run.pixel..]);
+                    if stride == 1 {
+                        units.iter_mut().zip(pixels).for_each(|(unit, &pixel)| *unit += pixel);
+                    } else {
+                        let pixels = pixels.iter().step_by(stride);
+                        units.iter_mut().zip(pixels).for_each(|(unit, &pixel)| *unit += pixel);
                     }
                 }
+                pooled.iter_mut().for_each(|unit| *unit *= share);
+            }
+        },
+    );
+}
+
+/// The gradient of [`average`].
+fn average_backward<T: Real>(windows: Windows, upstream: &[T], downstream: &mut [T]) {
+    let (share, stride) = (T::one() / T::from_f64(windows.members as f64), windows.window.stride);
+    let images = downstream.chunks_exact_mut(windows.pixels());
+    if windows.is_global() {
+        return images.zip(upstream).for_each(|(image, &gradient)| image.fill(share * gradient));
+    }
+    let runs = windows.runs();
+    vectorized(
+        #[inline(always)]
+        || {
+            for (image, pooled) in images.zip(upstream.chunks_exact(windows.count())) {
+                image.fill(T::zero());
+                for run in &runs {
+                    let (units, pixels) = (&pooled[run.place..][..run.length], &mut image[run.pixel..]);
+                    if stride == 1 {
+                        pixels.iter_mut().zip(units).for_each(|(pixel, &unit)| *pixel += unit);
+                    } else {
+                        let pixels = pixels.iter_mut().step_by(stride);
+                        pixels.zip(units).for_each(|(pixel, &unit)| *pixel += unit);
+                    }
+                }
+                image.iter_mut().for_each(|gradient| *gradient *= share);
+            }
+        },
+    );
+}
+
+impl Pool {
+    fn forward<T: Real>(self, windows: Windows, input: &[T], output: &mut [T]) {
+        if self == Pool::Average {
+            return average(windows, input, output);
+        }
+        for (image, pooled) in input.chunks_exact(windows.pixels()).zip(output.chunks_exact_mut(windows.count())) {
+            for (place, unit) in pooled.iter_mut().enumerate() {
+                *unit = image[windows.first_largest(image, place)];
             }
         }
     }
 
     fn backward<T: Real>(self, windows: Windows, input: &[T], upstream: &[T], downstream: &mut [T]) {
-        let share = T::one() / T::from_f64(windows.members as f64);
+        if self == Pool::Average {
+            return average_backward(windows, upstream, downstream);
+        }
         downstream.fill(T::zero());
         let images = input.chunks_exact(windows.pixels()).zip(downstream.chunks_exact_mut(windows.pixels()));
         for ((image, below), above) in images.zip(upstream.chunks_exact(windows.count())) {
-            match self {
-                Pool::Average => {
-                    windows.add_places(above, below);
-                    below.iter_mut().for_each(|gradient| *gradient *= share);
-                }
-                Pool::Max => {
-                    for (place, &gradient) in above.iter().enumerate() {
-                        below[windows.first_largest(image, place)] += gradient;
-                    }
-                }
+            for (place, &gradient) in above.iter().enumerate() {
+                below[windows.first_largest(image, place)] += gradient;
             }
         }
     }

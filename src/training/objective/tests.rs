@@ -9,7 +9,7 @@ use super::*;
 use crate::network::layer::*;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Part, Shape, WeightDistribution};
 
-/// A network with every type of layer that has parameters; convolution and average pool are merged when it runs.
+/// A network with every type of layer that has parameters; its average pool runs before the convolution.
 fn network(statistics: Statistics) -> Architecture {
     let conv = |channels| Conv {
         channels,
