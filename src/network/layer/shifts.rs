@@ -221,10 +221,28 @@ fn copy_rows<T: Real, const L: usize>(lines: &[T], pitch: usize, stride: usize, 
     for (row, line) in lines.chunks(pitch).enumerate() {
         // What is written beyond a row is overwritten by the next.
         let (to, _) = rows[row * places..][..whole].as_chunks_mut::<L>();
-        for (to, from) in to.iter_mut().zip(line[..whole * stride].chunks_exact(L * stride)) {
-            for lane in 0..L {
-                to[lane] = from[lane * stride];
+        let (from, _) = line[..whole * stride].as_chunks::<L>();
+        for (to, from) in to.iter_mut().zip(from.chunks_exact(stride)) {
+            match from {
+                [from] => *to = *from,
+                [from, next] => *to = even(from, next),
+                _ => {
+                    for lane in 0..L {
+                        to[lane] = from.as_flattened()[lane * stride];
+                    }
+                }
             }
         }
     }
+}
+
+/// Every other value of both: two registers are shuffled into one.
+#[inline(always)]
+fn even<T: Real, const L: usize>(one: &[T; L], other: &[T; L]) -> [T; L] {
+    let mut values = [T::zero(); L];
+    for lane in 0..L / 2 {
+        values[lane] = one[2 * lane];
+        values[L / 2 + lane] = other[2 * lane];
+    }
+    values
 }
