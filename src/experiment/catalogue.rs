@@ -45,6 +45,7 @@ shipped! {
     "real-images",
     "real-images-conv",
     "regularisation",
+    "trained-overlay",
     "trained-dimension",
     "trained-pooling",
     "trained-first-order",
