@@ -115,7 +115,10 @@ fn explicit_conv(bencher: Bencher, side: usize) {
         batch: 1,
         path_total: None,
     };
-    draws(bencher, &sampler, (600_000 / (side * side)) as u64);
+    // Threads take whole blocks of draws: as many for each, so that none waits for another.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let count = (600_000 / (side * side)) as u64;
+    draws(bencher, &sampler, count.next_multiple_of(monte_carlo::BLOCK * threads));
 }
 
 /// Bulk normals against the ziggurat of `rand_distr`, on one core.

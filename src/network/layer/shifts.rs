@@ -174,6 +174,24 @@ impl Shifts {
         if self.starts.is_empty() || self.columns.firsts.is_empty() {
             return laid;
         }
+        if let Some(inside) = self.whole_rows() {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (channel, plane) in image.chunks_exact(height * width).zip(laid.chunks_exact_mut(self.plane()))
+                    {
+                        for (&column, copy) in self.columns.firsts.iter().zip(plane.chunks_exact_mut(self.copy)) {
+                            let (above, rows) = copy[..self.rows.len() * width].split_at_mut(inside.start * width);
+                            let (rows, below) = rows.split_at_mut(inside.count * width);
+                            above.fill(T::zero());
+                            shift(&channel[inside.first * width..][..rows.len()], width, column, rows);
+                            below.fill(T::zero());
+                        }
+                    }
+                },
+            );
+            return laid;
+        }
         let line = Line::new(&self.columns, width, self.mode);
         let first = self.columns.firsts.iter().min().copied().unwrap_or_default();
         // Whole registers are read at every column, however few places are left.
@@ -199,7 +217,27 @@ impl Shifts {
     }
 }
 
+/// Rows of a copy that show rows of the image, one after the other; those before and behind them show zeros.
+struct Inside {
+    start: usize,
+    count: usize,
+    /// The first row of the image.
+    first: usize,
+}
+
 impl Shifts {
+    /// The rows inside of the image, where a row of a copy is a row of the image, moved sideways.
+    fn whole_rows(&self) -> Option<Inside> {
+        let is_plain =
+            self.mode == PaddingMode::Zeros && self.columns.stride == 1 && self.columns.places == self.image[1];
+        let start = self.rows.iter().position(Option::is_some).unwrap_or(self.rows.len());
+        let shown = self.rows[start..].iter().map_while(|row| *row);
+        let (count, first) = (shown.clone().count(), shown.clone().next().unwrap_or_default());
+        let is_run = shown.zip(first..).all(|(row, expected)| row == expected)
+            && self.rows[start + count..].iter().all(Option::is_none);
+        (is_plain && is_run).then_some(Inside { start, count, first })
+    }
+
     /// Copies what one column of taps sees of every line.
     #[inline(always)]
     fn copy<T: Real>(&self, lines: &[T], pitch: usize, copy: &mut [T]) {
@@ -211,6 +249,24 @@ impl Shifts {
             (2, false) => copy_rows::<T, { LANES / 2 }>(lines, pitch, 2, copy, places),
             (stride, _) => copy_rows::<T, { LANES / 2 }>(lines, pitch, stride, copy, places),
         }
+    }
+}
+
+/// Copies rows moved by so many columns; zeros come in.
+#[inline(always)]
+fn shift<T: Real>(rows: &[T], width: usize, columns: isize, moved: &mut [T]) {
+    let distance = columns.unsigned_abs().min(width);
+    let kept = rows.len().saturating_sub(distance);
+    // All at once: what comes in from the neighbouring rows is then replaced by zeros.
+    let edge = if columns < 0 {
+        moved[distance.min(rows.len())..].copy_from_slice(&rows[..kept]);
+        0..distance
+    } else {
+        moved[..kept].copy_from_slice(&rows[rows.len() - kept..]);
+        width - distance..width
+    };
+    if distance > 0 {
+        moved.chunks_exact_mut(width).for_each(|row| row[edge.clone()].fill(T::zero()));
     }
 }
 
