@@ -552,6 +552,23 @@ mod tests {
         }
     }
 
+    /// Layouts of whole rows and of every other pixel have ways of their own.
+    #[test]
+    fn images_that_fill_registers_are_laid_out_alike() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        for width in [8, 16, 32, 48] {
+            for (size, stride, dilation, padding) in
+                [(3, 1, 1, 1), (3, 2, 1, 1), (2, 2, 1, 0), (1, 2, 1, 0), (3, 1, 9, 9)]
+            {
+                let window = Window { size, stride, dilation, padding, mode: PaddingMode::Zeros };
+                let conv = Conv { channels: 9, window, bias: true };
+                let input = Shape::new([2, 11, width]).unwrap();
+                agrees_with_the_definition::<f64>(&conv, &input, 1e-12, &mut rng);
+                agrees_with_the_definition::<f32>(&conv, &input, 2e-4, &mut rng);
+            }
+        }
+    }
+
     #[test]
     fn fewer_multiplications_give_the_same() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
