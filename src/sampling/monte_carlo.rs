@@ -16,8 +16,9 @@ use crate::statistics::{Moments, QuantileSketch};
 /// Draws in a block, the unit of work and of reduction; part of what fixes the bits of a result.
 pub const BLOCK: u64 = 64;
 
-/// How long a wave of blocks should take: short enough for progress and interruption, long enough to keep cores busy.
-const WAVE: Duration = Duration::from_millis(150);
+/// How long a wave of blocks should take: short enough for progress, and little to lose where it is interrupted; long beside the
+/// time for which a core waits at its end, half a block's in the mean.
+const WAVE: Duration = Duration::from_millis(800);
 
 /// Values that one wave may hold.
 const WAVE_VALUES: usize = 1 << 21;
