@@ -66,8 +66,7 @@ fn main() {
             python.as_ref().and_then(|python| Peer::tuned(python, "training.py", &case, "torch", quick))
         });
         let [ours, theirs @ ..] = side_by_side(objective, &peers, if quick { 2 } else { 4 });
-        let times: [(&str, fn(Step) -> f64); 2] =
-            [("clock", |step| step.clock), ("processor / cores", |step| step.processor)];
+        let times: [(&str, Time); 2] = [("clock", |step| step.clock), ("processor / cores", |step| step.processor)];
         for (kind, time) in times {
             let columns = theirs.map(|theirs| match time(theirs) {
                 theirs if theirs.is_finite() => format!("{:.0} | {:.2}×", 1e3 * theirs, theirs / time(ours)),
@@ -109,6 +108,9 @@ struct Step {
     /// Of all cores, divided by their number.
     processor: f64,
 }
+
+/// One of a step's times.
+type Time = fn(Step) -> f64;
 
 impl Step {
     /// The better of each; a NaN is nothing.

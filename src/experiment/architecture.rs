@@ -12,6 +12,9 @@ use crate::network::{
 /// Most layers that a network may have, after repetition.
 const MOST_LAYERS: usize = 100_000;
 
+/// The constants of some data for networks with this input, or in words why there are none.
+pub type DataConstants<'a> = dyn Fn(&Shape) -> Result<Normalise, String> + 'a;
+
 /// What the sizes of a network depend on, and where it was written.
 pub struct ArchitectureBinder<'a> {
     /// File and options, for error messages.
@@ -22,9 +25,8 @@ pub struct ArchitectureBinder<'a> {
     pub variables: &'a Variables,
     /// What batch normalisation uses where a layer does not say.
     pub statistics: Statistics,
-    /// What a first layer that normalises by constants uses where it does not say, given the input, or in words why there is
-    /// nothing; none where there is no data at hand.
-    pub constants: Option<&'a dyn Fn(&Shape) -> Result<Normalise, String>>,
+    /// What a first layer that normalises by constants uses where it does not say; none where there is no data at hand.
+    pub constants: Option<&'a DataConstants<'a>>,
 }
 
 impl ArchitectureBinder<'_> {

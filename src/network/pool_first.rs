@@ -19,10 +19,11 @@ pub fn pools_first(architecture: &Architecture) -> Option<Architecture> {
     for (value, pair) in (1..).zip(nodes.windows(2)) {
         let [conv, pool] = pair else { continue };
         let readers = nodes.iter().flat_map(Node::sources).filter(|&source| source == value).count();
-        if pool.source == value && readers == 1 {
-            if let Some(pair) = exchanged(conv, pool) {
-                reordered.replace(value - 1, pair);
-            }
+        if pool.source == value
+            && readers == 1
+            && let Some(pair) = exchanged(conv, pool)
+        {
+            reordered.replace(value - 1, pair);
         }
     }
     (reordered != *architecture).then_some(reordered)

@@ -283,9 +283,8 @@ fn copy_rows<T: Real, const L: usize>(lines: &[T], pitch: usize, stride: usize, 
                 [from] => *to = *from,
                 [from, next] => *to = even(from, next),
                 _ => {
-                    for lane in 0..L {
-                        to[lane] = from.as_flattened()[lane * stride];
-                    }
+                    let pixels = from.as_flattened().iter().step_by(stride);
+                    to.iter_mut().zip(pixels).for_each(|(value, &pixel)| *value = pixel);
                 }
             }
         }
