@@ -68,7 +68,10 @@ impl ExplicitSampler {
             Observable::Hypothesis(hypothesis) => *hypothesis != HypothesisObservable::Gap,
             _ => false,
         };
-        let reordered = if self.observables.iter().any(looks_inside) { None } else { pools_first(&self.architecture) };
-        reordered.unwrap_or_else(|| self.architecture.clone())
+        if self.observables.iter().any(looks_inside) {
+            self.architecture.clone()
+        } else {
+            pools_first(&self.architecture)
+        }
     }
 }

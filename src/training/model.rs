@@ -22,7 +22,7 @@ impl<T: Real> BatchModel<T> {
     pub fn new(architecture: &Architecture) -> Self {
         Self {
             gradient: Parameters::zeros(architecture),
-            tape: BatchTape::new(pools_first(architecture).as_ref().unwrap_or(architecture)),
+            tape: BatchTape::new(&pools_first(architecture)),
             upstream: Vec::new(),
             architecture: architecture.clone(),
         }

@@ -81,8 +81,7 @@ pub fn measure(
     quantities: &[Quantity],
     key: StreamKey,
 ) -> Measured {
-    let reordered = pools_first(architecture);
-    let runs = reordered.as_ref().unwrap_or(architecture);
+    let runs = &pools_first(architecture);
     let observables: Vec<Observable> = quantities.iter().filter_map(|quantity| quantity.observable()).collect();
     let norms: Vec<Norm> = observables.iter().filter_map(|observable| observable.of_gradient()?.norm()).collect();
     let one = |memory: &mut (Tape<f32>, Attacked<f32>, Vec<f32>), place: usize| {
