@@ -21,7 +21,7 @@ use crate::sampling::{
 use crate::theory::{Expectation, TheoryValue, path_variances};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
-const SAMPLING_FORMAT: u32 = 4;
+const SAMPLING_FORMAT: u32 = 5;
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy)]

@@ -319,7 +319,7 @@ impl<const N: usize> NullaryFnOnce for AddRows<'_, N> {
         let rows = rows.map(|(factor, row)| (factor, &row[..sums.len()]));
         for (index, sum) in sums.iter_mut().enumerate() {
             for (factor, row) in rows {
-                *sum += factor * row[index];
+                *sum = factor.mul_add(row[index], *sum);
             }
         }
     }
@@ -382,7 +382,7 @@ mod tests {
             for (rows, open) in layers.iter().rev() {
                 let mut downstream = vec![0.0; rows[0].len()];
                 for ((row, factor), _) in rows.iter().zip(upstream).zip(open).filter(|(_, open)| **open) {
-                    downstream.iter_mut().zip(row).for_each(|(sum, weight)| *sum += factor * weight);
+                    downstream.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = factor.mul_add(weight, *sum));
                 }
                 upstream = downstream;
             }
@@ -394,7 +394,9 @@ mod tests {
     /// In the order that the generator documents.
     fn dot(row: &[f32], values: &[f32]) -> f32 {
         let mut sums = [0.0f32; 16];
-        row.iter().zip(values).enumerate().for_each(|(place, (w, x))| sums[place % 16] += w * x);
+        for (place, (w, &x)) in row.iter().zip(values).enumerate() {
+            sums[place % 16] = w.mul_add(x, sums[place % 16]);
+        }
         for half in [8, 4, 2, 1] {
             (0..half).for_each(|place| sums[place] += sums[half + place]);
         }

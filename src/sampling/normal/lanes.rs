@@ -1,9 +1,10 @@
 //! Sixteen xoshiro128++ generators side by side, and what becomes of their integers: normals by the Box–Muller
 //! transformation, uniforms, signs.
 //!
-//! Everything here is inlined into loops that are compiled for each instruction set. Only additions, multiplications,
-//! square roots and integer operations in a fixed order are used, which are exactly rounded everywhere; no function of
-//! the system's mathematics library is called.
+//! Everything here is inlined into loops that are compiled for each instruction set. Only additions, multiplications, fused
+//! multiply-adds, square roots and integer operations in a fixed order are used, which are exactly rounded everywhere. Which
+//! additions are fused with a multiplication is written down, and so the same for all. A processor without the fused operation
+//! has it from a function that is exact too, and slow.
 
 /// Generators side by side.
 pub(super) const LANES: usize = 16;
@@ -57,7 +58,7 @@ impl Source for Uniforms {
     #[inline(always)]
     fn next(&mut self, lanes: &mut State) -> (Floats, Floats) {
         let Self { low, width } = *self;
-        let uniform = |word: u32| width * ((word >> 8).cast_signed() as f32 * (1.0 / (1u32 << 24) as f32)) + low;
+        let uniform = |word: u32| ((word >> 8).cast_signed() as f32 * (1.0 / (1u32 << 24) as f32)).mul_add(width, low);
         (step(lanes).map(uniform), step(lanes).map(uniform))
     }
 }
@@ -121,16 +122,15 @@ fn ln_unit(bits: u32) -> f32 {
     let exponent = (above >> 23) - 31;
     let z = f32::from_bits(((above & MANTISSA) + SQRT_HALF).cast_unsigned()) - 1.0;
     let p = -0.079_027_437_72f32;
-    let p = p * z + 0.126_223_198_5;
-    let p = p * z - 0.129_981_837_6;
-    let p = p * z + 0.142_144_959_2;
-    let p = p * z - 0.166_412_814_6;
-    let p = p * z + 0.200_010_450_9;
-    let p = p * z - 0.250_003_064_2;
-    let p = p * z + 0.333_333_307_3;
-    let square = z * z;
-    let mantissa_log = z + square * (p * z - 0.5);
-    mantissa_log + exponent as f32 * std::f32::consts::LN_2
+    let p = p.mul_add(z, 0.126_223_198_5);
+    let p = p.mul_add(z, -0.129_981_837_6);
+    let p = p.mul_add(z, 0.142_144_959_2);
+    let p = p.mul_add(z, -0.166_412_814_6);
+    let p = p.mul_add(z, 0.200_010_450_9);
+    let p = p.mul_add(z, -0.250_003_064_2);
+    let p = p.mul_add(z, 0.333_333_307_3);
+    let mantissa_log = (z * z).mul_add(p.mul_add(z, -0.5), z);
+    (exponent as f32).mul_add(std::f32::consts::LN_2, mantissa_log)
 }
 
 /// A uniform direction (cos θ, sin θ): an angle in [−π/4, π/4) from 30 bits, whose cosine takes a random sign and whose
@@ -142,13 +142,13 @@ fn direction(bits: u32) -> (f32, f32) {
     let quarter = ((bits & 0x3fff_ffff).cast_signed() - (1 << 29)) as f32 * (1.0 / (1u32 << 30) as f32);
     let square = quarter * quarter;
     let s = -0.004_602_149_213f32;
-    let s = s * square + 0.079_680_217_65;
-    let s = s * square - 0.645_963_477_7;
-    let sine = quarter * (s * square + 1.570_796_322);
+    let s = s.mul_add(square, 0.079_680_217_65);
+    let s = s.mul_add(square, -0.645_963_477_7);
+    let sine = quarter * s.mul_add(square, 1.570_796_322);
     let c = -0.020_408_158_39f32;
-    let c = c * square + 0.253_598_571_3;
-    let c = c * square - 1.233_697_007;
-    let cosine = f32::from_bits((c * square + 0.999_999_972_3).to_bits() | (bits & 0x8000_0000));
+    let c = c.mul_add(square, 0.253_598_571_3);
+    let c = c.mul_add(square, -1.233_697_007);
+    let cosine = f32::from_bits(c.mul_add(square, 0.999_999_972_3).to_bits() | (bits & 0x8000_0000));
     if bits & 0x4000_0000 == 0 { (cosine, sine) } else { (sine, cosine) }
 }
 

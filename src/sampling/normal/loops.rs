@@ -92,7 +92,7 @@ impl<S: Source, const KEEP: bool> NullaryFnOnce for Multiply<'_, S, KEEP> {
 #[inline(always)]
 fn multiply_add((first, second): (Floats, Floats), values: &[f32; PAIR], sums: &mut Floats) {
     for lane in 0..LANES {
-        sums[lane] = (sums[lane] + first[lane] * values[lane]) + second[lane] * values[LANES + lane];
+        sums[lane] = second[lane].mul_add(values[LANES + lane], first[lane].mul_add(values[lane], sums[lane]));
     }
 }
 
@@ -126,10 +126,10 @@ impl<S: Source> NullaryFnOnce for AddRow<'_, S> {
         for piece in sums {
             let (first, second) = source.next(&mut lanes);
             for lane in 0..LANES {
-                piece[lane] += factor * first[lane];
+                piece[lane] = factor.mul_add(first[lane], piece[lane]);
             }
             for lane in 0..LANES {
-                piece[LANES + lane] += factor * second[lane];
+                piece[LANES + lane] = factor.mul_add(second[lane], piece[LANES + lane]);
             }
         }
         *state = lanes;

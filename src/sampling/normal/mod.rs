@@ -197,7 +197,9 @@ mod tests {
                     let mut row = [0.0f32; 96];
                     plain.fill(law, &mut row);
                     let mut sums = [0.0f32; 16];
-                    row.iter().zip(&vector).enumerate().for_each(|(place, (w, x))| sums[place % 16] += w * x);
+                    for (place, (w, x)) in row.iter().zip(&vector).enumerate() {
+                        sums[place % 16] = w.mul_add(*x, sums[place % 16]);
+                    }
                     for half in [8, 4, 2, 1] {
                         (0..half).for_each(|place| sums[place] += sums[half + place]);
                     }
@@ -209,7 +211,7 @@ mod tests {
                 let (mut sums, mut row) = (vector.clone(), [0.0; 96]);
                 fused.add_row(law, -0.3, &mut sums);
                 plain.fill(law, &mut row);
-                let expected: Vec<f32> = vector.iter().zip(row).map(|(x, w)| x + -0.3 * w).collect();
+                let expected: Vec<f32> = vector.iter().zip(row).map(|(x, w)| w.mul_add(-0.3, *x)).collect();
                 assert_eq!(bits(&sums), bits(&expected));
                 assert_eq!(fused.state, plain.state);
             }
