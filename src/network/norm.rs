@@ -136,7 +136,7 @@ impl NormSums {
         self.count += block.len();
         self.absolute += absolute.iter().sum::<f64>();
         self.squares += squares.iter().sum::<f64>();
-        let block_largest = largest.iter().fold(0.0, |most: f64, magnitude| most.max(magnitude.as_f64()));
+        let block_largest = largest.as_f64();
         self.largest = self.largest.max(block_largest);
         for power in &mut self.powers {
             power.add(block, block_largest);
@@ -165,11 +165,11 @@ impl NormSums {
     }
 }
 
-/// Partial sums of a block's coordinates, and the largest magnitude, for each place within [`LANES`].
+/// Partial sums of a block's coordinates, for each place within [`LANES`], and the largest magnitude.
 struct LaneSums<T> {
     absolute: [f64; LANES],
     squares: [f64; LANES],
-    largest: [T; LANES],
+    largest: T,
 }
 
 /// The loop that makes them.
@@ -185,7 +185,7 @@ impl<T: Real> NullaryFnOnce for SumLanes<'_, T> {
             let magnitude = coordinate.abs();
             let wide = magnitude.as_f64();
             absolute[lane] += wide;
-            squares[lane] += wide * wide;
+            squares[lane] = wide.mul_add(wide, squares[lane]);
             largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
         };
         let (chunks, rest) = self.0.as_chunks::<LANES>();
@@ -193,7 +193,13 @@ impl<T: Real> NullaryFnOnce for SumLanes<'_, T> {
             chunk.iter().enumerate().for_each(|(lane, &coordinate)| add(lane, coordinate));
         }
         rest.iter().enumerate().for_each(|(lane, &coordinate)| add(lane, coordinate));
-        LaneSums { absolute, squares, largest }
+        for half in [LANES / 2, LANES / 4, LANES / 8, LANES / 16] {
+            for lane in 0..half {
+                let other = largest[half + lane];
+                largest[lane] = if other > largest[lane] { other } else { largest[lane] };
+            }
+        }
+        LaneSums { absolute, squares, largest: largest[0] }
     }
 }
 
