@@ -6,8 +6,16 @@
 //! fused multiply-adds, which are exactly rounded: results have the same bits on every processor, whatever its registers.
 //! Only speed depends on them, and suffers much on processors without fused multiply-adds.
 
+use super::InstructionSet;
 use super::Real;
-use super::simd::{LANES, by_registers};
+use super::simd::{LANES, Lanes};
+use pulp::{Simd, WithSimd};
+
+/// Steps that all tiles take together, so that their pixels stay in the first-level cache.
+const BLOCK: usize = 144;
+
+/// Sums that stay there too, in single precision; of more, each is added up at once.
+const HELD: usize = 1 << 12;
 
 /// One addend of every sum: where its pixel lies for the first place, and its weight for the first channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,153 +62,238 @@ impl<T: Real> Correlation<'_, T> {
     /// # Panics
     /// A step leads outside of the pixels or weights, or the target is too short.
     pub fn write(&self, target: Target<'_, T>) {
-        // Closures that are not inlined are compiled for the baseline only.
-        if size_of::<T>() <= 4 {
-            by_registers(
-                target,
-                #[inline(always)]
-                |target| self.wide::<LANES>(target),
-                #[inline(always)]
-                |target| self.narrow::<8>(target),
-            );
-        } else {
-            by_registers(
-                target,
-                #[inline(always)]
-                |target| self.wide::<8>(target),
-                #[inline(always)]
-                |target| self.narrow::<4>(target),
-            );
-        }
+        InstructionSet::current().run(Write { correlation: self, target });
     }
+}
 
-    /// Tiles for 32 registers of L values.
-    #[inline(always)]
-    fn wide<const L: usize>(&self, target: Target<'_, T>) {
-        match target.channels {
-            1 => self.rows::<L, 1, 6>(target),
-            2 => self.rows::<L, 2, 6>(target),
-            3 => self.rows::<L, 3, 6>(target),
-            4..=7 => self.rows::<L, 4, 6>(target),
-            _ => self.rows::<L, 8, 3>(target),
-        }
-    }
+/// The loop, compiled for each instruction set.
+struct Write<'c, 't, T> {
+    correlation: &'c Correlation<'c, T>,
+    target: Target<'t, T>,
+}
 
-    /// Tiles for 16 registers of L values.
-    #[inline(always)]
-    fn narrow<const L: usize>(&self, target: Target<'_, T>) {
-        match target.channels {
-            1 => self.rows::<L, 1, 3>(target),
-            2 => self.rows::<L, 2, 3>(target),
-            3 => self.rows::<L, 3, 3>(target),
-            _ => self.rows::<L, 4, 3>(target),
-        }
-    }
+impl<T: Real> WithSimd for Write<'_, '_, T> {
+    type Output = ();
 
-    /// All sums by tiles of R channels and up to V runs of L places.
     #[inline(always)]
-    fn rows<const L: usize, const R: usize, const V: usize>(&self, target: Target<'_, T>) {
-        let runs = target.places.div_ceil(L);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { correlation, target: Target { values, channels, places, pitch } } = self;
+        let runs = places.div_ceil(size_of::<T::Register<S>>() / size_of::<T>());
+        let mut kernel = Kernel { simd, correlation, values, channels, places, pitch };
         let mut done = 0;
-        let Target { values, channels, places, pitch } = target;
         while done < runs {
-            let column = Column { values: &mut *values, channels, places, pitch, first: done * L };
-            // Two tiles of two rather than one of three and one of one.
-            done += match runs - done {
-                left if V > 3 && left >= V => self.column::<L, R, V>(column),
-                1 => self.column::<L, R, 1>(column),
-                2 | 4 => self.column::<L, R, 2>(column),
-                _ => self.column::<L, R, 3>(column),
-            };
+            done +=
+                if S::REGISTER_COUNT >= 32 { kernel.wide(done, runs - done) } else { kernel.narrow(done, runs - done) };
+        }
+    }
+}
+
+struct Kernel<'c, 't, T, S> {
+    simd: S,
+    correlation: &'c Correlation<'c, T>,
+    values: &'t mut [T],
+    channels: usize,
+    places: usize,
+    pitch: usize,
+}
+
+/// Sums of R channels at V runs of places, each run a register.
+type Tile<T, S, const R: usize, const V: usize> = [[<T as Lanes>::Register<S>; V]; R];
+
+impl<T: Real, S: Simd> Kernel<'_, '_, T, S> {
+    /// Places of a run.
+    const RUN: usize = size_of::<T::Register<S>>() / size_of::<T>();
+
+    /// The sums of all channels at some runs, by tiles for 32 registers. Returns how many of the runs that are left. A step of a tile
+    /// reads a register for every run, and a weight for every channel; the more sums there are to each, the better.
+    #[inline(always)]
+    fn wide(&mut self, run: usize, left: usize) -> usize {
+        let is_cached = self.correlation.steps.len() <= BLOCK || self.is_held();
+        match (self.channels, left) {
+            (1, 1) => self.column::<1, 1>(run),
+            (1, 2) => self.column::<1, 2>(run),
+            (1, 3..=5) => self.column::<1, 3>(run),
+            (1, _) => self.column::<1, 6>(run),
+            (2 | 3, 1) => self.column::<2, 1>(run),
+            (2 | 3, 2) => self.column::<2, 2>(run),
+            (2 | 3, 3..=5) => self.column::<2, 3>(run),
+            (2 | 3, _) => self.column::<2, 6>(run),
+            (4..=7, 1) => self.column::<4, 1>(run),
+            (4..=7, 2) => self.column::<4, 2>(run),
+            (_, 1) => self.column::<8, 1>(run),
+            (_, 2) => self.column::<8, 2>(run),
+            // Registers that do not come from the first-level cache are slower than weights, and less of them better.
+            (8.., 4) if !is_cached => self.column::<8, 2>(run),
+            (8.., _) if !is_cached => self.column::<8, 3>(run),
+            (8.., 3 | 5) => self.column::<8, 3>(run),
+            (8.., 4 | 7 | 8) => self.column::<6, 4>(run),
+            (_, 3..=5) => self.column::<4, 3>(run),
+            _ => self.column::<4, 6>(run),
         }
     }
 
-    /// The sums of all channels at V runs of L places; the last tile begins early if there are not R channels left for it.
-    /// Returns V.
+    /// The same for 16 registers.
     #[inline(always)]
-    fn column<const L: usize, const R: usize, const V: usize>(&self, column: Column<'_, T>) -> usize {
-        let Column { values, channels, places, pitch, first } = column;
-        let width = (places - first).min(V * L);
-        for channel in (0..channels).step_by(R).map(|channel| channel.min(channels - R)) {
-            let values = &mut values[channel * pitch + first..];
-            if width == V * L {
-                self.tile::<L, R, V>(channel, first, values, pitch);
+    fn narrow(&mut self, run: usize, left: usize) -> usize {
+        match (self.channels, left) {
+            (1, 1) => self.column::<1, 1>(run),
+            (1, 2) => self.column::<1, 2>(run),
+            (1, _) => self.column::<1, 3>(run),
+            (2 | 3, 1) => self.column::<2, 1>(run),
+            (2 | 3, 2 | 4) => self.column::<2, 2>(run),
+            (2 | 3, _) => self.column::<2, 3>(run),
+            (_, 1) => self.column::<4, 1>(run),
+            // Two tiles of two rather than one of three and one of one.
+            (_, 2 | 4) => self.column::<4, 2>(run),
+            _ => self.column::<4, 3>(run),
+        }
+    }
+
+    /// The sums of all channels at V runs of places, by tiles of R channels. Returns V.
+    #[inline(always)]
+    fn column<const R: usize, const V: usize>(&mut self, run: usize) -> usize {
+        let Self { correlation: &Correlation { steps, floor, .. }, channels, pitch, .. } = *self;
+        let first = run * Self::RUN;
+        let width = (self.places - first).min(V * Self::RUN);
+        let in_blocks = if steps.len() > BLOCK && self.is_held() && width == V * Self::RUN {
+            // Tiles that are whole and do not overlap.
+            channels - channels % R
+        } else {
+            0
+        };
+        self.blocks::<R, V>(in_blocks, first);
+        // The last tile begins early if there are not R channels left for it.
+        for channel in (in_blocks..channels).step_by(R).map(|channel| channel.min(channels - R)) {
+            let mut sums = [[T::splat(self.simd, T::zero()); V]; R];
+            for (r, sums) in sums.iter_mut().enumerate() {
+                *sums = [T::splat(self.simd, self.bias(channel + r)); V];
+            }
+            let sums = self.add(steps, channel, first, sums);
+            let place = channel * pitch + first;
+            if width == V * Self::RUN {
+                self.store(sums, floor, place);
             } else {
-                let mut whole = [[[T::zero(); L]; V]; R];
-                self.tile::<L, R, V>(channel, first, whole.as_flattened_mut().as_flattened_mut(), V * L);
-                for (row, whole) in values.chunks_mut(pitch).zip(&whole) {
-                    row[..width].copy_from_slice(&whole.as_flattened()[..width]);
-                }
+                self.store_some(sums, floor, place, width);
             }
         }
         V
     }
 
-    /// The sums of R channels at V runs of L places. Loops are over indices that are known to the compiler, which then keeps
-    /// the sums in registers.
+    /// The sums of so many channels, by blocks of steps; between two blocks they lie where they are written.
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, clippy::manual_memcpy)]
-    fn tile<const L: usize, const R: usize, const V: usize>(
+    fn blocks<const R: usize, const V: usize>(&mut self, channels: usize, first: usize) {
+        let Self { correlation: &Correlation { steps, floor, .. }, pitch, .. } = *self;
+        for channel in 0..channels {
+            let bias = self.bias(channel);
+            self.values[channel * pitch + first..][..V * Self::RUN].fill(bias);
+        }
+        let mut left = if channels == 0 { &[] } else { steps };
+        while !left.is_empty() {
+            let (block, after) = left.split_at(left.len().min(BLOCK));
+            let floor = if after.is_empty() { floor } else { T::neg_infinity() };
+            for channel in (0..channels).step_by(R) {
+                let place = channel * pitch + first;
+                let sums = self.add(block, channel, first, self.load::<R, V>(place));
+                self.store(sums, floor, place);
+            }
+            left = after;
+        }
+    }
+
+    /// Whether all sums stay in the first-level cache.
+    #[inline(always)]
+    fn is_held(&self) -> bool {
+        self.channels * self.pitch <= HELD
+    }
+
+    /// Where the sums of a channel begin.
+    #[inline(always)]
+    fn bias(&self, channel: usize) -> T {
+        self.correlation.biases.get(channel).copied().unwrap_or_default()
+    }
+
+    /// The sums with what some steps add to them. They come and go by value, so that the compiler keeps them in registers.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)]
+    fn add<const R: usize, const V: usize>(
         &self,
+        steps: &[Step],
         channel: usize,
-        place: usize,
-        values: &mut [T],
-        pitch: usize,
-    ) {
-        let mut sums = [[[T::zero(); L]; V]; R];
+        first: usize,
+        mut sums: Tile<T, S, R, V>,
+    ) -> Tile<T, S, R, V> {
+        let Correlation { pixels, weights: all, weight_stride, .. } = *self.correlation;
         let mut weights: [&[T]; R] = [&[]; R];
         // One length for all rows, so that one check of a step's weight does for all of them.
-        let length = self.weights.len() - (channel + R - 1) * self.weight_stride;
+        let length = all.len() - (channel + R - 1) * weight_stride;
         for r in 0..R {
-            weights[r] = &self.weights[(channel + r) * self.weight_stride..][..length];
-            if !self.biases.is_empty() {
-                sums[r] = [[self.biases[channel + r]; L]; V];
-            }
+            weights[r] = &all[(channel + r) * weight_stride..][..length];
         }
         // Without any steps there need be no pixels.
-        let pixels = self.pixels.get(place..).unwrap_or_default();
-        for step in self.steps {
-            let seen = &pixels[step.pixel..][..V * L];
-            let mut runs = [[T::zero(); L]; V];
-            for v in 0..V {
-                for l in 0..L {
-                    runs[v][l] = seen[v * L + l];
-                }
-            }
+        let pixels = pixels.get(first..).unwrap_or_default();
+        for step in steps {
+            let seen = T::registers::<S>(&pixels[step.pixel..][..V * Self::RUN]);
             for r in 0..R {
-                let weight = weights[r][step.weight];
+                let weight = T::splat(self.simd, weights[r][step.weight]);
                 for v in 0..V {
-                    for l in 0..L {
-                        sums[r][v][l] = runs[v][l].mul_add(weight, sums[r][v][l]);
-                    }
+                    sums[r][v] = T::multiply_add(self.simd, seen[v], weight, sums[r][v]);
                 }
             }
         }
-        for r in 0..R {
-            for v in 0..V {
-                let target = &mut values[r * pitch + v * L..][..L];
-                for l in 0..L {
-                    let sum = sums[r][v][l];
-                    target[l] = if sum < self.floor { self.floor } else { sum };
-                }
+        sums
+    }
+
+    /// The sums that begin in this place.
+    #[inline(always)]
+    fn load<const R: usize, const V: usize>(&self, place: usize) -> Tile<T, S, R, V> {
+        std::array::from_fn(
+            #[inline(always)]
+            |r| {
+                let row = T::registers::<S>(&self.values[place + r * self.pitch..][..V * Self::RUN]);
+                std::array::from_fn(
+                    #[inline(always)]
+                    |v| row[v],
+                )
+            },
+        )
+    }
+
+    /// Writes sums from this place on, or the floor for those below it.
+    #[inline(always)]
+    fn store<const R: usize, const V: usize>(&mut self, sums: Tile<T, S, R, V>, floor: T, place: usize) {
+        let floor = T::splat(self.simd, floor);
+        for (r, sums) in sums.into_iter().enumerate() {
+            let row = &mut self.values[place + r * self.pitch..][..V * Self::RUN];
+            for (to, sum) in T::registers_mut::<S>(row).iter_mut().zip(sums) {
+                *to = T::at_least(self.simd, floor, sum);
+            }
+        }
+    }
+
+    /// The same for so many places of each channel.
+    #[inline(always)]
+    fn store_some<const R: usize, const V: usize>(
+        &mut self,
+        sums: Tile<T, S, R, V>,
+        floor: T,
+        place: usize,
+        count: usize,
+    ) {
+        let floor = T::splat(self.simd, floor);
+        for (r, sums) in sums.into_iter().enumerate() {
+            let row = &mut self.values[place + r * self.pitch..][..count];
+            for (piece, sum) in row.chunks_mut(Self::RUN).zip(sums) {
+                let mut whole = [T::zero(); LANES];
+                // A register holds at most so many values.
+                T::registers_mut::<S>(&mut whole[..Self::RUN])[0] = T::at_least(self.simd, floor, sum);
+                piece.copy_from_slice(&whole[..piece.len()]);
             }
         }
     }
 }
 
-/// Some places of all channels of a [`Target`].
-struct Column<'a, T> {
-    values: &'a mut [T],
-    channels: usize,
-    places: usize,
-    pitch: usize,
-    /// The first of these places.
-    first: usize,
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::simd::vectorized;
     use super::*;
 
     /// Values that are not special in any way.
@@ -235,17 +328,10 @@ mod tests {
                             });
                         }
                     }
-                    type Way<'a, T> = &'a dyn Fn(Target<'_, T>);
-                    let ways: [Way<'_, T>; 5] = [
-                        &|target| correlation.write(target),
-                        &|target| vectorized(|| correlation.wide::<16>(target)),
-                        &|target| correlation.wide::<8>(target),
-                        &|target| vectorized(|| correlation.narrow::<8>(target)),
-                        &|target| correlation.narrow::<4>(target),
-                    ];
-                    for way in ways {
+                    for set in InstructionSet::ALL {
                         let mut sums = vec![T::nan(); channels * pitch];
-                        way(Target { values: &mut sums, channels, places, pitch });
+                        let target = Target { values: &mut sums, channels, places, pitch };
+                        set.run(Write { correlation: &correlation, target });
                         for (sum, expected) in sums.iter().zip(&expected) {
                             assert!(sum == expected || sum.is_nan() && expected.is_nan(), "{channels} {places}");
                         }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::{Arch, WithSimd};
 use thiserror::Error;
 
 /// A set of vector instructions.
@@ -64,7 +64,7 @@ impl InstructionSet {
 
     /// Runs a loop, a closure or whatever is always inlined, with these instructions, or with the baseline where the processor lacks them.
     #[inline(always)]
-    pub fn run<L: NullaryFnOnce>(self, run: L) -> L::Output {
+    pub fn run<L: WithSimd>(self, run: L) -> L::Output {
         self.arch().unwrap_or(Arch::Scalar).dispatch(run)
     }
 
@@ -72,7 +72,11 @@ impl InstructionSet {
     #[inline]
     fn arch(self) -> Option<Arch> {
         match self {
+            #[cfg(target_arch = "x86_64")]
             Self::Baseline => Some(Arch::Scalar),
+            // All that other processors have, they were compiled for.
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Baseline => Some(Arch::new()),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => pulp::x86::V3::try_new().map(Arch::V3),
             #[cfg(target_arch = "x86_64")]

@@ -2,8 +2,10 @@
 
 use ndarray::NdFloat;
 
+use super::simd::Lanes;
+
 /// `f32` or `f64`, with conversions that never fail.
-pub trait Real: NdFloat + Default {
+pub trait Real: NdFloat + Default + Lanes {
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
     /// The same value in double precision.

@@ -5,7 +5,7 @@
 //! results have the same bits on every processor, whatever its registers.
 
 use super::super::Real;
-use super::super::simd::by_registers;
+use super::super::simd::{by_registers, copy};
 use super::gather::{Class, Gather};
 
 /// Channels that are summed side by side come in multiples of this many: one register of AVX-512 in single precision.
@@ -173,15 +173,6 @@ fn tile<T: Real, const L: usize, const R: usize, const V: usize>(
         }
     }
     V * L
-}
-
-/// Copies the first channels of a row, as many as there is room for, without a call for it.
-#[inline(always)]
-fn copy<T: Real>(from: &[T], to: &mut [T]) {
-    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<ALIGNED>(), to.as_chunks_mut::<ALIGNED>());
-    let rest = from[to.len().min(from.len())..].as_flattened().iter().chain(from_rest);
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-    to_rest.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
 }
 
 /// `gradient[tap, i, o] += Σ input[source, i] upstream[target, o]` over all lists of a [`Gather`] and all samples: the gradient of

@@ -78,7 +78,7 @@ impl Conv {
                 let one = |places| Axis { firsts: vec![0], stride: 1, places };
                 let shifts =
                     Shifts::new([rows, columns], PaddingMode::Zeros, [one(rows).at(block.clone()), one(columns)]);
-                shifts.steps(self.channels, [&[(0, 0)]; 2], steps, |channel, _, _| channel * fan_in);
+                shifts.steps(self.channels, [&[(0, 0)]; 2], [fan_in, 0], steps);
                 Correlation { steps, pixels: shifts.lay(maps, memory), ..sums }.write(Target {
                     values: &mut shares[block.start * columns..],
                     channels: fan_in,
@@ -122,7 +122,6 @@ impl Conv {
         let ([channels, height, width], [rows, columns]) = Self::sizes(pass.site);
         let (size, fan_in) = (self.window.size, channels * self.window.size.pow(2));
         let weights = &pass.parameters[..self.channels * fan_in];
-        let weight = |channel, row, column| channel * fan_in + row * size + column;
         let gradient = Gradient::new(&self.window, [height, width]);
         let [down, across] = &gradient.residues;
         let places = across.axis.places;
@@ -135,7 +134,7 @@ impl Conv {
                 let pairs = down.taps.iter().flat_map(|down| across.taps.iter().map(move |across| [&down[..], across]));
                 for (pair, taps) in pairs.enumerate() {
                     // Without any taps, as where a stride steps over pixels, the sums are zeros.
-                    shifts.steps(self.channels, taps, steps, weight);
+                    shifts.steps(self.channels, taps, [fan_in, size], steps);
                     Correlation {
                         steps,
                         pixels,
@@ -179,14 +178,13 @@ impl Conv {
         let (size, count) = (self.window.size, rows * columns);
         let fan_in = channels * size * size;
         let (weights, biases) = pass.parameters.split_at(self.channels * fan_in);
-        let weight = |channel, row, column| (channel * size + row) * size + column;
         let taps: Vec<Tap> = (0..size).map(|tap| (tap, tap)).collect();
         let floor = if is_rectified { T::zero() } else { T::neg_infinity() };
         let Scratch { image: memory, steps, .. } = scratch;
         for block in blocks(rows, channels * size * columns * self.window.stride.min(size)) {
             let axes = [self.axis(rows).at(block.clone()), self.axis(columns)];
             let shifts = Shifts::new([height, width], self.window.mode, axes);
-            shifts.steps(channels, [&taps; 2], steps, weight);
+            shifts.steps(channels, [&taps; 2], [size * size, size], steps);
             let samples = input.chunks_exact(pass.site.input.len());
             for (image, maps) in samples.zip(output.chunks_exact_mut(pass.site.output.len())) {
                 let pixels = shifts.lay(image, memory);

@@ -91,6 +91,7 @@ impl<'a> Gradient<'a> {
         let [height, width] = self.image;
         let [rows, columns] = [self.residues[0].shown(self.window, height), self.residues[1].shown(self.window, width)];
         let is_zeros = self.window.mode == PaddingMode::Zeros;
+        let starts: Vec<usize> = (0..rows.len()).map(|position| self.start(position)).collect();
         let mut line = vec![T::zero(); columns.len()];
         vectorized(
             #[inline(always)]
@@ -100,14 +101,14 @@ impl<'a> Gradient<'a> {
                     if !is_zeros {
                         channel.fill(T::zero());
                     }
-                    for (position, row) in rows.iter().enumerate() {
+                    for (row, &start) in rows.iter().zip(&starts) {
                         // With zeros beyond the edges, the only positions are the image's own pixels.
                         let Some(row) = row else { continue };
                         let pixels = &mut channel[row * width..][..width];
                         if is_zeros {
-                            self.interleave(position, parts, pixels);
+                            self.interleave(&parts[start..], pixels);
                         } else {
-                            self.interleave(position, parts, &mut line);
+                            self.interleave(&parts[start..], &mut line);
                             for (&value, pixel) in line.iter().zip(&columns) {
                                 pixel.iter().for_each(|&pixel| pixels[pixel] += value);
                             }
@@ -122,13 +123,18 @@ impl<'a> Gradient<'a> {
         );
     }
 
+    /// Where the residues of one row of positions begin in a channel.
+    fn start(&self, position: usize) -> usize {
+        let (stride, count) = (self.window.stride, self.residues[1].taps.len());
+        // With a stride beyond the positions, every residue has one.
+        position % stride * count * self.part() + position / stride * self.residues[1].axis.places
+    }
+
     /// Puts the residues of one row of positions side by side.
     #[inline(always)]
-    fn interleave<T: Real>(&self, position: usize, parts: &[T], line: &mut [T]) {
-        let (stride, places, count) = (self.window.stride, self.residues[1].axis.places, self.residues[1].taps.len());
-        let (row, index) = (position % stride, position / stride);
-        // With a stride beyond the positions, every residue has one.
-        interleave(&parts[row * count * self.part() + index * places..], self.part(), places, count, line);
+    fn interleave<T: Real>(&self, parts: &[T], line: &mut [T]) {
+        let (places, count) = (self.residues[1].axis.places, self.residues[1].taps.len());
+        interleave(parts, self.part(), places, count, line);
     }
 }
 
@@ -136,14 +142,46 @@ impl<'a> Gradient<'a> {
 #[inline(always)]
 pub fn interleave<T: Real>(runs: &[T], pitch: usize, places: usize, count: usize, line: &mut [T]) {
     if count == 2 {
-        let (pairs, rest) = line.as_chunks_mut::<2>();
         let (even, odd) = (&runs[..places], &runs[pitch..][..places]);
-        pairs.iter_mut().zip(even.iter().zip(odd)).for_each(|(pair, (&even, &odd))| *pair = [even, odd]);
-        rest.iter_mut().zip(even.last()).for_each(|(value, &last)| *value = last);
+        match places {
+            16.. => pairs::<T, 16>(even, odd, line),
+            8.. => pairs::<T, 8>(even, odd, line),
+            4.. => pairs::<T, 4>(even, odd, line),
+            _ => pairs::<T, 2>(even, odd, line),
+        }
     } else {
         for index in 0..count {
             let values = line[index..].iter_mut().step_by(count);
             values.zip(&runs[index * pitch..]).for_each(|(value, &part)| *value = part);
         }
     }
+}
+
+/// Puts two runs side by side, by shuffles of L values where they are whole pieces of so many; the line may end with the first
+/// of a pair.
+#[inline(always)]
+fn pairs<T: Real, const L: usize>(even: &[T], odd: &[T], line: &mut [T]) {
+    let ((evens, rest), (odds, _)) = (even.as_chunks::<L>(), odd.as_chunks::<L>());
+    if rest.is_empty() && line.len() == 2 * even.len() {
+        let (pieces, _) = line.as_chunks_mut::<L>();
+        for (two, (even, odd)) in pieces.chunks_exact_mut(2).zip(evens.iter().zip(odds)) {
+            two[0] = in_turns(0, even, odd);
+            two[1] = in_turns(L / 2, even, odd);
+        }
+    } else {
+        let (pairs, last) = line.as_chunks_mut::<2>();
+        pairs.iter_mut().zip(even.iter().zip(odd)).for_each(|(pair, (&even, &odd))| *pair = [even, odd]);
+        last.iter_mut().zip(even.last()).for_each(|(value, &last)| *value = last);
+    }
+}
+
+/// Values of both in turns, from these ones on: two registers are shuffled into one.
+#[inline(always)]
+pub fn in_turns<T: Real, const L: usize>(first: usize, one: &[T; L], other: &[T; L]) -> [T; L] {
+    let mut values = [T::zero(); L];
+    for lane in 0..L / 2 {
+        values[2 * lane] = one[first + lane];
+        values[2 * lane + 1] = other[first + lane];
+    }
+    values
 }

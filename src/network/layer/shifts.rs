@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::window::PaddingMode;
 use crate::network::Real;
 use crate::network::correlation::Step;
-use crate::network::simd::{LANES, aligned, vectorized};
+use crate::network::simd::{LANES, aligned, copy, vectorized};
 
 /// How taps slide along one axis of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,22 +146,27 @@ impl Shifts {
         channel * self.plane() + column * self.copy + self.starts[row] * self.columns.places
     }
 
-    /// The addends of a convolution of so many channels with some of the taps, channel by channel and tap by tap: `weight` is
-    /// given the channel, and the row and column of the tap in the kernel.
+    /// The addends of a convolution of so many channels with some of the taps, channel by channel and tap by tap; weights of
+    /// neighbouring channels and rows of the kernel lie so far apart.
     pub fn steps(
         &self,
         channels: usize,
         [rows, columns]: [&[Tap]; 2],
+        [channel_weights, row_weights]: [usize; 2],
         steps: &mut Vec<Step>,
-        weight: impl Fn(usize, usize, usize) -> usize,
     ) {
-        steps.clear();
-        for channel in 0..channels {
-            for &(row, down) in rows {
-                let start = channel * self.plane() + self.starts[down] * self.columns.places;
-                for &(column, across) in columns {
-                    steps.push(Step { pixel: start + across * self.copy, weight: weight(channel, row, column) });
-                }
+        let (taps, plane) = (rows.len() * columns.len(), self.plane());
+        steps.resize(channels * taps, Step { pixel: 0, weight: 0 });
+        let (first, others) = steps.split_at_mut(taps);
+        let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
+        for (step, (&(row, down), &(column, across))) in first.iter_mut().zip(pairs) {
+            step.pixel = self.starts[down] * self.columns.places + across * self.copy;
+            step.weight = row * row_weights + column;
+        }
+        for (channel, steps) in (1..).zip(others.chunks_exact_mut(taps.max(1))) {
+            for (step, first) in steps.iter_mut().zip(&*first) {
+                step.pixel = first.pixel + channel * plane;
+                step.weight = first.weight + channel * channel_weights;
             }
         }
     }
@@ -170,8 +175,28 @@ impl Shifts {
     pub fn lay<'a, T: Real>(&self, image: &[T], memory: &'a mut Vec<T>) -> &'a [T] {
         let [height, width] = self.image;
         let channels = image.len() / (height * width);
-        let laid = aligned(memory, channels * self.plane() + LANES);
+        let half = self.rows.len() * self.columns.places;
+        let memory = aligned(memory, channels * self.plane() + LANES + 2 * half);
+        let (laid, halves) = memory.split_at_mut(channels * self.plane() + LANES);
         if self.starts.is_empty() || self.columns.firsts.is_empty() {
+            return laid;
+        }
+        if self.is_halved() {
+            halves.fill(T::zero());
+            vectorized(
+                #[inline(always)]
+                || {
+                    let (even, odd) = halves.split_at_mut(half);
+                    for (channel, plane) in image.chunks_exact(height * width).zip(laid.chunks_exact_mut(self.plane()))
+                    {
+                        self.halve(channel, even, odd);
+                        for (&column, copy) in self.columns.firsts.iter().zip(plane.chunks_exact_mut(self.copy)) {
+                            let from = if column % 2 == 0 { &*even } else { &*odd };
+                            shift(from, self.columns.places, column.div_euclid(2), &mut copy[..half]);
+                        }
+                    }
+                },
+            );
             return laid;
         }
         if let Some(inside) = self.whole_rows() {
@@ -238,6 +263,40 @@ impl Shifts {
         (is_plain && is_run).then_some(Inside { start, count, first })
     }
 
+    /// Whether places are two pixels apart and half as many as these, and even: rows of a copy are then every other pixel of rows of the
+    /// image, moved sideways.
+    fn is_halved(&self) -> bool {
+        let Axis { stride, places, .. } = self.columns;
+        self.mode == PaddingMode::Zeros && stride == 2 && places % 2 == 0 && 2 * places == self.image[1]
+    }
+
+    /// Parts the pixels of all rows of one channel into even and odd ones; rows of zeros stay as they are.
+    #[inline(always)]
+    fn halve<T: Real>(&self, channel: &[T], even: &mut [T], odd: &mut [T]) {
+        match self.columns.places {
+            places if places % 16 == 0 => self.halve_by::<T, 16>(channel, even, odd),
+            places if places % 8 == 0 => self.halve_by::<T, 8>(channel, even, odd),
+            places if places % 4 == 0 => self.halve_by::<T, 4>(channel, even, odd),
+            _ => self.halve_by::<T, 2>(channel, even, odd),
+        }
+    }
+
+    /// The same in pieces of L pairs.
+    #[inline(always)]
+    fn halve_by<T: Real, const L: usize>(&self, channel: &[T], even: &mut [T], odd: &mut [T]) {
+        let (width, places) = (self.image[1], self.columns.places);
+        let halves = even.chunks_exact_mut(places).zip(odd.chunks_exact_mut(places));
+        for (row, (even, odd)) in self.rows.iter().zip(halves) {
+            let Some(row) = row else { continue };
+            let ((evens, _), (odds, _)) = (even.as_chunks_mut::<L>(), odd.as_chunks_mut::<L>());
+            let (pieces, _) = channel[row * width..][..width].as_chunks::<L>();
+            for ((even, odd), two) in evens.iter_mut().zip(odds).zip(pieces.chunks_exact(2)) {
+                *even = every_other(0, &two[0], &two[1]);
+                *odd = every_other(1, &two[0], &two[1]);
+            }
+        }
+    }
+
     /// Copies what one column of taps sees of every line.
     #[inline(always)]
     fn copy<T: Real>(&self, lines: &[T], pitch: usize, copy: &mut [T]) {
@@ -259,14 +318,17 @@ fn shift<T: Real>(rows: &[T], width: usize, columns: isize, moved: &mut [T]) {
     let kept = rows.len().saturating_sub(distance);
     // All at once: what comes in from the neighbouring rows is then replaced by zeros.
     let edge = if columns < 0 {
-        moved[distance.min(rows.len())..].copy_from_slice(&rows[..kept]);
+        copy(&rows[..kept], &mut moved[distance.min(rows.len())..]);
         0..distance
     } else {
-        moved[..kept].copy_from_slice(&rows[rows.len() - kept..]);
+        copy(&rows[rows.len() - kept..], &mut moved[..kept]);
         width - distance..width
     };
-    if distance > 0 {
-        moved.chunks_exact_mut(width).for_each(|row| row[edge.clone()].fill(T::zero()));
+    match distance {
+        0 => {}
+        // Almost always: without a loop for it.
+        1 => moved.iter_mut().skip(edge.start).step_by(width).for_each(|value| *value = T::zero()),
+        _ => moved.chunks_exact_mut(width).for_each(|row| row[edge.clone()].fill(T::zero())),
     }
 }
 
@@ -281,7 +343,7 @@ fn copy_rows<T: Real, const L: usize>(lines: &[T], pitch: usize, stride: usize, 
         for (to, from) in to.iter_mut().zip(from.chunks_exact(stride)) {
             match from {
                 [from] => *to = *from,
-                [from, next] => *to = even(from, next),
+                [from, next] => *to = every_other(0, from, next),
                 _ => {
                     let pixels = from.as_flattened().iter().step_by(stride);
                     to.iter_mut().zip(pixels).for_each(|(value, &pixel)| *value = pixel);
@@ -291,13 +353,13 @@ fn copy_rows<T: Real, const L: usize>(lines: &[T], pitch: usize, stride: usize, 
     }
 }
 
-/// Every other value of both: two registers are shuffled into one.
+/// Every other value of both, from the first or second on: two registers are shuffled into one.
 #[inline(always)]
-fn even<T: Real, const L: usize>(one: &[T; L], other: &[T; L]) -> [T; L] {
+fn every_other<T: Real, const L: usize>(first: usize, one: &[T; L], other: &[T; L]) -> [T; L] {
     let mut values = [T::zero(); L];
     for lane in 0..L / 2 {
-        values[lane] = one[2 * lane];
-        values[L / 2 + lane] = other[2 * lane];
+        values[lane] = one[2 * lane + first];
+        values[L / 2 + lane] = other[2 * lane + first];
     }
     values
 }

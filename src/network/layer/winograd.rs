@@ -10,7 +10,7 @@ use std::ops::{Add, Mul, Sub};
 
 use super::Real;
 use super::relu::positive;
-use super::residues::interleave;
+use super::residues::{in_turns, interleave};
 use super::shifts::{Axis, Shifts};
 use super::window::PaddingMode;
 use crate::network::correlation::{Correlation, Step, Target};
@@ -334,14 +334,7 @@ impl<T: Real> Kernels<'_, T> {
 /// Values of both, in turns: those of the first halves, then those of the second.
 #[inline(always)]
 fn merged<T: Real>(one: Run<T>, other: Run<T>) -> (Run<T>, Run<T>) {
-    let (mut low, mut high) = (Run::default(), Run::default());
-    for lane in 0..LANES / 2 {
-        low.0[2 * lane] = one.0[lane];
-        low.0[2 * lane + 1] = other.0[lane];
-        high.0[2 * lane] = one.0[LANES / 2 + lane];
-        high.0[2 * lane + 1] = other.0[LANES / 2 + lane];
-    }
-    (low, high)
+    (Run(in_turns(0, &one.0, &other.0)), Run(in_turns(LANES / 2, &one.0, &other.0)))
 }
 
 /// A step towards the transpose of a square, which is there after four: the first half of its rows merged with the second.
