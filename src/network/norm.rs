@@ -136,7 +136,8 @@ impl NormSums {
         self.count += block.len();
         self.absolute += absolute.iter().sum::<f64>();
         self.squares += squares.iter().sum::<f64>();
-        let block_largest = largest.as_f64();
+        let larger = |most: T, magnitude: T| if magnitude > most { magnitude } else { most };
+        let block_largest = largest.into_iter().fold(T::zero(), larger).as_f64();
         self.largest = self.largest.max(block_largest);
         for power in &mut self.powers {
             power.add(block, block_largest);
@@ -165,11 +166,11 @@ impl NormSums {
     }
 }
 
-/// Partial sums of a block's coordinates, for each place within [`LANES`], and the largest magnitude.
+/// Partial sums of a block's coordinates, and the largest magnitude, for each place within [`LANES`].
 struct LaneSums<T> {
     absolute: [f64; LANES],
     squares: [f64; LANES],
-    largest: T,
+    largest: [T; LANES],
 }
 
 /// The loop that makes them.
@@ -181,25 +182,24 @@ impl<T: Real> NullaryFnOnce for SumLanes<'_, T> {
     #[inline(always)]
     fn call(self) -> LaneSums<T> {
         let (mut absolute, mut squares, mut largest) = ([0.0; LANES], [0.0; LANES], [T::zero(); LANES]);
-        let mut add = |lane: usize, coordinate: T| {
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let magnitude = chunk[lane].abs();
+                let wide = magnitude.as_f64();
+                absolute[lane] += wide;
+                squares[lane] = wide.mul_add(wide, squares[lane]);
+                largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
+            }
+        }
+        for (lane, coordinate) in rest.iter().enumerate() {
             let magnitude = coordinate.abs();
             let wide = magnitude.as_f64();
             absolute[lane] += wide;
             squares[lane] = wide.mul_add(wide, squares[lane]);
             largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
-        };
-        let (chunks, rest) = self.0.as_chunks::<LANES>();
-        for chunk in chunks {
-            chunk.iter().enumerate().for_each(|(lane, &coordinate)| add(lane, coordinate));
         }
-        rest.iter().enumerate().for_each(|(lane, &coordinate)| add(lane, coordinate));
-        for half in [LANES / 2, LANES / 4, LANES / 8, LANES / 16] {
-            for lane in 0..half {
-                let other = largest[half + lane];
-                largest[lane] = if other > largest[lane] { other } else { largest[lane] };
-            }
-        }
-        LaneSums { absolute, squares, largest: largest[0] }
+        LaneSums { absolute, squares, largest }
     }
 }
 

@@ -91,16 +91,19 @@ impl Tally {
         Self { draws: 0, summaries: vec![Summary::default(); observables] }
     }
 
-    fn add(&mut self, block: &BlockOfDraws) {
-        self.draws += block.draws;
-        for (index, (summary, moments)) in self.summaries.iter_mut().zip(&block.moments).enumerate() {
-            summary.moments.merge(moments);
-            for &value in block.values.iter().skip(index).step_by(block.moments.len()) {
-                summary.quantiles.push(value);
-                summary.zeros += u64::from(value == 0.0);
-                summary.non_finite += u64::from(!value.is_finite());
+    /// Adds blocks in their order, each observable on a thread of its own.
+    fn add(&mut self, blocks: &[BlockOfDraws]) {
+        self.draws += blocks.iter().map(|block| block.draws).sum::<u64>();
+        self.summaries.par_iter_mut().enumerate().for_each(|(index, summary)| {
+            for block in blocks {
+                summary.moments.merge(&block.moments[index]);
+                for &value in block.values.iter().skip(index).step_by(block.moments.len()) {
+                    summary.quantiles.push(value);
+                    summary.zeros += u64::from(value == 0.0);
+                    summary.non_finite += u64::from(!value.is_finite());
+                }
             }
-        }
+        });
     }
 
     /// Largest relative standard error of the means; infinite before two draws, and where a mean is zero or not finite.
@@ -216,7 +219,7 @@ impl Driver<'_> {
             let began = Instant::now();
             // A wave that was interrupted is thrown away whole: the next turn of the loop ends the run.
             let wave = self.draw(tally.draws, blocks * BLOCK).unwrap_or_default();
-            wave.iter().for_each(|block| self.merge(tally, block));
+            self.merge(tally, &wave);
             self.resize_wave(began.elapsed());
             self.observer.state(tally, false);
             self.observer.progress(tally.draws, maximum);
@@ -227,15 +230,15 @@ impl Driver<'_> {
                 self.observer.state(tally, true);
                 return None;
             };
-            rest.iter().for_each(|block| self.merge(&mut whole, block));
+            self.merge(&mut whole, &rest);
             self.observer.progress(whole.draws, maximum);
         }
         Some(whole)
     }
 
-    fn merge(&self, tally: &mut Tally, block: &BlockOfDraws) {
-        tally.add(block);
-        self.observer.values(&block.values);
+    fn merge(&self, tally: &mut Tally, blocks: &[BlockOfDraws]) {
+        tally.add(blocks);
+        blocks.iter().for_each(|block| self.observer.values(&block.values));
     }
 
     fn resize_wave(&mut self, took: Duration) {

@@ -7,7 +7,7 @@
 mod lanes;
 mod loops;
 
-use ndarray_rand::rand::RngCore;
+use ndarray_rand::rand::Rng;
 
 use super::Stream;
 use crate::network::{InstructionSet, WeightDistribution};
@@ -62,7 +62,7 @@ impl BulkGenerator {
     /// Seeds all lanes from the stream.
     pub fn new(stream: &mut Stream) -> Self {
         let mut state = [[0; lanes::LANES]; 4];
-        state.iter_mut().flatten().for_each(|word| *word = stream.next_u32());
+        stream.fill(state.as_flattened_mut());
         Self { state, instructions: InstructionSet::current() }
     }
 
