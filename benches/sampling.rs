@@ -77,7 +77,7 @@ fn collapsed_l1(bencher: Bencher, dimension: usize) {
 }
 
 /// All three norms: one pass over d normals.
-#[divan::bench(args = [784], sample_count = 10)]
+#[divan::bench(args = [784, 49_152], sample_count = 10)]
 fn collapsed_norms(bencher: Bencher, dimension: usize) {
     draws(bencher, &collapsed(dimension, &NORMS, InputLaw::Gaussian), 400_000_000 / dimension as u64);
 }
@@ -103,9 +103,13 @@ fn explicit_normal(bencher: Bencher, (dimension, width): (usize, usize)) {
 }
 
 /// Explicit networks of Rademacher weights.
-#[divan::bench(args = [(784, 256)], sample_count = 10)]
+#[divan::bench(args = [(784, 256), (3072, 512)], sample_count = 10)]
 fn explicit_rademacher(bencher: Bencher, (dimension, width): (usize, usize)) {
-    draws(bencher, &explicit(dimension, &[width; 3], WeightDistribution::Rademacher), 5000);
+    draws(
+        bencher,
+        &explicit(dimension, &[width; 3], WeightDistribution::Rademacher),
+        2_000_000_000 / (dimension * width) as u64,
+    );
 }
 
 /// Explicit convolutional networks: 3×s×s, four 3×3 convolutions of 64 channels with zero padding and strides 1, 2, 1, 2,

@@ -89,10 +89,11 @@ impl<S: Source, const KEEP: bool> NullaryFnOnce for Multiply<'_, S, KEEP> {
     }
 }
 
+/// Adds two products at once to each sum, which then waits for one addition and not for two.
 #[inline(always)]
 fn multiply_add((first, second): (Floats, Floats), values: &[f32; PAIR], sums: &mut Floats) {
     for lane in 0..LANES {
-        sums[lane] = second[lane].mul_add(values[LANES + lane], first[lane].mul_add(values[lane], sums[lane]));
+        sums[lane] += second[lane].mul_add(values[LANES + lane], first[lane] * values[lane]);
     }
 }
 

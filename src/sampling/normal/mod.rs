@@ -197,8 +197,10 @@ mod tests {
                     let mut row = [0.0f32; 96];
                     plain.fill(law, &mut row);
                     let mut sums = [0.0f32; 16];
-                    for (place, (w, x)) in row.iter().zip(&vector).enumerate() {
-                        sums[place % 16] = w.mul_add(*x, sums[place % 16]);
+                    for (w, x) in row.chunks_exact(32).zip(vector.chunks_exact(32)) {
+                        for lane in 0..16 {
+                            sums[lane] += w[16 + lane].mul_add(x[16 + lane], w[lane] * x[lane]);
+                        }
                     }
                     for half in [8, 4, 2, 1] {
                         (0..half).for_each(|place| sums[place] += sums[half + place]);
