@@ -6,10 +6,10 @@
 //! fused multiply-adds, which are exactly rounded: results have the same bits on every processor, whatever its registers.
 //! Only speed depends on them, and suffers much on processors without fused multiply-adds.
 
-use super::InstructionSet;
-use super::Real;
-use super::simd::{LANES, Lanes};
 use pulp::{Simd, WithSimd};
+
+use super::simd::{LANES, Lanes};
+use super::{InstructionSet, Real};
 
 /// Steps that all tiles take together, so that their pixels stay in the first-level cache.
 const BLOCK: usize = 144;
@@ -78,7 +78,7 @@ impl<T: Real> WithSimd for Write<'_, '_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { correlation, target: Target { values, channels, places, pitch } } = self;
-        let runs = places.div_ceil(size_of::<T::Register<S>>() / size_of::<T>());
+        let runs = places.div_ceil(Kernel::<T, S>::RUN);
         let mut kernel = Kernel { simd, correlation, values, channels, places, pitch };
         let mut done = 0;
         while done < runs {
@@ -104,7 +104,7 @@ impl<T: Real, S: Simd> Kernel<'_, '_, T, S> {
     /// Places of a run.
     const RUN: usize = size_of::<T::Register<S>>() / size_of::<T>();
 
-    /// The sums of all channels at some runs, by tiles for 32 registers. Returns how many of the runs that are left. A step of a tile
+    /// The sums of all channels at some of the runs that are left, by tiles for 32 registers. Returns how many. A step of a tile
     /// reads a register for every run, and a weight for every channel; the more sums there are to each, the better.
     #[inline(always)]
     fn wide(&mut self, run: usize, left: usize) -> usize {
@@ -305,9 +305,14 @@ mod tests {
     /// All sizes of tiles against the definition, added in the same order: the same bits.
     fn check<T: Real>() {
         for channels in 1..=19 {
-            for places in [1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 48, 63, 64, 65, 100, 129] {
-                for is_biased in [false, true] {
-                    let steps: Vec<Step> = (0..11).map(|n| Step { pixel: n * 13 % 29, weight: n * 5 % 23 }).collect();
+            for places in [1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 48, 63, 64, 65, 100, 129, 300] {
+                // Few steps, and more than a block of them; a ReLU.
+                let none = T::neg_infinity();
+                for (is_biased, count, floor) in
+                    [(false, 11, none), (true, 11, none), (true, 2 * BLOCK + 11, T::zero())]
+                {
+                    let steps: Vec<Step> =
+                        (0..count).map(|n| Step { pixel: n * 13 % 29, weight: n * 5 % 23 }).collect();
                     let (pixels, weights) = (values::<T>(29 + places + LANES, 1), values::<T>(23 + channels * 23, 2));
                     let biases = values::<T>(if is_biased { channels } else { 0 }, 3);
                     let correlation = Correlation {
@@ -316,16 +321,17 @@ mod tests {
                         weights: &weights,
                         weight_stride: 23,
                         biases: &biases,
-                        floor: T::neg_infinity(),
+                        floor,
                     };
                     let pitch = places + 2;
                     let mut expected = vec![T::nan(); channels * pitch];
                     for (channel, row) in expected.chunks_exact_mut(pitch).enumerate() {
                         for (place, sum) in row[..places].iter_mut().enumerate() {
                             let start = biases.get(channel).copied().unwrap_or_default();
-                            *sum = steps.iter().fold(start, |sum, step| {
+                            let total = steps.iter().fold(start, |sum, step| {
                                 pixels[step.pixel + place].mul_add(weights[step.weight + channel * 23], sum)
                             });
+                            *sum = if total < floor { floor } else { total };
                         }
                     }
                     for set in InstructionSet::ALL {

@@ -181,25 +181,27 @@ impl<T: Real> NullaryFnOnce for SumLanes<'_, T> {
 
     #[inline(always)]
     fn call(self) -> LaneSums<T> {
-        let (mut absolute, mut squares, mut largest) = ([0.0; LANES], [0.0; LANES], [T::zero(); LANES]);
+        let mut sums = LaneSums { absolute: [0.0; LANES], squares: [0.0; LANES], largest: [T::zero(); LANES] };
         let (chunks, rest) = self.0.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let magnitude = chunk[lane].abs();
-                let wide = magnitude.as_f64();
-                absolute[lane] += wide;
-                squares[lane] = wide.mul_add(wide, squares[lane]);
-                largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
-            }
-        }
-        for (lane, coordinate) in rest.iter().enumerate() {
-            let magnitude = coordinate.abs();
+        chunks.iter().for_each(|chunk| sums.add(chunk));
+        // Zeros change no sum.
+        let mut last = [T::zero(); LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        sums.add(&last);
+        sums
+    }
+}
+
+impl<T: Real> LaneSums<T> {
+    #[inline(always)]
+    fn add(&mut self, chunk: &[T; LANES]) {
+        for lane in 0..LANES {
+            let magnitude = chunk[lane].abs();
             let wide = magnitude.as_f64();
-            absolute[lane] += wide;
-            squares[lane] = wide.mul_add(wide, squares[lane]);
-            largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
+            self.absolute[lane] += wide;
+            self.squares[lane] = wide.mul_add(wide, self.squares[lane]);
+            self.largest[lane] = if magnitude > self.largest[lane] { magnitude } else { self.largest[lane] };
         }
-        LaneSums { absolute, squares, largest }
     }
 }
 

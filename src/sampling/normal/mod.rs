@@ -92,8 +92,8 @@ impl BulkGenerator {
     /// Makes a matrix of weights, one row for each product, each row as long as `vector`, and multiplies it with the
     /// vector; its first rows are kept in `kept`, as many as it holds whole.
     ///
-    /// A product is the sum of sixteen partial sums, one for each lane, added pairwise: its bits depend on neither the
-    /// instruction set nor what is kept.
+    /// A product is the sum of sixteen partial sums, one for each lane, added pairwise; each of them takes up the two numbers that
+    /// a lane makes at a time at once. Its bits depend on neither the instruction set nor what is kept.
     ///
     /// # Panics
     /// The vector does not consist of granules.
