@@ -141,7 +141,7 @@ const SLOW: [&str; 6] = [
     "--set",
     "sweep.d=[256]",
     "--set",
-    r#"network.1.layers=[{ type = "dense", units = 400 }, { type = "relu" }, { type = "dense", units = 5 }]"#,
+    r#"network.1.layers=[{ type = "dense", units = 1200 }, { type = "relu" }, { type = "dense", units = 5 }]"#,
     "--threads",
     "1",
 ];

@@ -195,8 +195,8 @@ impl<T: Real> NullaryFnOnce for SumLanes<'_, T> {
 impl<T: Real> LaneSums<T> {
     #[inline(always)]
     fn add(&mut self, chunk: &[T; LANES]) {
-        for lane in 0..LANES {
-            let magnitude = chunk[lane].abs();
+        for (lane, coordinate) in chunk.iter().enumerate() {
+            let magnitude = coordinate.abs();
             let wide = magnitude.as_f64();
             self.absolute[lane] += wide;
             self.squares[lane] = wide.mul_add(wide, self.squares[lane]);
