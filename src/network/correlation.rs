@@ -140,12 +140,14 @@ impl<T: Real, S: Simd> Kernel<'_, '_, T, S> {
             (1, 2) => self.column::<1, 2>(run),
             (1, _) => self.column::<1, 3>(run),
             (2 | 3, 1) => self.column::<2, 1>(run),
+            // Two tiles of two rather than one of three and one of one.
             (2 | 3, 2 | 4) => self.column::<2, 2>(run),
             (2 | 3, _) => self.column::<2, 3>(run),
-            (_, 1) => self.column::<4, 1>(run),
-            // Two tiles of two rather than one of three and one of one.
-            (_, 2 | 4) => self.column::<4, 2>(run),
-            _ => self.column::<4, 3>(run),
+            (4 | 5, 1) => self.column::<4, 1>(run),
+            (4 | 5, _) => self.column::<4, 2>(run),
+            // With a register for a weight and one for every run, these are fifteen.
+            (_, 1) => self.column::<6, 1>(run),
+            _ => self.column::<6, 2>(run),
         }
     }
 
