@@ -175,13 +175,13 @@ impl Shifts {
     pub fn lay<'a, T: Real>(&self, image: &[T], memory: &'a mut Vec<T>) -> &'a [T] {
         let [height, width] = self.image;
         let channels = image.len() / (height * width);
-        let half = self.rows.len() * self.columns.places;
+        let half = if self.is_halved() { self.rows.len() * self.columns.places } else { 0 };
         let memory = aligned(memory, channels * self.plane() + LANES + 2 * half);
         let (laid, halves) = memory.split_at_mut(channels * self.plane() + LANES);
         if self.starts.is_empty() || self.columns.firsts.is_empty() {
             return laid;
         }
-        if self.is_halved() {
+        if half > 0 {
             halves.fill(T::zero());
             vectorized(
                 #[inline(always)]
