@@ -329,6 +329,7 @@ impl<const N: usize> NullaryFnOnce for AddRows<'_, N> {
 mod tests {
     use super::*;
     use crate::network::{Architecture, Dense, Initialisation, Relu, Shape, Variances};
+    use crate::sampling::normal::plain_product;
     use crate::sampling::{InputLaw, LabelRule, Sampler, StreamKey};
 
     const DIMENSION: usize = 600;
@@ -367,7 +368,7 @@ mod tests {
             }
             let mut rows = vec![vec![0.0f32; layer.length]; layer.units];
             rows.iter_mut().for_each(|row| generator.fill(layer.weights, row));
-            let mut outputs: Vec<f32> = rows.iter().map(|row| dot(row, &values)).collect();
+            let mut outputs: Vec<f32> = rows.iter().map(|row| plain_product(row, &values)).collect();
             outputs.iter_mut().zip(biases).for_each(|(output, bias)| *output += bias);
             let open: Vec<bool> = outputs.iter().map(|&output| !layer.relu || output > 0.0).collect();
             outputs.iter_mut().zip(&open).filter(|(_, open)| !**open).for_each(|(output, _)| *output = 0.0);
@@ -389,20 +390,6 @@ mod tests {
             upstream.truncate(DIMENSION);
             upstream
         })
-    }
-
-    /// In the order that the generator documents.
-    fn dot(row: &[f32], values: &[f32]) -> f32 {
-        let mut sums = [0.0f32; 16];
-        for (w, x) in row.chunks_exact(32).zip(values.chunks_exact(32)) {
-            for lane in 0..16 {
-                sums[lane] += w[16 + lane].mul_add(x[16 + lane], w[lane] * x[lane]);
-            }
-        }
-        for half in [8, 4, 2, 1] {
-            (0..half).for_each(|place| sums[place] += sums[half + place]);
-        }
-        sums[0]
     }
 
     #[test]
