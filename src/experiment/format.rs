@@ -1,6 +1,7 @@
 //! Numbers for people: as many digits as their errors allow. Files keep every digit.
 
 use super::results::{Outcome, Verdict};
+use crate::statistics::TooFew;
 
 /// A number with as many digits as its standard error says, and the error to two digits: "0.49982 ± 0.00043".
 pub fn with_error(value: f64, std_error: f64) -> String {
@@ -28,6 +29,22 @@ pub fn rounded(value: f64, decimals: usize) -> String {
     }
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// A count in two digits: more would look like knowledge. "210000", "1.3e20".
+pub fn about(count: f64) -> String {
+    if !count.is_finite() {
+        return "more than any machine's".into();
+    }
+    let unit = 10f64.powf((count.max(1.0).log10().floor() - 1.0).max(0.0));
+    let rough = (count / unit).ceil() * unit;
+    if rough < 1e7 { format!("{rough:.0}") } else { format!("{rough:.1e}") }
+}
+
+/// How many values a test would need: "about 210000 are needed".
+pub fn needed(few: TooFew) -> String {
+    // A sample shows too little of a long tail, so that what it tells is a lower bound.
+    format!("{} {} are needed", if few.is_known { "about" } else { "at least" }, about(few.needed))
 }
 
 /// What a verdict predicts: "0.5 ± 0.01" with the tolerance, relative ones as "4 ± 10 %"; empty where it predicts nothing.
@@ -83,6 +100,8 @@ mod tests {
         assert_eq!(with_error(12.345, 3.2), "12.3 ± 3.2");
         assert_eq!(with_error(0.5, 0.0), "0.5");
         assert_eq!(interval([0.499_02, 0.500_62]), "[0.49902, 0.50062]");
+        assert_eq!([about(201_696.0), about(48.1), about(7.0)], ["210000", "49", "7"]);
+        assert_eq!(about(1.23e20), "1.3e20");
         assert_eq!(rounded(-0.5, 4), "-0.5");
         assert_eq!(rounded(0.000_012, 4), "1.2e-5");
     }

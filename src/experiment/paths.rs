@@ -3,10 +3,12 @@
 
 use serde::Serialize;
 
+use super::format::needed;
 use super::point::{Law, laws};
 use super::reader::SpecError;
-use super::results::{number, records_to_csv, too_few, z_score};
+use super::results::{number, records_to_csv, z_score};
 use super::spec::Spec;
+use crate::statistics::Skewness;
 use crate::stream::StreamKey;
 use crate::theory::{Condition, PathDegrees, PathGraph, Start, path_variances, random_walks, relative_spread};
 
@@ -110,10 +112,10 @@ impl PathRow {
         let weights = random_walks(&graph, Start::Anywhere, walks, key);
         (self.walks, self.skewness) = (Some(walks), Some(weights.skewness()));
         (self.mean, self.std_error) = (Some(weights.mean()), Some(weights.std_error()));
-        match too_few(weights.skewness(), walks) {
+        match Skewness::Estimated(weights.skewness()).reference(walks) {
             // As differences of rounding size are, the skewness of equal weights is rounding.
-            Some(needed) if weights.std_error() > 1e-12 * weights.mean() => {
-                self.reason = Some(format!("too few walks for weights so skewed (about {needed:.0} are needed)"));
+            Err(few) if weights.std_error() > 1e-12 * weights.mean() => {
+                self.reason = Some(format!("too few walks for weights so skewed ({})", needed(few)));
             }
             _ => self.z = Some(z_score(weights.mean(), weights.std_error(), theory)),
         }

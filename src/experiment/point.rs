@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use super::architecture::ArchitectureBinder;
 use super::checkpoint::digest;
-use super::expression::Variables;
+use super::expression::{Variables, describe};
 use super::format::rounded;
 use super::initialisation::InitialisationBinder;
 use super::inputs::Source;
@@ -21,7 +21,7 @@ use crate::sampling::{
 use crate::theory::{Expectation, TheoryValue, path_variances};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
-const SAMPLING_FORMAT: u32 = 5;
+const SAMPLING_FORMAT: u32 = 6;
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +107,11 @@ impl Law {
     /// The network and the variables, for people.
     pub fn describe(&self) -> String {
         place(&self.network, &self.variables)
+    }
+
+    /// The values of the sweep variables, for people; the network where there are none.
+    pub fn variables_in_words(&self) -> String {
+        if self.variables.is_empty() { self.network.clone() } else { describe(&self.variables) }
     }
 
     /// What is on the abscissa `against`: a sweep variable, or the dimension.

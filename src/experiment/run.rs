@@ -14,7 +14,7 @@ use super::inputs;
 use super::judge::check;
 use super::point::{Limits, Point, bind, laws};
 use super::reader::SpecError;
-use super::results::{Measurement, ResultsError, Row, Sampled, write_draws};
+use super::results::{Measurement, ResultsError, Row, write_draws};
 use super::spec::Spec;
 use crate::sampling::{Observer, Tally, monte_carlo};
 use crate::theory::TheoryValue;
@@ -129,9 +129,8 @@ impl Experiment {
                     .map_err(|error| ResultsError::new(folder, format!("draws are not whole: {error}")))?;
                 kept.push((point.describe(), array));
             }
-            for (row, summary) in self.rows(point).zip(tally.summaries) {
-                let row = Row { sampled: Some(Sampled::new(&summary)), ..row };
-                measurements.push(Measurement { row, quantiles: distributions.then_some(summary.quantiles) });
+            for ((row, summary), theory) in self.rows(point).zip(tally.summaries).zip(&point.theory) {
+                measurements.push(Measurement::new(row, summary, *theory, distributions));
             }
         }
         if options.keep_draws {
@@ -181,6 +180,7 @@ fn blank_rows<'a>(
             dimension,
             sampled: None,
             theory: None,
+            z: None,
         };
         row.with_theory(theory)
     })

@@ -6,8 +6,8 @@
 
 use std::f64::consts::FRAC_2_PI;
 
-pub use super::gaussian_norm::expected_maximum;
 use super::gaussian_norm::{RELATIVE_CUTOFF, expected_norm_by_quadrature, polynomial};
+pub use super::gaussian_norm::{expected_maximum, expected_maximum_power};
 
 /// Mean E χ_k = √2 Γ((k+1)/2)/Γ(k/2) of the norm of k independent standard normals; χ_0 = 0.
 ///
@@ -73,6 +73,28 @@ pub fn halved_chi_mean(width: u64) -> f64 {
         }
     }
     centre + deviations / weights
+}
+
+/// E χ_k^p for p ≥ 1, by E χ_k^p = (k + p − 2) E χ_k^(p−2) from [`chi_mean`] or 1; 0 for k = 0.
+pub fn chi_moment(degrees: u64, power: i32) -> f64 {
+    if degrees == 0 {
+        return 0.0;
+    }
+    let (start, first) = if power % 2 == 1 { (chi_mean(degrees), 3) } else { (1.0, 2) };
+    (first..=power).step_by(2).map(|p| degrees as f64 + f64::from(p - 2)).fold(start, |moment, factor| moment * factor)
+}
+
+/// E χ_K^p, E χ_K^(2p) and E χ_K^(3p) for K ~ Binomial(n, ½), by their sums: for n up to 1000, where 2⁻ⁿ is a number.
+pub fn halved_chi_moments(width: u64, power: i32) -> [f64; 3] {
+    let mut weight = 0.5f64.powi(width as i32);
+    let mut moments = [0.0; 3];
+    for kept in 0..=width {
+        for (moment, order) in moments.iter_mut().zip(1..) {
+            *moment += weight * chi_moment(kept, order * power);
+        }
+        weight *= (width - kept) as f64 / (kept + 1) as f64;
+    }
+    moments
 }
 
 /// E ‖ξ‖_q for ξ ~ N(0, I_d) and any real q ≥ 1 or q = ∞; NaN for q < 1, 0 for d = 0.
@@ -170,6 +192,21 @@ mod tests {
             assert_close(halved_chi_mean(width), reference, 2e-15, &what);
         }
         assert_eq!(halved_chi_mean(0), 0.0);
+    }
+
+    #[test]
+    fn powers_have_their_closed_forms() {
+        for n in [1u64, 7, 300] {
+            let x = n as f64;
+            let [first, second, third] = halved_chi_moments(n, 2);
+            assert_close(first, x / 2.0, 1e-13, "E χ²");
+            assert_close(second, x * (x + 5.0) / 4.0, 1e-13, "E χ⁴");
+            assert_close(third, (x.powi(3) + 15.0 * x * x + 44.0 * x) / 8.0, 1e-13, "E χ⁶");
+            assert_close(halved_chi_moments(n, 1)[0], halved_chi_mean(n), 1e-13, "E χ");
+        }
+        // E|ξ|³ = 2√(2/π), E max(|ξ₁|, |ξ₂|)² = 1 + 2/π.
+        assert_close(chi_moment(1, 3), 2.0 * FRAC_2_PI.sqrt(), 1e-14, "E|ξ|³");
+        assert_close(expected_maximum_power(2, 2), 1.0 + FRAC_2_PI, 1e-13, "E max²");
     }
 
     #[test]

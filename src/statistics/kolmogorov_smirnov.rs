@@ -27,7 +27,7 @@ impl KolmogorovSmirnov {
     pub fn of_sketches(first: &QuantileSketch, second: &QuantileSketch) -> Self {
         let first: Vec<_> = first.bins().collect();
         let second: Vec<_> = second.bins().collect();
-        Self::of_counts(&first, &second, u64::cmp)
+        Self::of_counts(&first, &second, i64::cmp)
     }
 
     fn of_counts<K: Copy>(

@@ -14,6 +14,7 @@ pub mod multiple_testing;
 pub mod quantile;
 mod rank_correlation;
 pub mod regression;
+mod skewness;
 
 pub use equivalence::{Equivalence, Reference};
 pub use kolmogorov_smirnov::KolmogorovSmirnov;
@@ -21,3 +22,4 @@ pub use moments::Moments;
 pub use quantile::QuantileSketch;
 pub use rank_correlation::RankCorrelation;
 pub use regression::{Fit, WeightedPoint};
+pub use skewness::{LEAST_COUNT, Skewness, TooFew};

@@ -5,21 +5,33 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Binary exponents, relative to the unit, between which the largest value may lie: its cube, and the square of what is next to
+/// rounding beside it, are then far from the ends of the floating-point range.
+const COMFORT: i32 = 300;
+/// Largest magnitude of the unit's exponent, so that its reciprocal is a normal number.
+const LARGEST_EXPONENT: i32 = 900;
+
 /// Count, mean and sums of squared and cubed deviations of the values pushed so far.
 ///
 /// Updates follow Welford (1962), merges Chan, Golub and LeVeque (1979) and Pébay (2008); all avoid the cancellation of
-/// the textbook formula Σx² − (Σx)²/n. A NaN or infinite value makes the mean NaN or infinite: it is never dropped.
+/// the textbook formula Σx² − (Σx)²/n. Sums are kept in a unit 2^e, 1 for ordinary values, so that squares and cubes of
+/// values like 10³⁰⁰ or 10⁻³⁰⁰ neither overflow nor vanish. A NaN or infinite value makes the mean NaN or infinite: it is
+/// never dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     count: u64,
+    /// The mean, and the sums, in units of 2^exponent.
     mean: f64,
     squared_deviations: f64,
     cubed_deviations: f64,
+    #[serde(default)]
+    exponent: i32,
 }
 
 impl Moments {
     /// Adds one value.
     pub fn push(&mut self, value: f64) {
+        let value = self.in_units(value);
         self.count += 1;
         let count = self.count as f64;
         let deviation = value - self.mean;
@@ -30,6 +42,38 @@ impl Moments {
         self.squared_deviations += square;
     }
 
+    /// The value in units of 2^exponent, after a change of the unit where it is out of proportion.
+    fn in_units(&mut self, value: f64) -> f64 {
+        let magnitude = value.abs();
+        let ordinary = self.exponent == 0 && (2f64.powi(-COMFORT)..=2f64.powi(COMFORT)).contains(&magnitude);
+        if ordinary || magnitude == 0.0 || !magnitude.is_finite() {
+            return value * 2f64.powi(-self.exponent);
+        }
+        let size = magnitude.log2() as i32;
+        if size > self.exponent + COMFORT || (self.are_zero() && size < self.exponent - COMFORT) {
+            self.change_unit(if size.abs() <= COMFORT { 0 } else { size });
+        }
+        value * 2f64.powi(-self.exponent)
+    }
+
+    /// Whether every value was zero.
+    fn are_zero(&self) -> bool {
+        self.mean == 0.0 && self.squared_deviations == 0.0
+    }
+
+    fn change_unit(&mut self, exponent: i32) {
+        let exponent = exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT);
+        // In steps, since the factor of a cube leaves the range of floating-point numbers.
+        for _ in 0..3 {
+            self.cubed_deviations *= 2f64.powi(self.exponent - exponent);
+        }
+        for _ in 0..2 {
+            self.squared_deviations *= 2f64.powi(self.exponent - exponent);
+        }
+        self.mean *= 2f64.powi(self.exponent - exponent);
+        self.exponent = exponent;
+    }
+
     /// Adds all values of `other`. The order of merges fixes the bits of the result.
     pub fn merge(&mut self, other: &Moments) {
         if other.count == 0 {
@@ -38,6 +82,17 @@ impl Moments {
         if self.count == 0 {
             *self = *other;
             return;
+        }
+        let mut other = *other;
+        if self.exponent != other.exponent {
+            // The unit of the larger values; zeros have none of their own.
+            let exponent = match (self.are_zero(), other.are_zero()) {
+                (true, false) => other.exponent,
+                (false, true) => self.exponent,
+                _ => self.exponent.max(other.exponent),
+            };
+            self.change_unit(exponent);
+            other.change_unit(exponent);
         }
         let count = self.count + other.count;
         let deviation = other.mean - self.mean;
@@ -63,12 +118,13 @@ impl Moments {
 
     /// Arithmetic mean; 0 before the first value.
     pub fn mean(&self) -> f64 {
-        self.mean
+        self.mean * 2f64.powi(self.exponent)
     }
 
     /// Sample standard deviation, √(Σ(x − x̄)²/(n − 1)); 0 for fewer than two values.
     pub fn std_dev(&self) -> f64 {
-        if self.count < 2 { 0.0 } else { (self.squared_deviations / (self.count - 1) as f64).sqrt() }
+        let root = if self.count < 2 { 0.0 } else { (self.squared_deviations / (self.count - 1) as f64).sqrt() };
+        root * 2f64.powi(self.exponent)
     }
 
     /// Sample skewness, √n Σ(x − x̄)³/(Σ(x − x̄)²)^(3/2); 0 where all values are equal.
@@ -126,7 +182,38 @@ mod tests {
         assert!(!moments.mean().is_finite());
     }
 
+    #[test]
+    fn zeros_before_and_after_tiny_values_do_not_hide_them() {
+        let tiny: Moments = [0.0, 3e-250, 1e-250].into_iter().collect();
+        let mut merged = Moments::default();
+        for part in [&[0.0][..], &[3e-250], &[1e-250]] {
+            merged.merge(&part.iter().copied().collect());
+        }
+        for moments in [tiny, merged] {
+            assert!((moments.mean() / (4e-250 / 3.0) - 1.0).abs() < 1e-14);
+            assert!((moments.std_dev() / 1.527_525_231_651_947e-250 - 1.0).abs() < 1e-12);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_power_of_two_goes_through_every_moment(
+            values in prop::collection::vec(-1e3f64..1e3, 2..60),
+            power in -1000i32..1000,
+            cut in 0usize..60,
+        ) {
+            let plain: Moments = values.iter().copied().collect();
+            let unit = |value: f64| value * 2f64.powi(power / 2) * 2f64.powi(power - power / 2);
+            let scaled: Vec<f64> = values.iter().map(|&value| unit(value)).collect();
+            let cut = cut.min(scaled.len());
+            let mut moments: Moments = scaled[..cut].iter().copied().collect();
+            moments.merge(&scaled[cut..].iter().copied().collect());
+            let close = |a: f64, b: f64, scale: f64| (a - b).abs() <= 1e-9 * scale;
+            prop_assert!(close(moments.mean(), unit(plain.mean()), unit(1e3)));
+            prop_assert!(close(moments.std_dev(), unit(plain.std_dev()), unit(1e3)));
+            prop_assert!((moments.skewness() - plain.skewness()).abs() < 1e-7);
+        }
+
         #[test]
         fn merging_parts_gives_the_whole(
             values in prop::collection::vec(-1e3f64..1e3, 1..60),

@@ -1,8 +1,9 @@
 //! Quantiles and empirical distribution of any number of draws in bounded memory.
 //!
-//! Non-negative values are counted in bins of relative width 2⁻¹² (0.02 %), taken from the leading bits of the
-//! floating-point number. Counts are integers, so the sketch of many draws does not depend on the order in which they
-//! came, merges are exact, and the two-sample distance of two sketches is that of their binned samples.
+//! Values are counted in bins of relative width 2⁻¹² (0.02 %), taken from the sign and the leading bits of the
+//! floating-point number, so that the order of the bins is that of the values. Counts are integers, so the sketch of many
+//! draws does not depend on the order in which they came, merges are exact, and the two-sample distance of two sketches is
+//! that of their binned samples.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,13 @@ const MANTISSA_BITS: u32 = 12;
 const BINS_PER_OCTAVE: usize = 1 << MANTISSA_BITS;
 const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - MANTISSA_BITS;
 
-/// Counts of non-negative values in bins of relative width 2⁻¹², with the exact minimum and maximum.
+/// Counts of values in bins of relative width 2⁻¹², with the exact minimum and maximum.
+///
+/// Zero has a bin of its own. Subnormal numbers have bins of one absolute width, 2⁻¹⁰³⁴, where their own precision ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "SparseSketch", into = "SparseSketch")]
 pub struct QuantileSketch {
-    octaves: BTreeMap<u16, Box<[u64]>>,
+    octaves: BTreeMap<i16, Box<[u64]>>,
     count: u64,
     minimum: f64,
     maximum: f64,
@@ -26,7 +29,7 @@ pub struct QuantileSketch {
 /// The form in which a sketch is saved: only the bins that hold something.
 #[derive(Serialize, Deserialize)]
 struct SparseSketch {
-    bins: Vec<(u64, u64)>,
+    bins: Vec<(i64, u64)>,
     minimum: Option<f64>,
     maximum: Option<f64>,
 }
@@ -38,18 +41,18 @@ impl Default for QuantileSketch {
 }
 
 impl QuantileSketch {
-    /// Counts one value; values that are negative or not finite are not counted (see
-    /// [`count`](Self::count) against the number of draws).
+    /// Counts one value; values that are not finite are not counted (see [`count`](Self::count) against the number of
+    /// draws).
     pub fn push(&mut self, value: f64) {
-        if value >= 0.0 && value.is_finite() {
+        if value.is_finite() {
             self.add(bin_of(value), 1);
             self.minimum = self.minimum.min(value);
             self.maximum = self.maximum.max(value);
         }
     }
 
-    fn add(&mut self, bin: u64, count: u64) {
-        let octave = (bin >> MANTISSA_BITS) as u16;
+    fn add(&mut self, bin: i64, count: u64) {
+        let octave = (bin >> MANTISSA_BITS) as i16;
         let bins = self.octaves.entry(octave).or_insert_with(|| vec![0; BINS_PER_OCTAVE].into());
         bins[bin as usize & (BINS_PER_OCTAVE - 1)] += count;
         self.count += count;
@@ -80,25 +83,31 @@ impl QuantileSketch {
     }
 
     /// The bins that hold something, in increasing order: (bin, count).
-    pub fn bins(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub fn bins(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
         self.octaves.iter().flat_map(|(&octave, bins)| {
-            let first = u64::from(octave) << MANTISSA_BITS;
-            bins.iter().enumerate().filter(|&(_, &count)| count > 0).map(move |(i, &count)| (first + i as u64, count))
+            let first = i64::from(octave) << MANTISSA_BITS;
+            bins.iter().enumerate().filter(|&(_, &count)| count > 0).map(move |(i, &count)| (first + i as i64, count))
         })
     }
 }
 
-fn bin_of(value: f64) -> u64 {
-    // Adding 0.0 turns −0 into +0, whose bits sort first.
-    (value + 0.0).to_bits() >> SHIFT
+/// 0 for zero; for others the leading bits of the magnitude, counted from 1, with the sign of the value.
+fn bin_of(value: f64) -> i64 {
+    if value == 0.0 {
+        return 0;
+    }
+    let magnitude = (value.abs().to_bits() >> SHIFT) as i64 + 1;
+    if value < 0.0 { -magnitude } else { magnitude }
 }
 
-/// Bin 0 holds the zeros, and with them only numbers below 10⁻³¹⁹.
-fn edges(bin: u64) -> (f64, f64) {
+/// Lower and upper edge.
+fn edges(bin: i64) -> (f64, f64) {
     if bin == 0 {
         return (0.0, 0.0);
     }
-    (f64::from_bits(bin << SHIFT), f64::from_bits((bin + 1) << SHIFT))
+    let magnitude = bin.unsigned_abs();
+    let (inner, outer) = (f64::from_bits((magnitude - 1) << SHIFT), f64::from_bits(magnitude << SHIFT).min(f64::MAX));
+    if bin < 0 { (-outer, -inner) } else { (inner, outer) }
 }
 
 impl From<QuantileSketch> for SparseSketch {
@@ -115,8 +124,9 @@ impl From<QuantileSketch> for SparseSketch {
 impl From<SparseSketch> for QuantileSketch {
     fn from(sparse: SparseSketch) -> Self {
         let mut sketch = QuantileSketch::default();
+        let largest = bin_of(f64::MAX);
         for (bin, count) in sparse.bins {
-            sketch.add(bin.min(bin_of(f64::MAX)), count);
+            sketch.add(bin.clamp(-largest, largest), count);
         }
         sketch.minimum = sparse.minimum.unwrap_or(f64::INFINITY);
         sketch.maximum = sparse.maximum.unwrap_or(f64::NEG_INFINITY);
@@ -138,29 +148,56 @@ mod tests {
     #[test]
     fn zeros_and_one_repeated_value_are_exact() {
         assert_eq!(sketch(&[0.0; 9]).quantile(0.5), 0.0);
-        assert_eq!(sketch(&[0.0, 0.0, 3.0]).quantile(0.5), 0.0);
+        assert_eq!(sketch(&[0.0, -0.0, 3.0]).quantile(0.5), 0.0);
         assert_eq!(sketch(&[1.2345; 9]).quantile(0.9), 1.2345);
+        assert_eq!(sketch(&[-1.2345; 9]).quantile(0.1), -1.2345);
         assert!(sketch(&[f64::NAN]).quantile(0.5).is_nan());
+        assert!((f64::MAX - sketch(&[-f64::MAX, f64::MAX]).quantile(0.9)).abs() < 2.5e-4 * f64::MAX);
+    }
+
+    #[test]
+    fn the_order_of_bins_is_that_of_values() {
+        let tiny = f64::from_bits(1);
+        let values =
+            [-f64::MAX, -2.0, -1.0, -f64::MIN_POSITIVE, -tiny, 0.0, tiny, f64::MIN_POSITIVE, 1.0, 2.0, f64::MAX];
+        assert!(values.map(bin_of).is_sorted_by(|a, b| a < b));
+        for value in values {
+            let (low, high) = edges(bin_of(value));
+            assert!(low <= value && value <= high, "{value:e} in [{low:e}, {high:e}]");
+        }
+    }
+
+    /// Numbers of every size and sign: ordinary, tiny, subnormal and zero.
+    fn any_sign() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            4 => -1e6f64..1e6,
+            2 => -1e-6f64..1e-6,
+            1 => any::<f64>().prop_filter("finite", |value| value.is_finite()),
+            1 => (-(1i64 << 52)..1 << 52).prop_map(|bits| f64::from_bits(bits.unsigned_abs()).copysign(bits as f64)),
+            1 => Just(0.0),
+        ]
     }
 
     proptest! {
         #[test]
         fn quantiles_are_within_a_bin_of_the_sorted_sample(
-            mut values in prop::collection::vec(1e-6f64..1e6, 1..300),
+            mut values in prop::collection::vec(any_sign(), 1..300),
             probability in 0.01f64..0.99,
         ) {
             let estimate = sketch(&values).quantile(probability);
             values.sort_by(f64::total_cmp);
             let rank = (probability * values.len() as f64).ceil() as usize;
             let exact = values[rank.clamp(1, values.len()) - 1];
-            prop_assert!((estimate / exact - 1.0).abs() < 2.5e-4, "{} against {}", estimate, exact);
+            let bin = (2.5e-4 * exact.abs()).max(2f64.powi(-1034));
+            prop_assert!((estimate - exact).abs() <= bin, "{:e} against {:e}", estimate, exact);
         }
 
         #[test]
-        fn order_does_not_matter_and_saving_loses_nothing(mut values in prop::collection::vec(0.0f64..1e3, 0..100)) {
+        fn order_does_not_matter_and_saving_loses_nothing(mut values in prop::collection::vec(any_sign(), 0..100)) {
             let forward = sketch(&values);
             values.reverse();
             prop_assert_eq!(&sketch(&values), &forward);
+            prop_assert_eq!(forward.count(), values.len() as u64);
             let text = serde_json::to_string(&forward).unwrap();
             prop_assert_eq!(&serde_json::from_str::<QuantileSketch>(&text).unwrap(), &forward);
         }

@@ -35,8 +35,7 @@ impl RankCorrelation {
 
     /// The interval that covers the truth with this probability, by Fisher's transformation.
     pub fn interval(&self, coverage: f64) -> [f64; 2] {
-        let half = Reference::Normal.quantile(coverage) * self.std_error;
-        [(self.transformed - half).tanh(), (self.transformed + half).tanh()]
+        Reference::Normal.interval(self.transformed, self.std_error, coverage).map(f64::tanh)
     }
 
     /// p-value of "the truth is at most `bound`", one-sided.

@@ -5,6 +5,7 @@ mod applicability;
 mod dense;
 mod graph;
 mod random_walk;
+mod shape;
 mod symmetry;
 mod variance;
 
@@ -12,6 +13,7 @@ pub use applicability::check_applies;
 pub use dense::DenseLaw;
 pub use graph::{GraphError, MOST_EDGES, PathGraph};
 pub use random_walk::{Start, random_walks};
+pub use shape::Shape;
 pub use symmetry::{Condition, DegreeError, MOST_DEGREES, PathDegrees, relative_spread};
 pub use variance::path_variances;
 
@@ -52,6 +54,8 @@ pub struct TheoryValue {
     pub mean: f64,
     /// What kind of statement it is.
     pub kind: TheoryKind,
+    /// The shape of the observable's law, where theory knows it.
+    pub shape: Option<Shape>,
 }
 
 /// The theoretical means of the observables of one network; the pass over variances runs once, when it is first needed.
@@ -80,10 +84,14 @@ impl<'a> Expectation<'a> {
             Observable::Gradient(observable) if observable.gradient == Gradient::Logit => observable,
             // A hypothesis says nothing of its own gap unless there is a pass over variances.
             Observable::Hypothesis(HypothesisObservable::Gap) => {
-                return self.variances().is_ok().then_some(TheoryValue { mean: 0.0, kind: TheoryKind::Path });
+                return self.variances().is_ok().then_some(TheoryValue {
+                    mean: 0.0,
+                    kind: TheoryKind::Path,
+                    shape: None,
+                });
             }
             Observable::Hypothesis(hypothesis) => {
-                let predicted = TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path };
+                let predicted = TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path, shape: None };
                 return hypothesis.is_measurable(self.architecture).then_some(predicted);
             }
             _ => return None,
@@ -92,9 +100,9 @@ impl<'a> Expectation<'a> {
             let squared = observable.needs_length_only() && observable.power == 2;
             match self.initialisation.distribution {
                 WeightDistribution::Normal => {
-                    return DenseLaw::new(&chain)
-                        .mean(observable)
-                        .map(|mean| TheoryValue { mean, kind: TheoryKind::Exact });
+                    let shape = Some(Shape::of(&chain, observable));
+                    let mean = DenseLaw::new(&chain).mean(observable);
+                    return mean.map(|mean| TheoryValue { mean, kind: TheoryKind::Exact, shape });
                 }
                 // The signs of few Rademacher weights cancel with positive probability, which closes units more often.
                 WeightDistribution::Uniform if squared && self.continuous_input => {
@@ -122,6 +130,6 @@ impl<'a> Expectation<'a> {
             TheoryKind::Path => variances.iter().sum::<f64>(),
             _ => FRAC_2_PI.sqrt() * variances.iter().map(|variance| variance.sqrt()).sum::<f64>(),
         };
-        Some(TheoryValue { mean: observable.value(1.0, self.architecture.dimension()) * mean, kind })
+        Some(TheoryValue { mean: observable.value(1.0, self.architecture.dimension()) * mean, kind, shape: None })
     }
 }

@@ -186,14 +186,14 @@ fn smallest(outcomes: &[Outcome]) -> Smallest {
     let (mut found, missed): (Vec<f64>, Vec<f64>) = all.partition(|size| !size.is_nan());
     found.sort_by(f64::total_cmp);
     let mean = Mean::of(&found);
-    let half = mean.std_error * Reference::StudentT(found.len() as f64 - 1.0).quantile(0.95);
+    let interval = Reference::StudentT(found.len() as f64 - 1.0).interval(mean.mean, mean.std_error, 0.95);
     let middle = found.len() / 2;
     let median = match found.len() {
         0 => f64::NAN,
         odd if odd % 2 == 1 => found[middle],
         _ => 0.5 * (found[middle - 1] + found[middle]),
     };
-    Smallest { count: found.len(), unfound: missed.len(), mean, interval: [mean.mean - half, mean.mean + half], median }
+    Smallest { count: found.len(), unfound: missed.len(), mean, interval, median }
 }
 
 fn mean(outcomes: &[Outcome], value: impl Fn(&Outcome) -> f64) -> Mean {

@@ -1,9 +1,10 @@
 //! What the measurements say for and against one claim: fits and tests for each kind of claim.
 
 use super::places::{Group, Place, baseline, groups, pairs, unsound};
-use super::{COVERAGE, EQUIVALENCE_LEVEL, Evidence, Measured, blank, exact_p_value, reference_of};
+use super::{COVERAGE, EQUIVALENCE_LEVEL, Evidence, Measured, blank, exact_p_value};
 use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::expression::{Expression, describe};
+use crate::experiment::format::rounded;
 use crate::experiment::point::Point;
 use crate::experiment::results::{Measurement, Sampled, Verdict};
 use crate::statistics::{Equivalence, Fit, KolmogorovSmirnov, Reference, WeightedPoint, regression};
@@ -37,23 +38,19 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What was measured of the claim's observable in one network, with the points.
-    fn measurements(&self, label: &str) -> impl Iterator<Item = (&'a Point, &'a Measurement)> {
+    /// What was measured of the claim's observable in one network, at every point.
+    fn places(&self, label: &str) -> Vec<Place<'a>> {
         let Measured { spec, points, measurements } = *self.experiment;
         // Measurements stand point by point, one for each observable.
         let rows = measurements.chunks(spec.observables.len()).zip(points);
-        let pairs = rows.flat_map(|(rows, point)| rows.iter().map(move |row| (point, row)));
-        pairs.filter(move |(point, measurement)| {
+        let all = rows.flat_map(|(rows, point)| rows.iter().map(move |measurement| (point, measurement)));
+        let concerned = all.filter(|(point, measurement)| {
             point.network == label && measurement.row.observable == self.claim.observable
-        })
-    }
-
-    /// The same as rows with their places.
-    fn places(&self, label: &str) -> Vec<Place<'a>> {
+        });
         let place = |(point, measurement): (&'a Point, &'a Measurement)| {
-            Some(Place { point, row: &measurement.row, sampled: measurement.row.sampled? })
+            Some(Place { point, measurement, sampled: measurement.row.sampled? })
         };
-        self.measurements(label).filter_map(place).collect()
+        concerned.filter_map(place).collect()
     }
 
     fn start(&self, network: &str, kind: &str) -> Verdict {
@@ -64,7 +61,8 @@ impl<'a> Judge<'a> {
 
     /// Evidence that decides nothing, and why.
     fn undecided(verdict: Verdict, reason: impl Into<String>) -> Evidence {
-        Evidence { verdict: Verdict { reason: Some(reason.into()), ..verdict }, equivalent: false, against: Vec::new() }
+        let verdict = Verdict { reason: Some(reason.into()), ..verdict };
+        Evidence { verdict, equivalent: false, against: Vec::new(), draws_to_decide: None }
     }
 
     /// The value of a formula that was checked before the run; NaN, which decides nothing, if it has none after all.
@@ -92,7 +90,7 @@ impl<'a> Judge<'a> {
         }
         let point = |place: &Place<'_>| {
             let ordinate = place.sampled.mean / baseline(relative_to, place.point).unwrap_or(f64::NAN);
-            logarithm(place.point.abscissa(against), ordinate, relative_error(&place.sampled))
+            WeightedPoint { y: ordinate.ln(), ..logarithm(place.point.abscissa(against), &place.sampled) }
         };
         let points: Vec<WeightedPoint> = places.iter().map(point).collect();
         let band = (predicted - self.claim.tolerance, predicted + self.claim.tolerance);
@@ -101,14 +99,24 @@ impl<'a> Judge<'a> {
             let reason = if positive { "needs two different values on the abscissa" } else { "needs positive means" };
             return Self::undecided(verdict, reason);
         };
-        let mut evidence = self.decide(verdict, &fit, predicted, band, |x| x);
-        if fit.is_poor() {
-            // No power law, so the exponent must be inside the tolerance everywhere along the curve.
-            let inside =
-                |piece: Fit| Equivalence::test(piece.estimate, piece.std_error, band, piece.reference()).inside;
-            evidence.equivalent = regression::pieces(&points).all(|piece| inside(piece) <= EQUIVALENCE_LEVEL);
+        verdict.goodness_of_fit = Some(fit.goodness_of_fit);
+        if !fit.is_poor() {
+            return decide(verdict, vec![Estimate::of_fit(&fit, String::new())], band, &places, |x| x);
         }
-        evidence
+        // No power law, so the exponent must be inside the tolerance everywhere along the curve.
+        let pieces = regression::pieces(&points);
+        let estimates = pieces.map(|([from, to], piece)| {
+            let number = |point: WeightedPoint| rounded(point.x.exp(), 4);
+            Estimate::of_fit(
+                &piece,
+                format!(
+                    "no power law: the local slope that fits worst, from {against} = {} to {}",
+                    number(from),
+                    number(to)
+                ),
+            )
+        });
+        decide(verdict, estimates.collect(), band, &places, |x| x)
     }
 
     fn ratio(&self, networks: &[String; 2], factor: &Expression) -> Evidence {
@@ -120,8 +128,8 @@ impl<'a> Judge<'a> {
         let (mut points, mut factors) = (Vec::new(), Vec::new());
         for (a, b) in pairs(&first, &second) {
             let factor = Self::value_of(factor, a);
-            let error = relative_error(&a.sampled).hypot(relative_error(&b.sampled));
-            points.push(logarithm(1.0, a.sampled.mean / b.sampled.mean / factor, error));
+            let quotient = quotient(logarithm(1.0, &a.sampled), logarithm(1.0, &b.sampled));
+            points.push(WeightedPoint { y: quotient.y - factor.ln(), ..quotient });
             factors.push(factor);
         }
         // One number where the factor is the same everywhere; else the ratio to the factor, predicted 1.
@@ -131,16 +139,19 @@ impl<'a> Judge<'a> {
         let Some(fit) = Fit::constant(&points) else {
             return Self::undecided(verdict, "needs positive means in both networks");
         };
-        let mut evidence = self.decide(verdict, &fit, 0.0, self.relative_band(), |log| shown * log.exp());
-        if fit.is_poor() {
+        verdict.goodness_of_fit = Some(fit.goodness_of_fit);
+        let estimates = if fit.is_poor() {
             // No one ratio: it must be inside the tolerance at every point, and any point outside refutes.
-            let band = self.relative_band();
-            let test = |point: &WeightedPoint| Equivalence::test(point.y, point.std_error, band, Reference::Normal);
-            let tests: Vec<Equivalence> = points.iter().map(test).collect();
-            evidence.equivalent = tests.iter().all(|test| test.inside <= EQUIVALENCE_LEVEL);
-            evidence.against = tests.iter().map(|test| test.outside).collect();
-        }
-        evidence
+            let single = |(point, place): (&WeightedPoint, &Place<'_>)| {
+                let words =
+                    format!("no one ratio: that of the point that fits worst, {}", place.point.variables_in_words());
+                Some(Estimate::of_fit(&Fit::constant(&[*point])?, words))
+            };
+            points.iter().zip(&first).filter_map(single).collect()
+        } else {
+            vec![Estimate::of_fit(&fit, String::new())]
+        };
+        decide(verdict, estimates, self.relative_band(), &[first, second].concat(), |log| shown * log.exp())
     }
 
     /// The band 1 ± tolerance of a ratio, in logarithms.
@@ -148,89 +159,51 @@ impl<'a> Judge<'a> {
         ((1.0 - self.claim.tolerance).max(f64::MIN_POSITIVE).ln(), self.claim.tolerance.ln_1p())
     }
 
-    /// Completes a verdict from a fit: `show` turns the fitted scale into the one that people read.
-    fn decide(
-        &self,
-        verdict: Verdict,
-        fit: &Fit,
-        target: f64,
-        band: (f64, f64),
-        show: impl Fn(f64) -> f64,
-    ) -> Evidence {
-        let reference = fit.reference();
-        let test = Equivalence::test(fit.estimate, fit.std_error, band, reference);
-        let reach = reference.quantile(COVERAGE) * fit.std_error;
-        let slope = (show(fit.estimate + 1e-6) - show(fit.estimate - 1e-6)) / 2e-6;
-        let curved = fit.is_poor().then(|| {
-            let largest = (fit.chi_squared / fit.degrees as f64).sqrt();
-            format!("the points scatter {largest:.1} times more than their errors; the interval is widened for it")
-        });
-        let verdict = Verdict {
-            predicted: verdict.predicted.or(Some(show(target))),
-            measured: Some(show(fit.estimate)),
-            std_error: Some(fit.std_error * slope.abs()),
-            interval: Some([show(fit.estimate - reach), show(fit.estimate + reach)]),
-            p_value: Some(test.inside),
-            goodness_of_fit: Some(fit.goodness_of_fit),
-            reason: curved,
-            ..verdict
-        };
-        Evidence { verdict, equivalent: test.inside <= EQUIVALENCE_LEVEL, against: vec![test.outside] }
-    }
-
     /// mean = value at every point: every point must be inside the tolerance; any point may refute.
     fn value(&self, label: &str, source: &ValueSource) -> Evidence {
-        let verdict = self.start(label, "value");
+        let mut verdict = self.start(label, "value");
         let places = self.places(label);
         if let Some(reason) = unsound(&places) {
             return Self::undecided(verdict, reason);
         }
         let band = (1.0 - self.claim.tolerance, 1.0 + self.claim.tolerance);
-        let (mut points, mut inside, mut against, mut worst) =
-            (Vec::new(), 0.0f64, Vec::new(), (1.0f64, String::new()));
-        for place in &places {
+        let estimates = places.iter().map(|place| {
             let value = match source {
                 ValueSource::Formula(formula) => Self::value_of(formula, place),
-                ValueSource::Theory => place.row.theory.as_ref().map_or(f64::NAN, |(theory, _)| *theory),
+                ValueSource::Theory => place.row().theory.as_ref().map_or(f64::NAN, |(theory, _)| *theory),
             };
-            let (ratio, error) = (place.sampled.mean / value, (place.sampled.std_error / value).abs().max(ROUNDING));
-            let test = Equivalence::test(ratio, error, band, reference_of(place.sampled.draws));
-            inside = inside.max(test.inside);
             // An exact law is refuted by any difference that is not chance; path theory, which holds under hypotheses, and a
             // stated value by one beyond the tolerance.
-            let p_value = match source {
-                ValueSource::Theory if place.row.has_exact_theory() => exact_p_value(place.row).unwrap_or(1.0),
-                _ => test.outside,
-            };
-            if p_value < worst.0 {
-                worst = (p_value, format!("most at {}: ratio {ratio:.4} ± {error:.1e}", place.point.describe()));
+            let exact = matches!(source, ValueSource::Theory) && place.row().has_exact_theory();
+            let against = if exact { Some(exact_p_value(place.measurement).unwrap_or(1.0)) } else { None };
+            let reference = place.measurement.reference.clone().unwrap_or(Reference::Normal);
+            Estimate {
+                value: place.sampled.mean / value,
+                std_error: (place.sampled.std_error / value).abs(),
+                // A division by what is negative turns the law over.
+                reference: if value < 0.0 { reference.mirrored() } else { reference },
+                against,
+                words: if places.len() > 1 {
+                    format!("the worst of {} points, {}", places.len(), place.point.variables_in_words())
+                } else {
+                    String::new()
+                },
             }
-            against.push(p_value);
-            points.push(WeightedPoint { x: 1.0, y: ratio, std_error: error });
-        }
-        let Some(fit) = Fit::constant(&points) else {
+        });
+        let estimates: Vec<Estimate> = estimates.collect();
+        if estimates.is_empty() || estimates.iter().any(|estimate| !estimate.value.is_finite()) {
             return Self::undecided(verdict, "needs a value other than zero at every point");
-        };
-        let reach = fit.reference().quantile(COVERAGE) * fit.std_error;
-        let verdict = Verdict {
-            predicted: Some(1.0),
-            measured: Some(fit.estimate),
-            std_error: Some(fit.std_error),
-            interval: Some([fit.estimate - reach, fit.estimate + reach]),
-            p_value: Some(inside),
-            goodness_of_fit: Some(fit.goodness_of_fit),
-            reason: (inside > EQUIVALENCE_LEVEL || worst.0 < NOTEWORTHY).then_some(worst.1),
-            ..verdict
-        };
-        Evidence { verdict, equivalent: inside <= EQUIVALENCE_LEVEL, against }
+        }
+        verdict.predicted = Some(1.0);
+        decide(verdict, estimates, band, &places, |x| x)
     }
 
     /// One law in both networks: the distance of the distribution functions is bounded at every point.
     fn same_law(&self, networks: &[String; 2]) -> Evidence {
         let mut verdict = self.start(&networks.join(" ~ "), "same-law");
-        let sketches =
-            |label| self.measurements(label).map(|(_, measurement)| &measurement.quantiles).collect::<Vec<_>>();
-        let (first, second) = (sketches(&networks[0]), sketches(&networks[1]));
+        let places = [0, 1].map(|index| self.places(&networks[index]));
+        let [first, second] =
+            places.each_ref().map(|places| places.iter().map(|place| &place.measurement.quantiles).collect::<Vec<_>>());
         let level = EQUIVALENCE_LEVEL / first.len().max(1) as f64;
         let (mut distance, mut bound, mut against) = (0.0f64, 0.0f64, Vec::new());
         for (a, b) in first.iter().zip(&second) {
@@ -240,30 +213,97 @@ impl<'a> Judge<'a> {
             bound = bound.max(test.distance_bound(a.count(), b.count(), level));
             against.push(test.p_value);
         }
-        let mut places = [self.places(&networks[0]), self.places(&networks[1])].concat();
-        places.retain(|place| place.sampled.non_finite > 0);
-        if let Some(reason) = unsound(&places) {
+        let mut bad = places.concat();
+        bad.retain(|place| place.sampled.non_finite > 0);
+        if let Some(reason) = unsound(&bad) {
             return Self::undecided(verdict, reason);
         }
         verdict.predicted = Some(0.0);
         verdict.measured = Some(distance);
         verdict.interval = Some([0.0, bound]);
         let equivalent = !against.is_empty() && bound <= self.claim.tolerance;
-        Evidence { verdict, equivalent, against }
+        Evidence { verdict, equivalent, against, draws_to_decide: None }
     }
 }
 
-/// A point whose p-value is below this is named in the verdict.
-const NOTEWORTHY: f64 = 1e-3;
-
-/// Relative errors are not taken below this: draws that are all equal have none, and a fit needs one.
-const ROUNDING: f64 = 1e-12;
-
-fn relative_error(sampled: &Sampled) -> f64 {
-    (sampled.std_error / sampled.mean).abs().max(ROUNDING)
+/// One number that a claim speaks of, with its error.
+struct Estimate {
+    value: f64,
+    std_error: f64,
+    reference: Reference,
+    /// p-value of a test against the claim, where it is not that of a value beyond the tolerance.
+    against: Option<f64>,
+    /// What it is, where it is one of several.
+    words: String,
 }
 
+impl Estimate {
+    fn of_fit(fit: &Fit, words: String) -> Self {
+        Self { value: fit.estimate, std_error: fit.std_error, reference: fit.reference(), against: None, words }
+    }
+}
+
+/// Tests every estimate against the band and completes the verdict with the one that decides: the claim holds when all are
+/// inside, and any one may refute it. `show` turns the tested scale into the one that people read.
+fn decide(
+    verdict: Verdict,
+    estimates: Vec<Estimate>,
+    band: (f64, f64),
+    places: &[Place<'_>],
+    show: impl Fn(f64) -> f64,
+) -> Evidence {
+    let tested: Vec<(Estimate, Equivalence)> = estimates
+        .into_iter()
+        .map(|estimate| {
+            let mut test = Equivalence::test(estimate.value, estimate.std_error, band, estimate.reference);
+            test.outside = estimate.against.unwrap_or(test.outside);
+            (estimate, test)
+        })
+        .collect();
+    let most = |key: fn(&Equivalence) -> f64| tested.iter().max_by(|a, b| key(&a.1).total_cmp(&key(&b.1)));
+    let (least_inside, farthest_outside) = (most(|test| test.inside), most(|test| -test.outside));
+    let worst = farthest_outside.filter(|(_, test)| test.outside < NOTEWORTHY).or(least_inside);
+    let Some((estimate, test)) = worst else { return Judge::undecided(verdict, "has no points") };
+    let Estimate { value, std_error, reference, .. } = *estimate;
+    let slope = (show(value + 1e-6) - show(value - 1e-6)) / 2e-6;
+    let draws = places.iter().map(|place| place.sampled.draws).max().unwrap_or(0);
+    let verdict = Verdict {
+        measured: Some(show(value)),
+        std_error: Some(std_error * slope.abs()),
+        interval: Some(reference.interval(value, std_error, COVERAGE).map(show)),
+        p_value: Some(test.inside),
+        reason: Some(estimate.words.clone()).filter(|words| !words.is_empty()),
+        ..verdict
+    };
+    Evidence {
+        verdict,
+        equivalent: tested.iter().all(|(_, test)| test.inside <= EQUIVALENCE_LEVEL),
+        against: tested.iter().map(|(_, test)| test.outside).collect(),
+        draws_to_decide: Some(draws as f64 * growth_to_decide(value, std_error, band)),
+    }
+}
+
+/// How many times as many draws would probably decide a claim, if the truth is where the estimate is: the distance to the nearest
+/// edge of the band is then that of a one-sided 5 % test of 80 % power, or outside of the band of a test at 10⁻⁵.
+fn growth_to_decide(value: f64, std_error: f64, (lower, upper): (f64, f64)) -> f64 {
+    let distance = (value - lower).min(upper - value);
+    let errors = if distance > 0.0 { 1.645 + 0.842 } else { 4.265 + 0.842 };
+    (errors * std_error / distance).powi(2)
+}
+
+/// A point at which the p-value against the claim is below this is the one to show.
+const NOTEWORTHY: f64 = 1e-3;
+
 /// A point on logarithmic axes: the standard error of ln y is that of y over y.
-fn logarithm(x: f64, y: f64, relative_error: f64) -> WeightedPoint {
-    WeightedPoint { x: x.ln(), y: y.ln(), std_error: relative_error }
+fn logarithm(x: f64, sampled: &Sampled) -> WeightedPoint {
+    let Sampled { mean, std_error, draws, .. } = *sampled;
+    let degrees = draws.saturating_sub(1) as f64;
+    WeightedPoint { x: x.ln(), y: mean.ln(), std_error: (std_error / mean).abs(), degrees }
+}
+
+/// The difference of two logarithms, with the degrees of freedom of its error by Welch and Satterthwaite.
+fn quotient(first: WeightedPoint, second: WeightedPoint) -> WeightedPoint {
+    let std_error = first.std_error.hypot(second.std_error);
+    let share = |point: WeightedPoint| (point.std_error / std_error).powi(4) / point.degrees;
+    WeightedPoint { y: first.y - second.y, std_error, degrees: (share(first) + share(second)).recip(), ..first }
 }

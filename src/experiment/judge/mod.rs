@@ -9,10 +9,11 @@ mod evidence;
 mod places;
 
 use super::claim::{ClaimKind, ValueSource};
+use super::format::about;
 use super::point::Point;
 use super::results::{Measurement, Outcome, Row, Verdict};
 use super::spec::Spec;
-use crate::statistics::{Reference, multiple_testing};
+use crate::statistics::multiple_testing;
 use evidence::Judge;
 
 pub use check::check;
@@ -40,6 +41,8 @@ struct Evidence {
     equivalent: bool,
     /// p-values of the tests against the claim.
     against: Vec<f64>,
+    /// About how many draws a point would decide, if nothing does.
+    draws_to_decide: Option<f64>,
 }
 
 /// Judges all claims of a run together; one list of verdicts for each experiment, in order.
@@ -78,14 +81,16 @@ impl<'a> Gathered<'a> {
                     && claim.concerns(&row.network)
             })
         };
-        let rows = experiment.measurements.iter().map(|measurement| &measurement.row);
+        let unclaimed = experiment.measurements.iter().filter(|measurement| !claimed(&measurement.row));
         Self {
             experiment,
             evidence: (0..)
                 .zip(claims)
                 .flat_map(|(index, claim)| Judge { experiment, claim, index }.evidence())
                 .collect(),
-            comparisons: rows.filter(|row| !claimed(row)).filter_map(|row| Some((row, exact_p_value(row)?))).collect(),
+            comparisons: unclaimed
+                .filter_map(|measurement| Some((&measurement.row, exact_p_value(measurement)?)))
+                .collect(),
         }
     }
 
@@ -113,39 +118,33 @@ impl<'a> Gathered<'a> {
     }
 }
 
-fn conclude(Evidence { mut verdict, equivalent, .. }: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
+fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
+    let Evidence { mut verdict, equivalent, draws_to_decide, .. } = evidence;
     verdict.p_refuted = adjusted.iter().copied().reduce(f64::min);
     verdict.verdict = match verdict.p_refuted {
         Some(p_value) if p_value <= rate => Outcome::Refuted,
         _ if equivalent => Outcome::Holds,
         _ => Outcome::Inconclusive,
     };
+    let needed = draws_to_decide.filter(|needed| verdict.verdict == Outcome::Inconclusive && needed.is_finite());
+    let needed = needed.map(|needed| format!("about {} draws would decide", about(needed)));
+    let reasons: Vec<String> = verdict.reason.take().into_iter().chain(needed).collect();
+    verdict.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     verdict
 }
 
-/// Two-sided p-value of a mean against its exact value, by Student's t with n − 1 degrees of freedom; `None` where there
-/// is no exact value, or where the draws do not support a test.
-fn exact_p_value(row: &Row) -> Option<f64> {
-    let (z, sampled) = (row.z()?, row.sampled?);
-    if !row.has_exact_theory() {
-        return None;
-    }
-    if sampled.unsound().is_some() || !z.is_finite() {
-        return None;
-    }
-    Some((2.0 * reference_of(sampled.draws).upper_tail(z.abs())).min(1.0))
-}
-
-/// The law of a standardised mean of so many draws.
-fn reference_of(draws: u64) -> Reference {
-    Reference::StudentT(draws.saturating_sub(1).max(1) as f64)
+/// Two-sided p-value of a mean against its exact value; `None` where there is no exact value, or where the draws do not
+/// support a test.
+fn exact_p_value(measurement: &Measurement) -> Option<f64> {
+    let z = measurement.row.z.filter(|_| measurement.row.has_exact_theory())?;
+    Some(measurement.reference.as_ref().ok()?.two_sided(z))
 }
 
 /// The verdict on means that differ from their exact values where no claim speaks of it.
 fn disagreement(experiment: &str, rows: &[&Row]) -> Option<Verdict> {
-    let size = |row: &Row| row.z().map_or(0.0, f64::abs);
+    let size = |row: &Row| row.z.map_or(0.0, f64::abs);
     let worst = rows.iter().copied().max_by(|a, b| size(a).total_cmp(&size(b)))?;
-    let z = worst.z().unwrap_or(f64::NAN);
+    let z = worst.z.unwrap_or(f64::NAN);
     Some(Verdict {
         statement: "every mean that has an exact value agrees with it".into(),
         reason: Some(format!("{} means differ, most at {} (z = {z:.1})", rows.len(), worst.place())),

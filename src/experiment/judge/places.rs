@@ -5,14 +5,20 @@ use std::collections::HashMap;
 use crate::experiment::claim::Baseline;
 use crate::experiment::expression::{Variables, describe};
 use crate::experiment::point::Point;
-use crate::experiment::results::{Row, Sampled};
+use crate::experiment::results::{Measurement, Row, Sampled};
 
-/// A row that a claim rests on, with its place.
+/// A measurement that a claim rests on, with its place.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub point: &'a Point,
-    pub row: &'a Row,
+    pub measurement: &'a Measurement,
     pub sampled: Sampled,
+}
+
+impl Place<'_> {
+    pub fn row(&self) -> &Row {
+        &self.measurement.row
+    }
 }
 
 /// What a mean is divided by before an exponent is fitted.
@@ -30,7 +36,8 @@ pub(super) fn baseline(relative_to: Option<&Baseline>, point: &Point) -> Result<
 
 /// Why the rows cannot be judged: a gradient was not finite, or there are too few draws for the tail.
 pub(super) fn unsound(places: &[Place<'_>]) -> Option<String> {
-    places.iter().find_map(|place| Some(format!("{} at {}", place.sampled.unsound()?, place.point.describe())))
+    let reason = |place: &Place<'_>| place.measurement.reference.as_ref().err().cloned();
+    places.iter().find_map(|place| Some(format!("{} at {}", reason(place)?, place.point.describe())))
 }
 
 /// Rows of two networks at the same values of the sweep variables.
@@ -38,7 +45,7 @@ pub(super) fn pairs<'p>(
     first: &'p [Place<'_>],
     second: &'p [Place<'_>],
 ) -> impl Iterator<Item = (&'p Place<'p>, &'p Place<'p>)> {
-    first.iter().filter_map(|a| Some((a, second.iter().find(|b| b.row.variables == a.row.variables)?)))
+    first.iter().filter_map(|a| Some((a, second.iter().find(|b| b.row().variables == a.row().variables)?)))
 }
 
 /// Points of one fit, and the values of the sweep variables that they share.

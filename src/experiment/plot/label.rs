@@ -48,6 +48,7 @@ fn ratio_to(strand: &Strand<'_>, predictions: &[(f64, f64)]) -> Option<String> {
         x: 1.0,
         y: sampled.mean / predicted,
         std_error: (sampled.std_error / predicted).abs(),
+        degrees: sampled.draws.saturating_sub(1) as f64,
     });
     let fit = Fit::constant(&ratios.collect::<Vec<_>>())?;
     Some(unbroken(&with_error(fit.estimate, fit.std_error)))

@@ -7,9 +7,10 @@ mod table;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{Variables, describe};
+use super::format::needed;
 use crate::sampling::monte_carlo::Summary;
-use crate::statistics::QuantileSketch;
-use crate::theory::{TheoryKind, TheoryValue};
+use crate::statistics::{QuantileSketch, Reference, Skewness};
+use crate::theory::{Shape, TheoryKind, TheoryValue};
 
 pub use files::{ResultsError, write_atomically, write_draws};
 pub use table::{COLUMNS, number, read_points, records_to_csv, to_csv};
@@ -29,6 +30,8 @@ pub struct Row {
     pub sampled: Option<Sampled>,
     /// What theory says: the mean, and the kind of statement.
     pub theory: Option<(f64, String)>,
+    /// (mean − theory)/standard error, where the mean can be tested; 0 for a difference of rounding size.
+    pub z: Option<f64>,
 }
 
 /// Measured numbers of one row.
@@ -56,17 +59,27 @@ pub struct Sampled {
     pub skewness: f64,
 }
 
-/// Skewness over √n above which the mean of n draws is not normal enough to be tested: tail probabilities at 4.5 standard
-/// errors are then off by more than a factor of two (first Edgeworth term).
-const LARGEST_SKEWNESS: f64 = 0.1;
-
-/// A row with the empirical distribution of its draws, where a claim needs it.
+/// A row with what a judge needs beside it.
 #[derive(Debug, Clone)]
 pub struct Measurement {
     /// The row.
     pub row: Row,
-    /// Its quantiles.
+    /// The empirical distribution of its draws, where a claim needs it.
     pub quantiles: Option<QuantileSketch>,
+    /// The law of (mean − truth)/standard error, or why the mean must not be tested.
+    pub reference: Result<Reference, String>,
+}
+
+impl Measurement {
+    /// Completes the row of a network at a point with what was drawn there.
+    pub fn new(row: Row, summary: Summary, theory: Option<TheoryValue>, keep_distribution: bool) -> Self {
+        let sampled = Sampled::new(&summary);
+        let reference = sampled.reference(theory.and_then(|theory| theory.shape));
+        let z = theory.filter(|_| reference.is_ok());
+        let z = z.map(|theory| z_score(sampled.mean, sampled.std_error, theory.mean)).filter(|z| z.is_finite());
+        let row = Row { sampled: Some(sampled), z, ..row }.with_theory(theory);
+        Self { row, quantiles: keep_distribution.then_some(summary.quantiles), reference }
+    }
 }
 
 impl Sampled {
@@ -87,22 +100,30 @@ impl Sampled {
         }
     }
 
-    /// Why tests must not rest on this mean, if there is a reason: draws that are not finite, or too few draws for the
-    /// skewness of their law.
-    pub fn unsound(&self) -> Option<String> {
+    /// The law of (mean − truth)/standard error, with the skewness of the draws' law where theory knows it.
+    ///
+    /// # Errors
+    /// Why no test must rest on this mean: draws that are not finite, too few draws for the skewness of their law, or draws that are
+    /// all equal. No scatter seen is no certainty: what carries the mean may be too rare to have been drawn.
+    pub fn reference(&self, shape: Option<Shape>) -> Result<Reference, String> {
         if self.non_finite > 0 {
-            return Some(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
+            return Err(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
         }
-        too_few(self.skewness, self.draws)
-            .map(|needed| format!("too few draws for so skewed a law (about {needed:.0} are needed)"))
+        let skewness = shape.map_or(Skewness::Estimated(self.skewness), |shape| Skewness::Known(shape.skewness));
+        let reference = skewness
+            .reference(self.draws)
+            .map_err(|few| format!("too few draws for the tail of their law ({})", needed(few)));
+        match reference {
+            Ok(_) if self.std_dev <= SCATTER_OF_ROUNDING * self.mean.abs() => {
+                Err(format!("all {} draws are equal: too little is seen of their scatter", self.draws))
+            }
+            reference => reference,
+        }
     }
 }
 
-/// How many values are needed before their mean can be tested, where `count` of this skewness are too few.
-pub fn too_few(skewness: f64, count: u64) -> Option<f64> {
-    let relative = skewness.abs() / (count as f64).sqrt();
-    (relative > LARGEST_SKEWNESS).then(|| count as f64 * (relative / LARGEST_SKEWNESS).powi(2))
-}
+/// Relative standard deviations at most this are rounding, not scatter.
+const SCATTER_OF_ROUNDING: f64 = 1e-12;
 
 impl Row {
     /// Attaches a theoretical value.
@@ -119,12 +140,6 @@ impl Row {
     /// Whether the theoretical value is true without hypotheses.
     pub fn has_exact_theory(&self) -> bool {
         self.theory.as_ref().is_some_and(|(_, kind)| kind == TheoryKind::Exact.name())
-    }
-
-    /// z = (mean − theory)/standard error, where both are there; 0 for a difference of rounding size.
-    pub fn z(&self) -> Option<f64> {
-        let (sampled, (theory, _)) = (self.sampled?, self.theory.as_ref()?);
-        Some(z_score(sampled.mean, sampled.std_error, *theory))
     }
 }
 
@@ -181,7 +196,8 @@ pub struct Verdict {
     pub measured: Option<f64>,
     /// Standard error of what was measured.
     pub std_error: Option<f64>,
-    /// 95 % confidence interval.
+    /// 95 % confidence interval; an infinite end is null in the file.
+    #[serde(with = "interval")]
     pub interval: Option<[f64; 2]>,
     /// The claim's tolerance.
     pub tolerance: f64,
@@ -200,4 +216,65 @@ pub struct Verdict {
     pub variables: Vec<(String, f64)>,
     /// Why, where the numbers do not say it.
     pub reason: Option<String>,
+}
+
+/// Intervals in JSON, which has no infinity: an end that is null is infinite.
+mod interval {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(interval: &Option<[f64; 2]>, serializer: S) -> Result<S::Ok, S::Error> {
+        let ends = interval.filter(|ends| ends.iter().all(|end| !end.is_nan()));
+        ends.map(|ends| ends.map(|end| Some(end).filter(|end| end.is_finite()))).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[f64; 2]>, D::Error> {
+        let ends = Option::<[Option<f64>; 2]>::deserialize(deserializer)?;
+        Ok(ends.map(|[low, high]| [low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampled(values: &[f64]) -> Sampled {
+        let mut summary = Summary::default();
+        for &value in values {
+            summary.moments.push(value);
+            summary.quantiles.push(value);
+        }
+        Sampled::new(&summary)
+    }
+
+    #[test]
+    fn draws_that_are_all_equal_are_no_evidence() {
+        for value in [0.0, 1.0, 0.1 + 0.2] {
+            let reason = sampled(&[value; 300]).reference(None).unwrap_err();
+            assert!(reason.contains("all 300 draws are equal"), "{reason}");
+        }
+        let varied: Vec<f64> = (0..300).map(|i| f64::from(i % 7)).collect();
+        assert!(sampled(&varied).reference(None).is_ok());
+    }
+
+    #[test]
+    fn a_known_shape_replaces_the_look_of_the_sample() {
+        let values: Vec<f64> = (0..40).map(|i| f64::from(i % 7)).collect();
+        let shape = |skewness| Some(Shape { relative_std_dev: 0.5, skewness });
+        assert!(sampled(&values).reference(shape(1.0)).is_ok());
+        let reason = sampled(&values).reference(shape(30.0)).unwrap_err();
+        assert_eq!(reason, "too few draws for the tail of their law (about 15000 are needed)");
+        assert!(sampled(&values).reference(None).unwrap_err().contains("at least"), "40 draws show no tail");
+    }
+
+    #[test]
+    fn verdicts_with_open_intervals_come_back() {
+        let ends = [f64::NEG_INFINITY, -1.0, f64::INFINITY];
+        for interval in
+            [None, Some([0.0, 1.0]), Some([ends[0], 2.0]), Some([ends[1], ends[2]]), Some([ends[0], ends[2]])]
+        {
+            let verdict = Verdict { interval, ..crate::experiment::judge::blank("e", "n", "loss.l1", "value", 0.1) };
+            let text = serde_json::to_string(&verdict).unwrap();
+            assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), verdict, "{text}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use crate::training::objective::{
 use crate::training::{Augmentation, Schedule, Sgd, TrainingSettings};
 
 /// Changes when the same spec gives other networks.
-const TRAINING_FORMAT: u32 = 2;
+const TRAINING_FORMAT: u32 = 3;
 
 /// A training spec with its jobs, checked and ready to run.
 #[derive(Debug)]

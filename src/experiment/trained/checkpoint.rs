@@ -242,6 +242,7 @@ mod tests {
             epochs: 1,
             validation_accuracy: 0.5,
             zero_gradients: 0,
+            samples: 20,
             nonfinite_gradients: 1,
             values: vec![Some(0.1), None],
         };

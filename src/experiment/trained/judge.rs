@@ -44,6 +44,20 @@ struct Evidence {
     against: Option<f64>,
 }
 
+/// A measured value and what it is claimed to be.
+struct Quotient {
+    measured: f64,
+    predicted: f64,
+    /// Variance of the logarithm of the measured value by the choice of test samples.
+    sampling: f64,
+}
+
+/// Standard errors of logarithms at most this are rounding, not scatter.
+const SCATTER_OF_ROUNDING: f64 = 1e-12;
+
+/// No scatter seen is no certainty: the next network may differ.
+const NO_SCATTER: &str = "all networks agree: too little is seen of their scatter";
+
 struct Judge<'a> {
     spec: &'a TrainingSpec,
     networks: &'a [TrainedNetwork],
@@ -65,7 +79,8 @@ impl<'a> Judge<'a> {
                 .map(|label| {
                     let values = self.of(&label).map(|network| {
                         let predicted = value.evaluate(&[("dimension".into(), network.dimension as f64)]).ok();
-                        Some((self.value(network, observable)?, predicted?))
+                        let sampling = self.relative_sampling_variance(network, observable);
+                        Some(Quotient { measured: self.value(network, observable)?, predicted: predicted?, sampling })
                     });
                     self.means(&label, observable, values.collect())
                 })
@@ -75,15 +90,19 @@ impl<'a> Judge<'a> {
                     let quotients = self.of(&label).map(|network| {
                         let [first, second] = [0, 1].map(|which| self.value(network, &observables[which]));
                         let predicted = value.evaluate(&[("dimension".into(), network.dimension as f64)]).ok();
-                        Some((first? / second?, predicted?))
+                        let sampling =
+                            observables.iter().map(|name| self.relative_sampling_variance(network, name)).sum();
+                        Some(Quotient { measured: first? / second?, predicted: predicted?, sampling })
                     });
                     self.means(&label, &observables.join(" / "), quotients.collect())
                 })
                 .collect(),
             TrainingClaimKind::Ratio { observable, networks, factor } => {
                 let pairs = self.pairs(networks).map(|(first, second)| {
-                    let predicted = factor.evaluate(&first.variables).ok();
-                    Some((self.value(first, observable)? / self.value(second, observable)?, predicted?))
+                    let predicted = factor.evaluate(&first.variables).ok()?;
+                    let measured = self.value(first, observable)? / self.value(second, observable)?;
+                    let sampling = [first, second].map(|network| self.relative_sampling_variance(network, observable));
+                    Some(Quotient { measured, predicted, sampling: sampling.iter().sum() })
                 });
                 vec![self.means(&networks.join(" / "), observable, pairs.collect())]
             }
@@ -138,44 +157,81 @@ impl<'a> Judge<'a> {
             .of(label)
             .filter_map(|network| {
                 let x = abscissa(&network.variables, network.dimension, against);
-                Some(WeightedPoint { x: x.ln(), y: self.value(network, observable)?.ln(), std_error: 1.0 })
+                Some(WeightedPoint {
+                    x: x.ln(),
+                    y: self.value(network, observable)?.ln(),
+                    std_error: 1.0,
+                    degrees: f64::INFINITY,
+                })
             })
             .collect();
         let Some(fit) = Fit::line(&points).filter(|fit| fit.degrees > 0) else {
             return Self::undecided(verdict, "needs three networks at two points, with positive values");
         };
-        let (error, reference) = (fit.scatter_error(), Reference::StudentT(fit.degrees as f64));
+        if fit.scatter_error() <= SCATTER_OF_ROUNDING {
+            return Self::undecided(verdict, NO_SCATTER);
+        }
+        let centre = points.iter().map(|point| point.x).sum::<f64>() / points.len() as f64;
+        let spread = points.iter().map(|point| (point.x - centre).powi(2)).sum::<f64>();
+        let sampling = self.of(label).zip(&points).map(|(network, point)| {
+            let lever = (point.x - centre) / spread;
+            lever * lever * self.relative_sampling_variance(network, observable)
+        });
+        let error = fit.scatter_error().hypot(sampling.sum::<f64>().sqrt());
+        let reference = Reference::StudentT(fit.degrees as f64);
         let band = (exponent - self.claim.tolerance, exponent + self.claim.tolerance);
         let test = Equivalence::test(fit.estimate, error, band, reference);
-        let half = error * reference.quantile(COVERAGE);
-        let interval = Some([fit.estimate - half, fit.estimate + half]);
+        let interval = Some(reference.interval(fit.estimate, error, COVERAGE));
         let verdict = Verdict { measured: Some(fit.estimate), std_error: Some(error), interval, ..verdict };
         Evidence { verdict, for_it: Some(test.inside), against: Some(test.outside) }
     }
 
     /// The geometric mean of measured over predicted values.
-    fn means(&self, label: &str, observable: &str, values: Vec<Option<(f64, f64)>>) -> Evidence {
-        let values: Vec<(f64, f64)> = values.into_iter().flatten().collect();
+    fn means(&self, label: &str, observable: &str, quotients: Vec<Option<Quotient>>) -> Evidence {
+        let quotients: Vec<Quotient> = quotients.into_iter().flatten().collect();
         // One number where the prediction is the same everywhere; else the quotient by it, predicted 1.
-        let same = values.windows(2).all(|pair| pair[0].1 == pair[1].1);
-        let shown = values.first().filter(|_| same).map_or(1.0, |&(_, predicted)| predicted);
+        let same = quotients.windows(2).all(|pair| pair[0].predicted == pair[1].predicted);
+        let shown = quotients.first().filter(|_| same).map_or(1.0, |quotient| quotient.predicted);
         let verdict = Verdict { predicted: Some(shown), ..self.blank(label, observable) };
-        let logs: Moments = values.iter().map(|(measured, predicted)| (measured / predicted).ln()).collect();
+        let logs: Moments = quotients.iter().map(|quotient| (quotient.measured / quotient.predicted).ln()).collect();
         if logs.count() < 2 || !logs.are_finite() {
             return Self::undecided(verdict, "needs two networks with positive values");
         }
+        if logs.std_error() <= SCATTER_OF_ROUNDING {
+            return Self::undecided(verdict, NO_SCATTER);
+        }
         let reference = Reference::StudentT(logs.count() as f64 - 1.0);
         let band = (-self.claim.tolerance.ln_1p(), self.claim.tolerance.ln_1p());
-        let (mean, error) = (logs.mean(), logs.std_error());
+        // All networks are measured on the same test samples, so that more networks do not average their error away.
+        let sampling = quotients.iter().map(|quotient| quotient.sampling).sum::<f64>() / quotients.len() as f64;
+        let (mean, error) = (logs.mean(), logs.std_error().hypot(sampling.sqrt()));
         let test = Equivalence::test(mean, error, band, reference);
-        let half = error * reference.quantile(COVERAGE);
         let verdict = Verdict {
             measured: Some(shown * mean.exp()),
             std_error: Some(shown * mean.exp() * error),
-            interval: Some([mean - half, mean + half].map(|log| shown * log.exp())),
+            interval: Some(reference.interval(mean, error, COVERAGE).map(|log| shown * log.exp())),
             ..verdict
         };
         Evidence { verdict, for_it: Some(test.inside), against: Some(test.outside) }
+    }
+
+    /// Variance of an observable of a network by the choice of its test samples, where it is a share of them: p(1 − p)/n with
+    /// p = (successes + 2)/(n + 4), which no share of 0 or 1 makes zero (Agresti and Coull 1998). 0 for other observables,
+    /// whose scatter between networks tells their error.
+    fn sampling_variance(&self, network: &TrainedNetwork, observable: &str) -> f64 {
+        let is_share =
+            self.spec.observables.iter().any(|(name, measure)| name == observable && measure.quantity.is_share());
+        let (Some(value), true) = (self.value(network, observable), is_share) else { return 0.0 };
+        let samples = network.outcome.samples as f64;
+        let share = (value.abs() * samples + 2.0) / (samples + 4.0);
+        share * (1.0 - share) / samples
+    }
+
+    /// The same of its logarithm.
+    fn relative_sampling_variance(&self, network: &TrainedNetwork, observable: &str) -> f64 {
+        let value = self.value(network, observable).unwrap_or(f64::NAN);
+        let variance = self.sampling_variance(network, observable);
+        if variance == 0.0 { 0.0 } else { variance / (value * value) }
     }
 
     fn ranks(&self, observables: &[String; 2], at_least: f64) -> Evidence {
@@ -195,18 +251,23 @@ impl<'a> Judge<'a> {
 
     fn less(&self, observable: &str, labels: &[String; 2]) -> Evidence {
         let verdict = Verdict { predicted: Some(0.0), ..self.blank(&labels.join(" − "), observable) };
-        let differences = self
-            .pairs(labels)
-            .filter_map(|(first, second)| Some(self.value(first, observable)? - self.value(second, observable)?));
-        let differences: Moments = differences.collect();
+        let (mut differences, mut sampling) = (Moments::default(), Moments::default());
+        for (first, second) in self.pairs(labels) {
+            if let (Some(a), Some(b)) = (self.value(first, observable), self.value(second, observable)) {
+                differences.push(a - b);
+                sampling.push(self.sampling_variance(first, observable) + self.sampling_variance(second, observable));
+            }
+        }
         if differences.count() < 2 || !differences.are_finite() {
             return Self::undecided(verdict, "needs two pairs of networks");
         }
+        if differences.std_error() <= SCATTER_OF_ROUNDING * differences.mean().abs() {
+            return Self::undecided(verdict, NO_SCATTER);
+        }
         let reference = Reference::StudentT(differences.count() as f64 - 1.0);
-        let (mean, error) = (differences.mean(), differences.std_error());
+        let (mean, error) = (differences.mean(), differences.std_error().hypot(sampling.mean().sqrt()));
         let below = reference.upper_tail(-mean / error);
-        let half = error * reference.quantile(COVERAGE);
-        let interval = Some([mean - half, mean + half]);
+        let interval = Some(reference.interval(mean, error, COVERAGE));
         let verdict = Verdict { measured: Some(mean), std_error: Some(error), interval, ..verdict };
         Evidence { verdict, for_it: Some(below), against: Some(1.0 - below) }
     }

@@ -118,6 +118,15 @@ pub fn measure(
 }
 
 impl Quantity {
+    /// Whether it is 0 or 1 of each sample, or the difference of two such numbers, so that its mean is a share of the samples.
+    pub fn is_share(self) -> bool {
+        match self {
+            Self::Accuracy => true,
+            Self::Loss => false,
+            Self::Observable(observable) => observable.is_share(),
+        }
+    }
+
     fn observable(self) -> Option<Observable> {
         match self {
             Self::Observable(observable) => Some(observable),

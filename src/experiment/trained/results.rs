@@ -33,6 +33,8 @@ pub struct NetworkOutcome {
     pub epochs: usize,
     /// The highest validation accuracy, that of the weights that were measured.
     pub validation_accuracy: f64,
+    /// Test samples over which every observable is a mean.
+    pub samples: usize,
     /// Test samples whose ∂ₓL is zero everywhere.
     pub zero_gradients: usize,
     /// Test samples with a coordinate of ∂ₓL that is NaN or infinite.
@@ -48,13 +50,14 @@ impl TrainedNetwork {
     }
 }
 
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "network",
     "repeat",
     "dimension",
     "status",
     "epochs",
     "validation_accuracy",
+    "samples",
     "zero_gradients",
     "nonfinite_gradients",
 ];
@@ -74,6 +77,7 @@ pub fn to_csv(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> String {
             if outcome.diverged { "diverged" } else { "trained" }.into(),
             outcome.epochs.to_string(),
             number(outcome.validation_accuracy),
+            outcome.samples.to_string(),
             outcome.zero_gradients.to_string(),
             outcome.nonfinite_gradients.to_string(),
         ]);
@@ -112,6 +116,7 @@ pub fn read_csv(spec: &TrainingSpec, path: &Path) -> Result<Vec<TrainedNetwork>,
                 diverged: text("status")? == "diverged",
                 epochs: parse("epochs")? as usize,
                 validation_accuracy: parse("validation_accuracy")?,
+                samples: parse("samples")? as usize,
                 zero_gradients: parse("zero_gradients")? as usize,
                 nonfinite_gradients: parse("nonfinite_gradients")? as usize,
                 values,
@@ -161,6 +166,7 @@ pub fn summarise(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> Vec<Row> {
                         dimension: network.dimension,
                         sampled: None,
                         theory: None,
+                        z: None,
                     };
                     rows.push((row, vec![value]));
                 }

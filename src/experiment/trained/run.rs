@@ -301,6 +301,7 @@ impl Run<'_> {
             diverged,
             epochs: state.epochs.len(),
             validation_accuracy: state.best_accuracy().max(0.0),
+            samples: indices.len(),
             zero_gradients: after.as_ref().map_or(0, |measured| measured.zero_gradients),
             nonfinite_gradients: after.as_ref().map_or(0, |measured| measured.nonfinite_gradients),
             values: values.collect(),

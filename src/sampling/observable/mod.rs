@@ -43,6 +43,16 @@ impl Observable {
             _ => None,
         }
     }
+
+    /// Whether it is 0 or 1, or the difference of two such numbers: its mean is then a share, or a difference of shares.
+    pub fn is_share(&self) -> bool {
+        match self {
+            Observable::Attack(observable) => {
+                matches!(observable.consequence, Consequence::Vulnerability | Consequence::Changed)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A name that is not an observable.
