@@ -272,6 +272,30 @@ fn figures_are_drawn_again_from_saved_results() {
 }
 
 #[test]
+fn a_folder_of_results_is_drawn_and_reported_whole_whatever_else_it_holds() {
+    let place = Place::new(SPEC);
+    place.run(&["verify", "spec.toml", "--quiet"]);
+    place.run(&["verify", "spec.toml", "--quiet", "--set", "name=other", "--set", "title=Another law"]);
+    // The page is that of the folder, not of the last call.
+    let page = place.read("runs/report.html");
+    assert!(page.contains("A small law") && page.contains("Another law"));
+    let output = place.run(&["plot", "runs/report.html", "runs/small", "runs/other", "--to", "figures"]);
+    assert!(
+        output.status.success() && text(&output.stderr).contains("runs/report.html: holds no results, passed over")
+    );
+    assert!(place.path("figures/small.svg").exists() && place.path("figures/other.png").exists());
+    place.ok(&["plot", "runs", "--to", "again"]);
+    assert!(place.path("again/small.svg").exists() && place.path("again/other.png").exists());
+    place.ok(&["report", "runs", "--out", "page.html"]);
+    assert_eq!(place.read("page.html"), page);
+    // Results of another version do not keep a run from its report.
+    std::fs::write(place.path("runs/other/spec.toml"), "name = 3").unwrap();
+    let output = place.run(&["verify", "spec.toml"]);
+    assert!(text(&output.stderr).contains("not in the report"), "{}", text(&output.stderr));
+    assert!(!place.read("runs/report.html").contains("Another law"));
+}
+
+#[test]
 fn kept_draws_are_those_of_the_table() {
     let place = Place::new(SPEC);
     place.ok(&["run", "spec.toml", "--keep-draws"]);

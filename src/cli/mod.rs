@@ -88,7 +88,7 @@ enum Command {
     Attack(AttackArguments),
     /// Draw figures again from saved results, without sampling
     Plot {
-        /// Results folders
+        /// Results folders, or folders of them, such as runs
         #[arg(required = true)]
         folders: Vec<PathBuf>,
         /// Write NAME.svg and NAME.png into this folder instead of figure.svg and figure.png beside the results
@@ -104,7 +104,7 @@ enum Command {
     },
     /// Write one HTML page of saved results: verdicts, figures, specs
     Report {
-        /// Results folders; --out names the page, or the folder that gets report.html
+        /// Results folders, or folders of them, such as runs; --out names the page, or the folder that gets report.html
         #[arg(required = true)]
         folders: Vec<PathBuf>,
     },

@@ -3,34 +3,52 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gradlaw::experiment::results::write_atomically;
-use gradlaw::experiment::{save, trained};
+use gradlaw::experiment::results::{ResultsError, write_atomically};
+use gradlaw::experiment::{folders, save, trained};
 use gradlaw::report::{self, Reported};
 
 use super::failure::Failure;
+use super::plot::find;
 use super::terminal::Terminal;
 
 /// Name of the page in a folder.
-pub const PAGE: &str = "report.html";
+const PAGE: &str = "report.html";
 
 /// Writes the page of these results folders: to `out` if that names an HTML file, else into the folder `out`.
-pub fn report(folders: &[PathBuf], out: &Path, terminal: &Terminal) -> Result<ExitCode, Failure> {
+pub fn report(paths: &[PathBuf], out: &Path, terminal: &Terminal) -> Result<ExitCode, Failure> {
     // A folder that holds no results is the user's mistake, not the machine's.
-    let read = |folder: &PathBuf| {
-        let results = match trained::read(folder) {
-            Ok(Some(saved)) => Ok(saved.into()),
-            Ok(None) => save::read(folder).map(Reported::from),
-            Err(error) => Err(error),
-        };
-        results.map_err(|error| Failure::Usage(error.to_string()))
-    };
-    let all = folders.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let read = |folder: &PathBuf| read(folder).map_err(|error| Failure::Usage(error.to_string()));
+    let all = find(paths, terminal)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let is_page = out.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("html"));
-    let page = if is_page { out.to_owned() } else { out.join(PAGE) };
+    write(&if is_page { out.to_owned() } else { out.join(PAGE) }, &all, terminal)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page of all results in a folder, of this run and of earlier ones. Those that cannot be read, as results of another
+/// version may be, are passed over with a word.
+pub fn of_folder(folder: &Path, terminal: &Terminal) -> Result<(), ResultsError> {
+    let mut all = Vec::new();
+    for results in folders::find(&[folder.to_owned()])?.folders {
+        match read(&results) {
+            Ok(reported) => all.push(reported),
+            Err(error) => terminal.note(&format!("not in the report: {error}")),
+        }
+    }
+    write(&folder.join(PAGE), &all, terminal)
+}
+
+fn read(folder: &Path) -> Result<Reported, ResultsError> {
+    match trained::read(folder)? {
+        Some(saved) => Ok(saved.into()),
+        None => save::read(folder).map(Reported::from),
+    }
+}
+
+fn write(page: &Path, all: &[Reported], terminal: &Terminal) -> Result<(), ResultsError> {
     if let Some(folder) = page.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         save::make_folder(folder)?;
     }
-    write_atomically(&page, report::html(&all).as_bytes())?;
+    write_atomically(page, report::html(all).as_bytes())?;
     terminal.note(&page.display().to_string());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -49,29 +49,20 @@ fn default_specs(specs: &[String]) -> Vec<String> {
     if !specs.is_empty() {
         return specs.to_vec();
     }
-    let here = catalogue::specs_in(Path::new("."));
+    let mut here = catalogue::specs_in(Path::new("."));
+    catalogue::sort_as_shipped(&mut here);
     let here: Vec<String> = here.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let here: Vec<String> = here.into_iter().filter(|path| !trains(path)).collect();
     let shipped = || {
         let names = catalogue::SHIPPED.iter().map(|shipped| shipped.name.to_owned());
         names.filter(|name| !trains(name)).collect()
     };
-    if here.is_empty() { shipped() } else { in_shipped_order(here) }
+    if here.is_empty() { shipped() } else { here }
 }
 
 /// Whether a spec is one of trained networks, which are run only when asked for: they take long.
 fn trains(name: &str) -> bool {
     matches!(load::load_any(name, &[]), Ok(AnySpec::Training(_)))
-}
-
-/// The order in which the experiments ship, others after them by name.
-fn in_shipped_order(mut paths: Vec<String>) -> Vec<String> {
-    let rank = |path: &String| {
-        let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        catalogue::SHIPPED.iter().position(|shipped| stem.as_deref() == Some(shipped.name)).unwrap_or(usize::MAX)
-    };
-    paths.sort_by_key(rank);
-    paths
 }
 
 fn perform(
@@ -96,14 +87,8 @@ fn perform(
         return Err(failure);
     }
     let trained = train::train(training(&entries), sampling.fresh, common, terminal)?;
-    if verifies {
-        let names = entries.iter().filter_map(|entry| match entry {
-            Entry::Ready(experiment) => Some(&experiment.spec.name),
-            Entry::Training(experiment) => Some(&experiment.spec.name),
-            Entry::Skipped { .. } => None,
-        });
-        let folders: Vec<PathBuf> = names.map(|name| common.out.join(name)).collect();
-        report::report(&folders, &common.out.join(report::PAGE), terminal)?;
+    if verifies && entries.iter().any(|entry| !matches!(entry, Entry::Skipped { .. })) {
+        report::of_folder(&common.out, terminal)?;
     }
     print(&entries, &judged, &trained, common, terminal)?;
     ready(&entries)

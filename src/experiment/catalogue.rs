@@ -57,6 +57,15 @@ pub fn find(name: &str) -> Option<&'static Shipped> {
     SHIPPED.iter().find(|shipped| shipped.name == name)
 }
 
+/// Sorts specs or results folders as the experiments ship; others, whose order is kept, stand behind.
+pub fn sort_as_shipped(paths: &mut [PathBuf]) {
+    let rank = |path: &PathBuf| {
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        SHIPPED.iter().position(|shipped| stem.as_deref() == Some(shipped.name)).unwrap_or(usize::MAX)
+    };
+    paths.sort_by_key(rank);
+}
+
 /// The specs in the folder `experiments` under `folder`, by name; empty where there is no such folder.
 pub fn specs_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder.join("experiments")) else { return Vec::new() };

@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod claim;
 pub mod expression;
+pub mod folders;
 pub mod format;
 pub mod given;
 mod initialisation;
