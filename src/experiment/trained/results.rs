@@ -147,33 +147,26 @@ pub fn epochs_to_csv<'a>(
     records_to_csv(std::iter::once(header).chain(rows))
 }
 
-/// One row of `points.csv` for every label, point and observable: the law of the observable over the repetitions.
+/// One row of `points.csv` for every label, point and observable: the law of the observable over the repetitions, which follow each
+/// other in `networks`.
 pub fn summarise(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> Vec<Row> {
-    let mut rows: Vec<(Row, Vec<f64>)> = Vec::new();
-    for network in networks {
-        for (index, (name, _)) in spec.observables.iter().enumerate() {
-            let Some(value) = network.value(index) else { continue };
-            let is_same = |row: &Row| {
-                row.network == network.label && row.observable == *name && row.variables == network.variables
-            };
-            match rows.iter_mut().find(|(row, _)| is_same(row)) {
-                Some((_, values)) => values.push(value),
-                None => {
-                    let row = Row {
-                        network: network.label.clone(),
-                        observable: name.clone(),
-                        variables: network.variables.clone(),
-                        dimension: network.dimension,
-                        sampled: None,
-                        theory: None,
-                        z: None,
-                    };
-                    rows.push((row, vec![value]));
-                }
-            }
-        }
-    }
-    rows.into_iter().map(|(row, values)| Row { sampled: Some(sampled(values)), ..row }).collect()
+    let repetitions = networks.chunk_by(|a, b| a.label == b.label && a.variables == b.variables);
+    let rows = repetitions.flat_map(|repetitions| {
+        spec.observables.iter().enumerate().filter_map(|(index, (name, _))| {
+            let values: Vec<f64> = repetitions.iter().filter_map(|network| network.value(index)).collect();
+            let first = repetitions.first().filter(|_| !values.is_empty())?;
+            Some(Row {
+                network: first.label.clone(),
+                observable: name.clone(),
+                variables: first.variables.clone(),
+                dimension: first.dimension,
+                sampled: Some(sampled(values)),
+                theory: None,
+                z: None,
+            })
+        })
+    });
+    rows.collect()
 }
 
 /// The numbers of a row; quantiles are interpolated between the sorted values.

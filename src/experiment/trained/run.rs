@@ -22,8 +22,12 @@ const PARAMETERS: u64 = u64::MAX;
 /// Samples whose statistics a network before training is measured with.
 const CALIBRATION: usize = 256;
 
-/// Time between two savings of early results.
+/// Least time between two savings of early results.
 const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Times as long as saving early results took, until they are saved again: all files are written and all networks judged, which takes
+/// the longer the more networks there are.
+const PATIENCE: u32 = 20;
 
 /// What a run has come to, job by job.
 pub type Results = Vec<JobState>;
@@ -56,7 +60,8 @@ impl JobState {
 impl TrainingExperiment {
     /// Trains every network that is not finished, side by side on the threads of the current pool where there are as many
     /// networks left as threads, else one after the other on all of them; numbers do not depend on it. `save` is called with what there
-    /// is so far after every network, and now and then after an epoch.
+    /// is so far now and then, seldom enough that it takes a small share of the time, and when the run is stopped; every network
+    /// that is finished has a state of its own.
     ///
     /// # Errors
     /// Interrupted, or a file could not be read or written; states are saved.
@@ -89,7 +94,7 @@ impl TrainingExperiment {
             fresh,
             watcher,
             save,
-            results: Mutex::new((results, Instant::now())),
+            results: Mutex::new((results, Instant::now() + INTERVAL)),
             next: AtomicUsize::new(0),
             failure: Mutex::new(None),
             stopped: AtomicBool::new(false),
@@ -137,7 +142,7 @@ struct Run<'a> {
     fresh: bool,
     watcher: &'a dyn Watcher,
     save: &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync),
-    /// What there is so far, and when it was last saved.
+    /// What there is so far, and when it is to be saved.
     results: Mutex<(Results, Instant)>,
     /// The next of the jobs that are left.
     next: AtomicUsize,
@@ -245,14 +250,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Takes up what a job has come to, and saves the results if it is finished or they are from some time ago.
+    /// Takes up what a job has come to, and saves the results if it is time or the run ends here.
     fn keep(&self, index: usize, state: JobState) -> Result<(), ResultsError> {
-        let is_due = state.finished().is_some() || self.is_stopped();
-        let (results, saved) = &mut *self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let (results, due) = &mut *self.results.lock().unwrap_or_else(PoisonError::into_inner);
         results[index] = state;
-        if is_due || saved.elapsed() >= INTERVAL {
+        let began = Instant::now();
+        if self.is_stopped() || began >= *due {
             (self.save)(results)?;
-            *saved = Instant::now();
+            *due = Instant::now() + INTERVAL.max(began.elapsed() * PATIENCE);
         }
         Ok(())
     }
