@@ -85,6 +85,27 @@ pub fn summary(verdicts: &[&Verdict]) -> String {
     )
 }
 
+/// What became of the claims of a figure: "4 claims hold", or how many do and which do not: "1 of 2 claims holds; refuted: …".
+pub fn outcomes(verdicts: &[Verdict]) -> String {
+    let with = |outcome: Outcome| verdicts.iter().filter(move |verdict| verdict.verdict == outcome);
+    let (hold, all) = (with(Outcome::Holds).count(), verdicts.len());
+    let claims = if all == 1 { "claim" } else { "claims" };
+    let verb = if hold == 1 { "holds" } else { "hold" };
+    let mut parts = match hold {
+        _ if all == 0 => return String::new(),
+        _ if hold == all => vec![format!("{all} {claims} {verb}")],
+        _ => vec![format!("{hold} of {all} {claims} {verb}")],
+    };
+    for outcome in [Outcome::Refuted, Outcome::Inconclusive] {
+        let mut statements: Vec<&str> = with(outcome).map(|verdict| verdict.statement.as_str()).collect();
+        statements.dedup();
+        if !statements.is_empty() {
+            parts.push(format!("{}: {}", outcome.name(), statements.join(", ")));
+        }
+    }
+    parts.join("; ")
+}
+
 /// Decimals that show a standard error to two digits.
 fn digits_of(std_error: f64) -> usize {
     (1.0 - std_error.log10().floor()).clamp(0.0, 12.0) as usize

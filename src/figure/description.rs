@@ -53,8 +53,8 @@ pub struct Curve {
     pub points: Vec<Point>,
     /// Exact curve, drawn as a solid line; may be empty.
     pub theory: Vec<(f64, f64)>,
-    /// Line of the predicted slope, drawn dashed in grey; may be empty.
-    pub guide: Vec<(f64, f64)>,
+    /// Predicted laws, one for each claim that gives one, drawn dashed in grey.
+    pub guides: Vec<Vec<(f64, f64)>>,
 }
 
 /// The measurements at one abscissa.

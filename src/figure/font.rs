@@ -2,7 +2,9 @@
 //! shortens text to a width. The SVG names the same family, so that one set of
 //! measurements serves both outputs.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
 
@@ -50,13 +52,11 @@ pub fn letters(text: &str, size: f64, bold: bool) -> (Vec<Letter>, f64) {
     for original in text.chars() {
         let (character, bold) = available(original, bold);
         if let Some(previous) = placed.last().filter(|letter| letter.bold == bold) {
-            let pair = [previous.character, character];
-            let apart: f64 = pair.iter().map(|c| advance(&c.to_string(), bold)).sum();
-            pen += (advance(&String::from_iter(pair), bold) - apart) * size;
+            pen += kerning(previous.character, character, bold) * size;
         }
         let bearing = truetype::bearing(face(bold), character).unwrap_or(0.0) * size;
         placed.push(Letter { character, bold, pen, bearing });
-        pen += advance(&character.to_string(), bold) * size;
+        pen += advance(character, bold) * size;
     }
     (placed, pen)
 }
@@ -71,8 +71,32 @@ fn face(bold: bool) -> &'static [u8] {
     if bold { dejavu::sans::bold() } else { dejavu::sans::regular() }
 }
 
+/// Letters, or pairs of them, of a face, and what was measured of them.
+type Measured<K> = Mutex<HashMap<(K, bool), f64>>;
+
+/// Looks a measurement up, or makes it.
+fn once<K: Eq + Hash + Copy>(memory: &Measured<K>, key: K, bold: bool, measure: impl FnOnce() -> f64) -> f64 {
+    let mut known = memory.lock().unwrap_or_else(PoisonError::into_inner);
+    *known.entry((key, bold)).or_insert_with(measure)
+}
+
+/// Width of a character per line height.
+fn advance(character: char, bold: bool) -> f64 {
+    static KNOWN: LazyLock<Measured<char>> = LazyLock::new(Default::default);
+    once(&KNOWN, character, bold, || measured(&character.to_string(), bold))
+}
+
+/// By how much a pair is wider than its characters side by side, per line height.
+fn kerning(first: char, second: char, bold: bool) -> f64 {
+    static KNOWN: LazyLock<Measured<[char; 2]>> = LazyLock::new(Default::default);
+    let pair = [first, second];
+    once(&KNOWN, pair, bold, || {
+        measured(&String::from_iter(pair), bold) - pair.iter().map(|&c| advance(c, bold)).sum::<f64>()
+    })
+}
+
 /// Width per line height of text that the font has.
-fn advance(text: &str, bold: bool) -> f64 {
+fn measured(text: &str, bold: bool) -> f64 {
     match font(bold, MEASURING_SIZE).layout_box(text) {
         Ok(((left, _), (right, _))) => f64::from(right - left) / MEASURING_SIZE,
         // An upper estimate keeps the layout sound should the font be missing.
@@ -97,43 +121,64 @@ fn available(character: char, bold: bool) -> (char, bool) {
     }
 }
 
+/// The start of `text` that fits into `room`: how many bytes, and whether that is all of it.
+fn fitting(text: &str, size: f64, bold: bool, room: f64) -> (usize, bool) {
+    let (placed, end) = letters(text, size, bold);
+    if end <= room {
+        return (text.len(), true);
+    }
+    // Letter i ends where the next begins, to within their kerning; the caller measures what it cuts.
+    let kept = placed.iter().skip(1).take_while(|next| next.pen <= room).count();
+    (text.char_indices().nth(kept).map_or(0, |(place, _)| place), false)
+}
+
 /// Shortens `text` with an ellipsis until it fits into `room`.
 pub fn ellipsised(text: &str, size: f64, bold: bool, room: f64) -> String {
-    if width(text, size, bold) <= room {
+    let (mut cut, whole) = fitting(text, size, bold, room);
+    if whole {
         return text.to_owned();
     }
-    let mut kept: Vec<char> = text.chars().collect();
-    while kept.pop().is_some() {
-        let shortened = kept.iter().collect::<String>();
-        let candidate = format!("{}…", shortened.trim_end_matches([' ', ',', '·']));
+    // The ellipsis takes the room of a letter or two.
+    while let Some((last, _)) = text[..cut].char_indices().next_back() {
+        let candidate = format!("{}…", text[..cut].trim_end_matches([' ', ',', '·']));
         if width(&candidate, size, bold) <= room {
             return candidate;
         }
+        cut = last;
     }
     String::new()
 }
 
 /// Breaks `text` at spaces into at most `lines` lines no wider than `room`;
 /// what does not fit is replaced by an ellipsis. Line feeds break, too.
+///
+/// The time is proportional to the text that is shown: what is behind the last line is not looked at.
 pub fn wrapped(text: &str, size: f64, bold: bool, room: f64, lines: usize) -> Vec<String> {
     let mut broken: Vec<String> = Vec::new();
-    for paragraph in text.lines().map(str::trim).filter(|p| !p.is_empty()) {
+    let mut paragraphs = text.lines().map(str::trim).filter(|paragraph| !paragraph.is_empty()).peekable();
+    while let Some(paragraph) = paragraphs.next() {
         let mut line = String::new();
         for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
             let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
-            if !line.is_empty() && width(&longer, size, bold) > room {
+            if line.is_empty() || width(&longer, size, bold) <= room {
+                line = longer;
+            } else if broken.len() + 1 < lines {
                 broken.push(std::mem::replace(&mut line, word.to_owned()));
             } else {
-                line = longer;
+                // No line is left; the next word shows where the text is cut.
+                line = format!("{longer}…");
+                break;
             }
         }
+        if broken.len() + 1 == lines && paragraphs.peek().is_some() && !line.ends_with('…') {
+            line.push('…');
+        }
         broken.push(line);
+        if broken.len() >= lines {
+            break;
+        }
     }
-    if broken.len() > lines {
-        let rest = broken.split_off(lines.saturating_sub(1)).join(" ");
-        broken.push(format!("{rest}…"));
-        broken.truncate(lines);
-    }
+    broken.truncate(lines);
     broken.iter().map(|line| ellipsised(line, size, bold, room)).collect()
 }
 
@@ -192,10 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_are_cut_where_short_ones_are() {
+        let text = "a title that goes on and on ".repeat(30_000);
+        let (short, long) = (&text[..2000], &text[..]);
+        assert_eq!(wrapped(short, 12.0, true, 300.0, 2), wrapped(long, 12.0, true, 300.0, 2));
+        let word = "x".repeat(100_000);
+        let cut = ellipsised(&word, 12.0, false, 80.0);
+        assert!(cut.ends_with('…') && width(&cut, 12.0, false) <= 80.0 && width(&cut, 12.0, false) > 65.0, "{cut}");
+    }
+
+    #[test]
     fn wrapping_to_fewer_lines_says_that_something_is_missing() {
         let lines = wrapped("one two three four five six", 12.0, false, 60.0, 2);
         assert_eq!(lines.len(), 2);
         assert!(lines[1].ends_with('…'));
+        let paragraphs = wrapped("one\ntwo\nthree", 12.0, false, 60.0, 2);
+        assert_eq!(paragraphs, ["one", "two…"]);
         assert!(wrapped("  ", 12.0, false, 60.0, 2).is_empty());
     }
 }

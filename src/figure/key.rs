@@ -71,7 +71,7 @@ fn entries(figure: &Figure, has_ratio: bool, missing: usize) -> Vec<(Sample, Str
     let bars = points().any(|p| marks::half_bar(p) > 0.0);
     let spread = points().any(marks::has_spread);
     let theory = figure.curves.iter().any(|curve| curve.theory.len() > 1);
-    let guide = figure.curves.iter().any(|curve| curve.guide.len() > 1);
+    let guide = figure.curves.iter().flat_map(|curve| &curve.guides).any(|guide| guide.len() > 1);
     let mean = match (points().next().is_some(), bars) {
         (true, true) => Some((Sample::MeanWithBar, "mean, bars 95 %")),
         (true, false) => Some((Sample::Mean, "mean")),

@@ -127,7 +127,7 @@ fn last_place(panel: &Panel, curve: &Curve) -> Option<(f64, f64)> {
         |places: Vec<(f64, f64)>| places.into_iter().filter_map(|p| panel.place(p)).max_by(|a, b| a.0.total_cmp(&b.0));
     rightmost(curve.points.iter().map(|p| (p.x, p.mean)).collect())
         .or_else(|| rightmost(curve.theory.clone()))
-        .or_else(|| rightmost(curve.guide.clone()))
+        .or_else(|| rightmost(curve.guides.concat()))
 }
 
 /// Draws the thin line from the end of a curve to its label.

@@ -98,7 +98,7 @@ fn draw_curves(scene: &mut Scene, figure: &Figure, panel: &Panel) {
     let dodges = dodge(&places, MARKER_REACH, MEAN_DODGE.0, MEAN_DODGE.1);
     let curves = || figure.curves.iter().zip(&dodges).enumerate();
     for (_, (curve, _)) in curves() {
-        marks::draw_guide(scene, panel, &curve.guide);
+        curve.guides.iter().for_each(|guide| marks::draw_guide(scene, panel, guide));
     }
     for (i, (curve, dodge)) in curves() {
         marks::draw_spread(scene, panel, curve, i, *dodge);
@@ -173,7 +173,7 @@ fn ordinates(figure: &Figure) -> impl Iterator<Item = f64> {
 
 /// The points of a curve's predictions.
 fn lines_of(curve: &super::Curve) -> impl Iterator<Item = &(f64, f64)> {
-    curve.theory.iter().chain(&curve.guide)
+    curve.theory.iter().chain(curve.guides.iter().flatten())
 }
 
 /// The range of the lower panel, if there is a ratio that can be drawn.

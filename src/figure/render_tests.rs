@@ -11,7 +11,7 @@ fn curve(name: &str, points: Vec<Point>) -> Curve {
     Curve {
         label: name.to_owned(),
         annotation: "slope 0.4998 ± 0.0004, predicted 0.5".to_owned(),
-        guide: points.iter().map(|p| (p.x, 0.9 * p.mean)).collect(),
+        guides: vec![points.iter().map(|p| (p.x, 0.9 * p.mean)).collect()],
         theory: points.iter().map(|p| (p.x, p.mean)).collect(),
         points,
     }
@@ -111,7 +111,7 @@ fn the_key_names_only_what_is_there() {
     for curve in &mut plain.curves {
         curve.annotation.clear();
         curve.theory.clear();
-        curve.guide.clear();
+        curve.guides.clear();
         for p in &mut curve.points {
             (p.std_error, p.q10, p.q90) = (0.0, p.mean, p.mean);
         }

@@ -3,17 +3,26 @@
 use super::Strand;
 use crate::experiment::claim::{ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::format::{rounded, with_error};
-use crate::experiment::results::Verdict;
+use crate::experiment::results::{Outcome, Verdict};
 use crate::sampling::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
 use crate::statistics::{Fit, WeightedPoint};
 
-/// "slope 0.4998 ± 0.0004, predicted 0.5"; `predictions` are the values that the strand's means are compared with.
+/// "slope 0.4998 ± 0.0004, predicted 0.5", and the verdict where the claim does not hold; `predictions` are the values that the
+/// strand's means are compared with.
 pub(super) fn annotation(
     claim: &ClaimSpec,
     strand: &Strand<'_>,
     predictions: &[(f64, f64)],
     verdicts: &[Verdict],
 ) -> String {
+    let verdict = verdicts.iter().find(|verdict| speaks_of(verdict, claim, strand));
+    let outcome = verdict.map(|verdict| verdict.verdict).filter(|outcome| *outcome != Outcome::Holds);
+    let numbers = numbers(claim, strand, predictions, verdict);
+    let parts = [Some(numbers).filter(|numbers| !numbers.is_empty()), outcome.map(|outcome| outcome.name().into())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn numbers(claim: &ClaimSpec, strand: &Strand<'_>, predictions: &[(f64, f64)], verdict: Option<&Verdict>) -> String {
     if let ClaimKind::Value(source) = &claim.kind {
         let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
         let of = match source {
@@ -23,8 +32,9 @@ pub(super) fn annotation(
         };
         return ratio_to(strand, predictions).map(|ratio| format!("measured/{of} {ratio}")).unwrap_or_default();
     }
-    let Some(verdict) = verdicts.iter().find(|verdict| speaks_of(verdict, claim, strand)) else { return String::new() };
-    let Some(measured) = verdict.measured else { return String::new() };
+    let Some((verdict, measured)) = verdict.and_then(|verdict| Some((verdict, verdict.measured?))) else {
+        return String::new();
+    };
     let numbers = unbroken(&with_error(measured, verdict.std_error.unwrap_or(0.0)));
     let predicted = verdict.predicted.map(|predicted| unbroken(&format!("predicted {}", rounded(predicted, 4))));
     let predicted = predicted.map(|predicted| format!(", {predicted}")).unwrap_or_default();

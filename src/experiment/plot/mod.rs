@@ -4,6 +4,7 @@ mod label;
 mod prediction;
 
 use super::claim::{ClaimKind, ClaimSpec};
+use super::format::outcomes;
 use super::judge::moves_dimension;
 use super::results::{Row, Sampled, Verdict};
 use super::spec::{self, Spec};
@@ -30,10 +31,14 @@ pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
     let all = strands(spec, rows, &abscissa);
     let hidden = all.len().saturating_sub(MOST_CURVES);
     let shown = &all[..all.len() - hidden];
-    let predictions: Vec<Vec<(f64, f64)>> =
-        shown.iter().map(|strand| predicted_law(spec, rows, strand, &abscissa)).collect();
-    let curves =
-        shown.iter().zip(&predictions).map(|(strand, law)| curve(spec, strand, law, shown, verdicts)).collect();
+    let laws: Vec<Vec<Vec<(f64, f64)>>> = shown
+        .iter()
+        .map(|strand| {
+            claims_of(spec, strand).iter().map(|claim| predicted_law(claim, rows, strand, &abscissa)).collect()
+        })
+        .collect();
+    let curves = shown.iter().zip(&laws).map(|(strand, laws)| curve(spec, strand, laws, shown, verdicts)).collect();
+    let first: Vec<&[(f64, f64)]> = laws.iter().map(|laws| laws.first().map_or(&[][..], Vec::as_slice)).collect();
     let mut footnote = format!("gradlaw {} · seed {} · {}", env!("CARGO_PKG_VERSION"), spec.seed, draws_of(rows));
     if !spec.source.is_empty() {
         footnote = format!("{} · {footnote}", spec.source);
@@ -43,11 +48,11 @@ pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
     }
     Figure {
         title: spec.title.clone(),
-        subtitle: String::new(),
+        subtitle: outcomes(verdicts),
         x: x_axis(spec, &all, &abscissa),
         y: Axis { label: ordinate_label(&all), scale: Scale::Log10, marks: Vec::new() },
         curves,
-        ratio: ratio_panel(spec, &all[..all.len() - hidden], &predictions),
+        ratio: ratio_panel(spec, shown, &first),
         footnote,
     }
 }
@@ -104,9 +109,9 @@ fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> 
     strands
 }
 
-/// The claim whose prediction is drawn with a strand: an exponent, else a value, else a comparison of two networks, if
-/// the strand is the one of the two that fewer other claims speak of.
-fn claim_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Option<&'s ClaimSpec> {
+/// The claims that speak of a strand, the one that it is compared with first: exponents, then values, then comparisons of two networks,
+/// if the strand is the one of the two that fewer other claims speak of.
+fn claims_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Vec<&'s ClaimSpec> {
     let about = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.concerns(strand.network);
     let comparisons = |label: &str| {
         let speaks = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.pair().is_some();
@@ -126,11 +131,19 @@ fn claim_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Option<&'s ClaimSpec> {
             (carrier == strand.network).then_some(2)
         }
     };
-    let ranked = spec.claims.iter().filter(about).filter_map(|claim| Some((rank(&claim)?, claim)));
-    ranked.min_by_key(|(rank, _)| *rank).map(|(_, claim)| claim)
+    let mut ranked: Vec<(u8, &ClaimSpec)> =
+        spec.claims.iter().filter(about).filter_map(|claim| Some((rank(&claim)?, claim))).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, claim)| claim).collect()
 }
 
-fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'_>], verdicts: &[Verdict]) -> Curve {
+fn curve(
+    spec: &Spec,
+    strand: &Strand<'_>,
+    laws: &[Vec<(f64, f64)>],
+    shown: &[Strand<'_>],
+    verdicts: &[Verdict],
+) -> Curve {
     let points = strand.rows.iter().map(|&(x, _, sampled)| Point {
         x,
         mean: sampled.mean,
@@ -141,14 +154,17 @@ fn curve(spec: &Spec, strand: &Strand<'_>, law: &[(f64, f64)], shown: &[Strand<'
     });
     let theory: Option<Vec<(f64, f64)>> = strand.rows.iter().map(|&(x, row, _)| Some((x, theory_of(row)?))).collect();
     let theory = theory.unwrap_or_default();
-    let claim = claim_of(spec, strand);
-    let predictions = if theory.is_empty() || claim.is_some_and(ClaimSpec::states_value) { law } else { &theory[..] };
+    let remarks = claims_of(spec, strand).into_iter().zip(laws).map(|(claim, law)| {
+        let predictions = if theory.is_empty() || claim.states_value() { law } else { &theory };
+        annotation(claim, strand, predictions, verdicts)
+    });
+    let remarks: Vec<String> = remarks.filter(|remark| !remark.is_empty()).collect();
     Curve {
         label: strand_label(strand, shown),
-        annotation: claim.map(|claim| annotation(claim, strand, predictions, verdicts)).unwrap_or_default(),
+        annotation: remarks.join("; "),
         points: points.collect(),
         theory,
-        guide: law.to_vec(),
+        guides: laws.iter().filter(|law| !law.is_empty()).cloned().collect(),
     }
 }
 

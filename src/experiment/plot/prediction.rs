@@ -1,6 +1,6 @@
 //! What measured means are compared with in a figure: exact values, the law of a claim, or another network.
 
-use super::{Strand, claim_of, theory_of};
+use super::{Strand, claims_of, theory_of};
 use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::results::{Row, Sampled};
 use crate::experiment::spec::{Spec, with_dimension};
@@ -11,10 +11,10 @@ use crate::sampling::Observable;
 const REACH: f64 = 1.959_964;
 
 /// The law that a claim predicts, through the strand's points: baseline × C xᵖ with C from the weighted mean of the
-/// logarithms, the stated value, or the other network's means times the claimed ratio. Empty where no claim gives one.
-pub(super) fn predicted_law(spec: &Spec, rows: &[Row], strand: &Strand<'_>, abscissa: &str) -> Vec<(f64, f64)> {
+/// logarithms, the stated value, or the other network's means times the claimed ratio. Empty where the claim gives none.
+pub(super) fn predicted_law(claim: &ClaimSpec, rows: &[Row], strand: &Strand<'_>, abscissa: &str) -> Vec<(f64, f64)> {
     let shape = |row: &Row, x: f64| -> Option<f64> {
-        match &claim_of(spec, strand)?.kind {
+        match &claim.kind {
             ClaimKind::Exponent { against, exponent, relative_to } if against == abscissa => {
                 let power = exponent.evaluate(&strand.others).ok()?;
                 Some(baseline(rows, row, relative_to.as_ref())? * x.powf(power))
@@ -22,7 +22,7 @@ pub(super) fn predicted_law(spec: &Spec, rows: &[Row], strand: &Strand<'_>, absc
             _ => None,
         }
     };
-    let stated = |row: &Row| match &claim_of(spec, strand)?.kind {
+    let stated = |row: &Row| match &claim.kind {
         ClaimKind::Value(ValueSource::Formula(formula)) => {
             formula.evaluate(&with_dimension(&row.variables, row.dimension)).ok()
         }
@@ -68,12 +68,12 @@ fn baseline(rows: &[Row], row: &Row, relative_to: Option<&Baseline>) -> Option<f
 
 /// Measured over predicted: the theoretical value where there is one, else the law of the claim; for claims on two
 /// networks their ratio over the claimed factor, drawn with the network that fewer such claims speak of.
-pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[Vec<(f64, f64)>]) -> Option<RatioPanel> {
+pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[&[(f64, f64)]]) -> Option<RatioPanel> {
     let mut curves = Vec::new();
     let mut labels: Vec<&str> = Vec::new();
     for (index, (strand, law)) in strands.iter().zip(laws).enumerate() {
         let theory = strand.rows.iter().all(|(_, row, _)| theory_of(row).is_some());
-        let claim = claim_of(spec, strand);
+        let claim = claims_of(spec, strand).first().copied();
         let stated = claim.is_some_and(ClaimSpec::states_value);
         let pair = claim.and_then(|claim| Some((claim, claim.pair()?)));
         let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| match (pair, theory_of(row)) {

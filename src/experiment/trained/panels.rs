@@ -5,6 +5,7 @@ use super::panel::{PanelSpec, SIZE, size_in};
 use super::results::{TrainedNetwork, quantile};
 use super::spec::TrainingSpec;
 use crate::experiment::expression::Expression;
+use crate::experiment::format::outcomes;
 use crate::experiment::plot::symbol;
 use crate::experiment::results::Verdict;
 use crate::experiment::spec::abscissa;
@@ -24,7 +25,7 @@ pub fn figure_of(spec: &TrainingSpec, networks: &[TrainedNetwork], verdicts: &[V
     }
     PanelFigure {
         title: spec.title.clone(),
-        subtitle: String::new(),
+        subtitle: outcomes(verdicts),
         panels: spec.panels.iter().map(|panel| panel_of(spec, panel, &labels, networks, verdicts)).collect(),
         series: labels,
         footnote,
