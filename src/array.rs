@@ -11,8 +11,12 @@ use ndarray_npy::npy::header::Header;
 
 const EXPECTED: &str = "a NumPy .npy file";
 
-/// Longest accepted header of a `.npy` file, in bytes; NumPy writes 128 for any array that can be used here.
-const MAX_HEADER_BYTES: u64 = 4096;
+/// Longest accepted header of a `.npy` file, in bytes: any of format version 1. NumPy writes 128 for the arrays that can be used
+/// here, but other programs pad to the size of a page, or more.
+const MAX_HEADER_BYTES: u64 = 10 + u16::MAX as u64;
+
+/// Bytes before the length of the header is known, in every format version.
+const PREFIX_BYTES: u64 = 12;
 
 /// Most opening brackets accepted in a header: one for its dictionary, one for the shape, and a few so that a type that
 /// cannot be read is still named.
@@ -190,18 +194,39 @@ pub fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {
 
 /// Reads the header of a `.npy` file from its start: the array's layout, and the header's length in bytes.
 ///
+/// As NumPy does, it takes what Python 2 wrote (`5L`, `u'descr'`), a header without a line break at its end, and bytes beyond ASCII.
+///
 /// # Errors
 /// Says what is wrong with the header. Reading may have gone past its end.
-pub fn read_npy_header(reader: impl Read) -> Result<(Layout, u64), String> {
+pub fn read_npy_header(mut reader: impl Read) -> Result<(Layout, u64), String> {
+    let expected = |what: String| format!("{what}; expected {EXPECTED}");
     let mut start = Vec::new();
-    reader
-        .take(MAX_HEADER_BYTES)
-        .read_to_end(&mut start)
-        .map_err(|error| format!("cannot be read ({error}); expected {EXPECTED}"))?;
-    let mut bytes = header_bytes(&start).map_err(|what| format!("{what}; expected {EXPECTED}"))?;
-    let length = bytes.len() as u64;
-    let header = Header::from_reader(&mut bytes)
-        .map_err(|error| format!("has a damaged header ({error}); expected {EXPECTED}"))?;
+    let mut read_to = |length: u64, start: &mut Vec<u8>| {
+        let more = reader.by_ref().take(length.saturating_sub(start.len() as u64)).read_to_end(start);
+        more.map_err(|error| expected(format!("cannot be read ({error})")))
+    };
+    read_to(PREFIX_BYTES, &mut start)?;
+    let [text_at, length] = header_place(&start).map_err(expected)?;
+    read_to(length, &mut start)?;
+    let text = start.get(text_at as usize..length as usize);
+    let text = text.ok_or_else(|| expected("is cut short in its header".into()))?;
+    let damaged = |error: String| expected(format!("has a damaged header ({error})"));
+    // Version 3 is in UTF-8, the others in Latin-1.
+    let text = match start[6] {
+        3 => std::str::from_utf8(text).map_err(|error| damaged(error.to_string()))?.to_owned(),
+        _ => text.iter().copied().map(char::from).collect(),
+    };
+    let brackets = text.chars().filter(|bracket| "([{".contains(*bracket)).count();
+    if brackets > MAX_BRACKETS {
+        let what = format!("has a header with {brackets} brackets where the dictionary and the shape need 2");
+        return Err(expected(what));
+    }
+    let text = in_python_3(&text);
+    let mut bytes = b"\x93NUMPY\x03\x00".to_vec();
+    // At most four bytes for each one of a text that was short enough.
+    bytes.extend((text.len() as u32).to_le_bytes());
+    bytes.extend(text.as_bytes());
+    let header = Header::from_reader(&mut &bytes[..]).map_err(|error| damaged(error.to_string()))?;
     let descriptor = header.type_descriptor.as_string().map(String::as_str).unwrap_or_default();
     let element = descriptor.get(1..).and_then(Element::of_numpy);
     let layout = Layout {
@@ -214,31 +239,58 @@ pub fn read_npy_header(reader: impl Read) -> Result<(Layout, u64), String> {
     Ok((layout, length))
 }
 
-/// The part of `start` that is the header, once it is safe to hand to the parser.
+/// Where the header's text begins and ends, from the first bytes of a file: what it is, and how long it claims to be.
 ///
-/// The parser reserves the length the header claims, and each bracket inside another can triple its work, so both are
-/// bounded here.
-fn header_bytes(start: &[u8]) -> Result<&[u8], String> {
+/// What is read and what the parser reserves is the length the header claims, and each bracket inside another can triple the parser's
+/// work, so both are bounded.
+fn header_place(start: &[u8]) -> Result<[u64; 2], String> {
     if !start.starts_with(b"\x93NUMPY") {
         return Err("does not start as a .npy file does".to_owned());
     }
-    let length = match *start {
-        [_, _, _, _, _, _, 1, _, a, b, ..] => 10 + u64::from(u16::from_le_bytes([a, b])),
-        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => 12 + u64::from(u32::from_le_bytes([a, b, c, d])),
+    let [from, to] = match *start {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => [10, 10 + u64::from(u16::from_le_bytes([a, b]))],
+        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d, ..] => [12, 12 + u64::from(u32::from_le_bytes([a, b, c, d]))],
         [_, _, _, _, _, _, major @ (0 | 4..), ..] => {
             return Err(format!("has the unknown format version {major}"));
         }
         _ => return Err("is cut short in its header".to_owned()),
     };
-    if length > MAX_HEADER_BYTES {
-        return Err(format!("has a header of {length} bytes, more than the {MAX_HEADER_BYTES} accepted"));
+    if to > MAX_HEADER_BYTES {
+        return Err(format!("has a header of {to} bytes, more than the {MAX_HEADER_BYTES} accepted"));
     }
-    let header = start.get(..length as usize).ok_or("is cut short in its header")?;
-    let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
-    if brackets > MAX_BRACKETS {
-        return Err(format!("has a header with {brackets} brackets where the dictionary and the shape need 2"));
+    Ok([from, to])
+}
+
+/// A header's text as Python 3 writes it, on one line that ends: outside of strings, whole numbers lose the `L` of Python 2,
+/// strings their `u`, and line breaks become spaces.
+fn in_python_3(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    let (mut quote, mut before) = (None, ' ');
+    let mut characters = text.chars().peekable();
+    while let Some(next) = characters.next() {
+        let starts_string = matches!(characters.peek(), Some('\'' | '"')) && !before.is_alphanumeric();
+        match (quote, next) {
+            (Some(_), '\\') => {
+                out.push(next);
+                out.extend(characters.next());
+            }
+            (Some(open), _) => {
+                out.push(next);
+                quote = quote.filter(|_| next != open);
+            }
+            (None, '\n' | '\r') => out.push(' '),
+            (None, 'L' | 'l') if before.is_ascii_digit() => {}
+            (None, 'u' | 'U') if starts_string => {}
+            (None, _) => {
+                out.push(next);
+                quote = matches!(next, '\'' | '"').then_some(next);
+            }
+        }
+        before = next;
     }
-    Ok(header)
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
 }
 
 #[cfg(test)]

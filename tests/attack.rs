@@ -47,7 +47,9 @@ impl Place {
             let pixels = (0..3072u32).map(move |at| ((at * (u32::from(label) + 3)) % 256) as u8);
             std::iter::once(label).chain(pixels)
         };
-        fs::write(place.path("cifar/data_batch_1.bin"), (0..10).flat_map(record).collect::<Vec<u8>>()).unwrap();
+        let batch = |labels: &[u8]| labels.iter().copied().flat_map(record).collect::<Vec<u8>>();
+        fs::write(place.path("cifar/test_batch.bin"), batch(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])).unwrap();
+        fs::write(place.path("cifar/data_batch_1.bin"), batch(&[9, 3, 3])).unwrap();
         place
     }
 
@@ -259,9 +261,38 @@ fn images_come_with_labels_and_a_box_and_are_resized() {
     let labels = "--label 0,1,2,3,4,5,6,7,8,9 --box 0,1";
     let mut again = place.ok(&words(&format!("{given} --attack pgd --epsilon 0.01 0.1 --dtype f64 {labels}")));
     again["data"] = "cifar".into();
+    again["split"] = "test".into();
+    again["files"] = serde_json::json!(["test_batch.bin"]);
     assert_eq!(again, printed);
     let few = place.ok(&words(&format!("{IMAGES} --attack fgsm --epsilon 0.1 --samples 3 --box none")));
     assert_eq!((&few["samples"], &few["box"], &few["dtype"]), (&3.into(), &Value::Null, &"f32".into()));
+}
+
+/// The part held back from training unless the other is asked for, by the folder as by a batch alone, and what is printed says so.
+#[test]
+fn images_are_of_the_test_part_unless_the_training_part_is_asked_for() {
+    let place = Place::new();
+    let printed = |data: &str, more: &str| {
+        let given = IMAGES.replace("cifar", data);
+        place.ok(&words(&format!("{given} --attack fgsm --epsilon 0.1 {more}")))
+    };
+    let source = |value: &Value| ["split", "files", "samples", "available"].map(|key| value[key].clone()).to_vec();
+    let test = printed("cifar", "--samples 4");
+    assert_eq!(source(&test), serde_json::json!(["test", ["test_batch.bin"], 4, 10]).as_array().unwrap().clone());
+    let training = printed("cifar", "--split train");
+    assert_eq!(source(&training), serde_json::json!(["train", ["data_batch_1.bin"], 3, 3]).as_array().unwrap().clone());
+    assert_ne!(test["loss"], training["loss"]);
+    for (alone, whole) in [
+        (printed("cifar/test_batch.bin", "--samples 4"), &test),
+        (printed("cifar/test_batch.bin", "--samples 4 --split test"), &test),
+        (printed("cifar/data_batch_1.bin", ""), &training),
+    ] {
+        let mut alone = alone;
+        alone["data"] = "cifar".into();
+        assert_eq!(&alone, whole);
+    }
+    let array = place.linear("--attack fgsm --epsilon 0.1");
+    assert!(array.get("split").is_none() && array.get("files").is_none() && array["available"] == 4, "{array}");
 }
 
 #[test]
@@ -305,7 +336,9 @@ fn bad_input_gets_one_clear_error() {
         ("--data", "text.npy", "does not start as a .npy file does"),
         ("--data", "five.npy", "has shape [3, 5]; expected [3] (one sample), [N, 3]"),
         ("--data", "notes.txt", "notes.txt: must be a .npy file, or CIFAR-10"),
-        ("--data", "empty", "empty: this folder holds no batch"),
+        ("--data", "empty", "empty: this folder holds no test batch"),
+        ("--split", "train", "--split: goes with CIFAR-10"),
+        ("--split", "val", "possible values: train, test"),
         ("--data", "no.tar.gz", "no.tar.gz: does not exist"),
         ("--attack", "fsgm", "possible values: fgsm, l2, ifgsm"),
         ("--epsilon", "0", "from 1e-10 to 1e30"),
@@ -342,6 +375,11 @@ fn bad_input_gets_one_clear_error() {
         (images("three", ""), "three.toml: input = [3, 4, 5]: must be [3, side, side]"),
         (images("two", ""), "cifar: sample 2 has label 2; the network has 2 outputs"),
         (images("image", "--label 1"), "--label: goes with .npy samples"),
+        (images("image", "--samples 4 --split train"), "--samples 4: is more than the 3 samples of cifar"),
+        (
+            format!("{} --attack fgsm --epsilon 0.1 --split train", IMAGES.replace("cifar", "cifar/test_batch.bin")),
+            "cifar/test_batch.bin: is not a training batch",
+        ),
         (images("image", "--box 0.25,1"), "cifar: sample 0 has the value 0 outside the box"),
         (format!("{LINEAR} --attack fgsm"), "--epsilon"),
         (format!("{LINEAR} --epsilon 1"), "--attack"),

@@ -134,6 +134,87 @@ proptest! {
     }
 }
 
+/// The smallest ‖r‖ₚ, p = 2 or ∞, with w·r = rise and x + r in [0, 1]: rᵢ = sign(wᵢ) min(t·aᵢ, roomᵢ) with aᵢ = |wᵢ| or 1, t by
+/// bisection. `None` where the box holds no such r.
+fn nearest_in_the_unit_box(norm: Norm, slope: &[f64], rise: f64, input: &[f64]) -> Option<f64> {
+    let room = |index: usize| if slope[index] > 0.0 { 1.0 - input[index] } else { input[index] };
+    let weight = |index: usize| if norm == Norm::TWO { slope[index].abs() } else { 1.0 };
+    let step = |t: f64| (0..slope.len()).map(|index| (t * weight(index)).min(room(index))).collect::<Vec<f64>>();
+    let gain = |t: f64| step(t).iter().zip(slope).map(|(r, w)| r * w.abs()).sum::<f64>();
+    let (mut low, mut high) = (0.0, 1e6);
+    if gain(high) < rise {
+        return None;
+    }
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if gain(middle) < rise { low = middle } else { high = middle }
+    }
+    Some(norm.of(&step(high)))
+}
+
+proptest! {
+    /// Of a linear classifier in a box, also at its edges and corners, DeepFool finds the nearest point of the other class, and finds
+    /// none only where the box holds none.
+    #[test]
+    fn boundaries_of_linear_classifiers_are_found_in_the_box(seed in any::<u64>(), classes in 2usize..5) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let network = Architecture::new(Shape::new([12]).unwrap(), vec![Dense::new(classes).into()]).unwrap();
+        let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
+        let parameters: Parameters<f64> = initialisation.draw(&network, &mut rng);
+        let input: Vec<f64> = (0..12).map(|_| [0.0, 1.0, rng.random_range(0.0..1.0)][rng.random_range(0..3)]).collect();
+        let mut tape = Tape::new(&network);
+        let logits = tape.forward(&network, &parameters, &input).to_vec();
+        let label = loss::prediction(&logits);
+        let rows: Vec<Vec<f64>> =
+            (0..classes).map(|class| tape.logit_gradient(&network, &parameters, class).to_vec()).collect();
+        let mut model = Model::new(&network, &parameters, &mut tape);
+        for name in ["deepfool", "deepfool-linf"] {
+            let attack = AnyAttack::named(name).unwrap();
+            let distances = (0..classes).filter(|&class| class != label).filter_map(|class| {
+                let rise = logits[label] - logits[class];
+                nearest_in_the_unit_box(attack.norm(), &difference(&rows[class], &rows[label]), rise, &input)
+            });
+            let exact = distances.reduce(f64::min);
+            let mut perturbed = vec![0.0; 12];
+            let found = attack.smallest(&mut model, &input, label, Some(Bounds::UNIT), &mut rng, &mut perturbed);
+            match (found, exact) {
+                (Some(found), Some(exact)) => prop_assert!((found / exact - 1.0).abs() < 1e-6, "{name}: {found} {exact}"),
+                _ => prop_assert!(found.is_none() && exact.is_none(), "{name}: {found:?} {exact:?}"),
+            }
+        }
+    }
+}
+
+/// Inputs whose pixels are all at an end of the box leave half of the coordinates no way to go; of 200 random networks every one
+/// is fooled, in both norms and both precisions.
+#[test]
+fn no_input_at_the_edge_of_the_box_is_given_up() {
+    fn unfound<T: Real>(name: &str, seed: u64) -> bool {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let layers =
+            vec![Dense::new(40).into(), Relu.into(), Dense::new(40).into(), Relu.into(), Dense::new(10).into()];
+        let network = Architecture::new(Shape::new([30]).unwrap(), layers).unwrap();
+        let parameters: Parameters<T> =
+            Initialisation::he(&network, WeightDistribution::Normal, 1.0).draw(&network, &mut rng);
+        let input: Vec<T> = (0..30).map(|_| if rng.random() { T::one() } else { T::zero() }).collect();
+        let mut tape = Tape::new(&network);
+        let mut model = Model::new(&network, &parameters, &mut tape);
+        let label = model.state(&input, 0).prediction;
+        let mut perturbed = vec![T::zero(); 30];
+        let attack = AnyAttack::named(name).unwrap();
+        let found = attack.smallest(&mut model, &input, label, Some(Bounds::UNIT), &mut rng, &mut perturbed);
+        if found.is_some() {
+            assert!(model.is_fooled(&perturbed, label) && Bounds::UNIT.outside(&perturbed).is_none(), "{name}: {seed}");
+        }
+        found.is_none()
+    }
+    for name in ["deepfool", "deepfool-linf"] {
+        let single: Vec<u64> = (0..200).filter(|&seed| unfound::<f32>(name, seed)).collect();
+        let double: Vec<u64> = (0..200).filter(|&seed| unfound::<f64>(name, seed)).collect();
+        assert_eq!((single, double), (vec![], vec![]), "{name}");
+    }
+}
+
 #[test]
 fn a_clipped_step_is_the_step_within_the_box() {
     let network = Architecture::new(Shape::new([2]).unwrap(), vec![Dense::new(2).into()]).unwrap();

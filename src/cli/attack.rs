@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use gradlaw::attack::{AnyAttack, Attack, Bounds, SIZES};
+use gradlaw::data::Split;
 use gradlaw::experiment::given::{self, AttackRequest, Attacked, LabelledSamples, Labels, Selection};
 use gradlaw::experiment::run::Watcher;
 use gradlaw::network::Real;
@@ -27,9 +28,12 @@ pub struct AttackArguments {
     /// Its weights, .safetensors or .npz, named as PyTorch's nn.Sequential names them (0.weight, 0.bias, ...)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Samples: a .npy file, or CIFAR-10 in the binary layout (its folder or .tar.gz), resized to the network's side
+    /// Samples: a .npy file, or CIFAR-10 in the binary layout (its folder, .tar.gz or test_batch.bin), resized to the network's side
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
+    /// The part of CIFAR-10 to take samples of [default: test, or that of a batch that is named]
+    #[arg(long, value_enum)]
+    split: Option<SplitChoice>,
     /// The attack
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(AnyAttack::names()))]
     attack: String,
@@ -52,6 +56,34 @@ pub struct AttackArguments {
     /// Precision of weights, inputs and gradients
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
+}
+
+/// What `--split` says.
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum SplitChoice {
+    /// The images that networks are trained on
+    Train,
+    /// The images held back from training
+    Test,
+}
+
+impl From<SplitChoice> for Split {
+    fn from(choice: SplitChoice) -> Self {
+        match choice {
+            SplitChoice::Train => Self::Training,
+            SplitChoice::Test => Self::Test,
+        }
+    }
+}
+
+impl From<Split> for SplitChoice {
+    fn from(split: Split) -> Self {
+        match split {
+            Split::Training => Self::Train,
+            Split::Test => Self::Test,
+        }
+    }
 }
 
 /// Most steps of an attack.
@@ -91,7 +123,12 @@ struct Report {
     network: String,
     weights: String,
     data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split: Option<SplitChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<String>>,
     samples: usize,
+    available: usize,
     attack: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
@@ -164,6 +201,7 @@ fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Ter
     let network = given::load::<T>(&arguments.network, &arguments.weights, &common.overrides, &common.limits())?;
     let selection = Selection {
         path: &arguments.data,
+        split: arguments.split.map(Split::from),
         labels: arguments.label.as_ref(),
         count: arguments.samples.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         bounds: arguments.bounds.map(|BoxChoice(bounds)| bounds),
@@ -206,12 +244,16 @@ fn report<T: Real>(
         damage: threshold.damage.into(),
         first_order: threshold.first_order,
     };
+    let (split, files) = samples.part.clone().unzip();
     let given::Smallest { count, unfound, mean, interval, median } = attacked.smallest;
     Report {
         network: arguments.network.display().to_string(),
         weights: arguments.weights.display().to_string(),
         data: arguments.data.display().to_string(),
+        split: split.map(SplitChoice::from),
+        files,
         samples: samples.count(),
+        available: samples.available,
         attack: arguments.attack.clone(),
         steps: attack.steps(),
         norm: attack.norm().to_string(),

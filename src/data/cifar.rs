@@ -1,4 +1,4 @@
-//! The CIFAR-10 binary version, read from its folder or straight from its `.tar.gz` archive.
+//! The CIFAR-10 binary version, read from its folder, straight from its `.tar.gz` archive, or from one of its files.
 //!
 //! Each batch file is a sequence of records of 3073 bytes: one label byte 0 to 9, then 3072 pixel
 //! bytes, channel by channel (red, green, blue), each channel 32 rows of 32 pixels. The bytes are
@@ -29,7 +29,8 @@ const MAX_UNPACKED_BYTES: u64 = 2 << 30;
 
 const TEST_BATCH: &str = "test_batch.bin";
 
-const EXPECTED: &str = "a folder of CIFAR-10 binary batches or a .tar.gz or .tgz archive of them";
+const EXPECTED: &str = "a folder of CIFAR-10 binary batches, a .tar.gz or .tgz archive of them, or one of them, \
+                        data_batch_1.bin … or test_batch.bin";
 
 const LAYOUT: &str = "expected data_batch_1.bin, data_batch_2.bin, … or test_batch.bin, as in the \
                       folder cifar-10-batches-bin of the CIFAR-10 binary version (not the Python \
@@ -48,8 +49,8 @@ pub struct Cifar10 {
 }
 
 impl Cifar10 {
-    /// Reads the training batches at `path`: a folder of `.bin` files, or a `.tar.gz` or `.tgz`
-    /// archive holding them at any depth.
+    /// Reads the training batches at `path`: a folder of `.bin` files, a `.tar.gz` or `.tgz`
+    /// archive holding them at any depth, or one of them alone.
     ///
     /// Every `data_batch_*.bin` present is read and the samples follow each other in the order of
     /// the file names; `test_batch.bin` is read only where there is no training batch.
@@ -77,19 +78,32 @@ impl Cifar10 {
     /// Reads one part of the set, or any: the training batches if there are some, else the test batch.
     fn open_kind(path: &Path, split: Option<Split>) -> Result<Self, DataError> {
         let metadata = path.metadata().map_err(|error| DataError::io(path, &error, EXPECTED))?;
-        let mut batches = if metadata.is_dir() {
-            read_folder(path, split)?
+        let (mut batches, holder) = if metadata.is_dir() {
+            (read_folder(path, split)?, path)
         } else if is_archive_name(path) {
-            read_archive(path, split, MAX_UNPACKED_BYTES)?
+            (read_archive(path, split, MAX_UNPACKED_BYTES)?, path)
+        } else if let Some(name) = batch_file_name(path) {
+            let holder = path.parent().unwrap_or(Path::new(""));
+            (vec![read_alone(holder, name, split)?], holder)
         } else {
-            let message = format!("is neither a folder nor named as an archive; expected {EXPECTED}");
+            let message = format!("is neither a folder nor named as an archive or a batch; expected {EXPECTED}");
             return Err(DataError::new(path, message));
         };
         batches.sort_by(|a, b| a.name.cmp(&b.name));
         for batch in &batches {
-            check_labels(&batch.records).map_err(|m| DataError::new(&path.join(&batch.name), m))?;
+            check_labels(&batch.records).map_err(|m| DataError::new(&holder.join(&batch.name), m))?;
         }
         Ok(Self::from_batches(batches))
+    }
+
+    /// Whether `path` is named as one batch, of whichever part.
+    pub fn is_batch(path: &Path) -> bool {
+        batch_file_name(path).is_some()
+    }
+
+    /// The part that the samples are of.
+    pub fn split(&self) -> Split {
+        if self.names.iter().any(|name| is_test(name)) { Split::Test } else { Split::Training }
     }
 
     /// File names of the batches read, in the order of their samples.
@@ -172,6 +186,19 @@ fn kinds(split: Option<Split>) -> &'static [Wanted] {
 fn no_batch(path: &Path, holder: &str, split: Option<Split>) -> DataError {
     let kind = split.map(|split| format!("{split} ")).unwrap_or_default();
     DataError::new(path, format!("this {holder} holds no {kind}batch; {LAYOUT}"))
+}
+
+/// The name of a file that is named as a batch.
+fn batch_file_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str().filter(|name| is_training(name) || is_test(name))
+}
+
+/// Reads a batch alone, which must be of the part that is asked for.
+fn read_alone(folder: &Path, name: &str, split: Option<Split>) -> Result<Batch, DataError> {
+    if let Some(split) = split.filter(|&split| !kinds(Some(split)).iter().any(|wanted| wanted(name))) {
+        return Err(DataError::new(&folder.join(name), format!("is not a {split} batch")));
+    }
+    read_batch_file(folder, name.to_owned())
 }
 
 fn is_archive_name(path: &Path) -> bool {
@@ -434,6 +461,29 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_may_come_alone_and_is_of_its_part() {
+        let (four, test, mislabelled) =
+            (records(2, 3), records(3, 5), [vec![10], records(1, 0)[1..].to_vec()].concat());
+        let files: [(&str, &[u8]); 3] =
+            [("data_batch_4.bin", &four), ("test_batch.bin", &test), ("data_batch_5.bin", &mislabelled)];
+        let folder = folder_of(&files);
+        let at = |name: &str| folder.path().join(name);
+        for (name, records, split, other) in [
+            ("data_batch_4.bin", &four, Split::Training, Split::Test),
+            ("test_batch.bin", &test, Split::Test, Split::Training),
+        ] {
+            for set in [Cifar10::open(&at(name)).unwrap(), Cifar10::open_split(&at(name), split).unwrap()] {
+                assert_holds(&set, records);
+                assert_eq!((set.batches(), set.split()), (&[name.to_owned()][..], split));
+            }
+            let error = Cifar10::open_split(&at(name), other).unwrap_err();
+            assert_eq!(error.to_string(), format!("{}: is not a {other} batch", at(name).display()));
+        }
+        let error = Cifar10::open(&at("data_batch_5.bin")).unwrap_err();
+        assert_eq!(error.path, at("data_batch_5.bin"));
+    }
+
+    #[test]
     fn a_part_is_never_taken_for_the_other() {
         let one = records(1, 0);
         for (name, absent, part) in [
@@ -483,11 +533,11 @@ mod tests {
 
     #[test]
     fn paths_of_the_wrong_kind_are_refused() {
-        let folder = folder_of(&[("data_batch_1.bin", &records(1, 0)), ("empty.tgz", b"")]);
+        let folder = folder_of(&[("batch.bin", &records(1, 0)), ("empty.tgz", b"")]);
         let at = |name: &str| folder.path().join(name);
         refused(&at("absent"), "absent", &["does not exist", ".tar.gz"]);
         refused(&at("absent.tgz"), "absent.tgz", &["does not exist"]);
-        refused(&at("data_batch_1.bin"), "data_batch_1.bin", &["neither a folder"]);
+        refused(&at("batch.bin"), "batch.bin", &["neither a folder"]);
         refused(&at("empty.tgz"), "empty.tgz", &["is empty"]);
     }
 

@@ -312,6 +312,37 @@ mod tests {
         }
     }
 
+    /// NumPy reads all of these.
+    #[test]
+    fn headers_of_python_2_without_an_end_and_of_any_length_are_read() {
+        let data: Vec<u8> = (0..15u8).flat_map(|value| f32::from(value).to_le_bytes()).collect();
+        let python_2 = "{'descr': '<f4', 'fortran_order': False, 'shape': (5L, 3L), }";
+        let unicode = "{u'descr': u'<f4', u'fortran_order': False, u'shape': (5L, 3), }";
+        let lines = "{'descr': \"<f4\",\n 'fortran_order': False,\r\n 'shape': (5, 3)}";
+        let long = format!("{}{}", header("<f4", "(5, 3)"), " ".repeat(20_000));
+        let longest = format!("{}{}", header("<f4", "(5L, 3L)"), " ".repeat(usize::from(u16::MAX) - 75));
+        for text in [python_2, unicode, lines, &long, &longest] {
+            for major in 1..4 {
+                let whole = npy(major, text, &data);
+                let prefix = if major == 1 { 10 } else { 12 };
+                // The same without the line break at the end of the header.
+                let mut endless = whole.clone();
+                endless.remove(prefix + text.len());
+                let length = (text.len() as u32).to_le_bytes();
+                endless.splice(8..prefix, length[..prefix - 8].iter().copied());
+                for bytes in [whole, endless] {
+                    let (_folder, path) = file_of(&bytes);
+                    let set = Npy::open(&path, &[3]).unwrap();
+                    assert_eq!((set.len(), copy(&set, 4)), (5, vec![12.0, 13.0, 14.0]), "version {major}: {text}");
+                }
+            }
+        }
+        // In strings nothing changes, and what is no number is none.
+        refused(&npy(1, &header("<5L", "(5, 3)"), &data), &[3], "'<5L'");
+        refused(&npy(1, &header("<f4", "(5LL, 3)"), &data), &[3], "damaged header");
+        refused(&npy(1, &header("<f4", "(L, 3)"), &data), &[3], "damaged header");
+    }
+
     #[test]
     fn another_shape_is_refused_naming_both() {
         for (shape, sample) in [

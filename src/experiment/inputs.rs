@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::expression::Variables;
 use super::reader::SpecError;
 use super::spec::{InputDistribution, LabelSpec, NetworkSpec, Spec};
+use crate::array::checked_product;
 use crate::data::{Cifar10, DataError, Npy, Resized, SampleSet};
 use crate::network::{Architecture, Node, Shape};
 use crate::sampling::{InputLaw, Samples};
@@ -196,25 +197,116 @@ fn fit_images(
     let InputDistribution::Cifar10 { resize, .. } = &spec.input.distribution else {
         return Err(spec.origin.error("input.distribution", "", "must be cifar10 for images"));
     };
-    let native = images.shape();
-    let side = match resize {
-        None => native[1],
-        Some(side) => {
-            side.size(variables).map_err(|message| spec.origin.error("input.resize", side.text(), message))?
-        }
-    };
-    let resized = [native[0], side, side];
-    let flat = Some(shape.len()) == Shape::new(resized).map(|resized| resized.len()) && shape.as_vector().is_some();
-    if shape.sizes() != resized && !flat {
+    let side = resize
+        .as_ref()
+        .map(|side| side.size(variables).map_err(|message| spec.origin.error("input.resize", side.text(), message)));
+    let images = as_seen(images.clone(), side.transpose()?, shape).map_err(|seen| {
         let key = format!("{}.input", network.path);
         let message = format!(
-            "must be the images' shape {resized:?} (or its length) at this point: set input.resize to change the side"
+            "must be the images' shape {seen:?} (or its length) at this point: set input.resize to change the side"
         );
-        return Err(spec.origin.error(&key, &shape.to_string(), message));
+        spec.origin.error(&key, &shape.to_string(), message)
+    })?;
+    Ok(InputLaw::Samples(Arc::new(Held(images))))
+}
+
+/// Images `[channels, height, width]` as a network with this input sees them: at their own height and width, or with `side` rows and
+/// `side` columns.
+///
+/// # Errors
+/// The shape in which they come, which is not the input's, nor as long as it is where it is a vector.
+pub(super) fn as_seen(
+    images: Arc<dyn SampleSet>,
+    side: Option<usize>,
+    input: &Shape,
+) -> Result<Arc<dyn SampleSet>, Vec<usize>> {
+    let native = images.shape().to_vec();
+    let seen = side.map_or_else(|| native.clone(), |side| vec![native[0], side, side]);
+    let is_flat = input.as_vector().is_some() && checked_product(&seen) == Some(input.len());
+    if input.sizes() != seen && !is_flat {
+        return Err(seen);
     }
-    Ok(InputLaw::Samples(if side == native[1] {
-        Arc::new(Held(images.clone()))
-    } else {
-        Arc::new(Held(Resized::new(images.clone(), side)))
-    }))
+    Ok(match side {
+        Some(side) if seen != native => Arc::new(Resized::new(images, side)),
+        _ => images,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Synthetic, SyntheticSpec};
+    use proptest::prelude::*;
+
+    /// Images of one channel in which every pixel is its own position.
+    #[derive(Debug)]
+    struct Numbered([usize; 3]);
+
+    impl SampleSet for Numbered {
+        fn len(&self) -> usize {
+            1
+        }
+
+        fn shape(&self) -> &[usize] {
+            &self.0
+        }
+
+        fn label(&self, _: usize) -> Option<usize> {
+            None
+        }
+
+        fn copy_into(&self, _: usize, sample: &mut [f32]) {
+            assert_eq!(sample.len(), self.0.iter().product::<usize>());
+            sample.iter_mut().enumerate().for_each(|(at, value)| *value = at as f32);
+        }
+    }
+
+    proptest! {
+        /// Height and width count each for itself: what is taken can be copied into the input, and holds the pixels that it should.
+        #[test]
+        fn images_of_any_height_and_width_are_seen_as_they_are_or_resized(
+            [height, width, rows, columns] in prop::array::uniform4(1usize..9),
+            side in prop::option::of(1usize..9),
+            flat in any::<bool>(),
+        ) {
+            let input = if flat { Shape::new([rows * columns]) } else { Shape::new([1, rows, columns]) }.unwrap();
+            let [seen_rows, seen_columns] = side.map_or([height, width], |side| [side; 2]);
+            let fits = if flat {
+                rows * columns == seen_rows * seen_columns
+            } else {
+                [rows, columns] == [seen_rows, seen_columns]
+            };
+            match as_seen(Arc::new(Numbered([1, height, width])), side, &input) {
+                Ok(seen) => {
+                    prop_assert!(fits);
+                    let mut sample = vec![f32::NAN; input.len()];
+                    seen.copy_into(0, &mut sample);
+                    for (at, &value) in sample.iter().enumerate() {
+                        let [row, column] = [at / seen_columns, at % seen_columns];
+                        let expected = (row * height / seen_rows) * width + column * width / seen_columns;
+                        prop_assert_eq!(value, expected as f32);
+                    }
+                }
+                Err(seen) => {
+                    prop_assert!(!fits);
+                    prop_assert_eq!(seen, vec![1, seen_rows, seen_columns]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_side_too_large_to_count_is_refused() {
+        let spec = SyntheticSpec {
+            classes: 2,
+            channels: 3,
+            side: 2,
+            samples: 2,
+            noise: 0.0,
+            seed: 1,
+            split: crate::data::Split::Test,
+        };
+        let images = Arc::new(Synthetic::new(spec).unwrap());
+        assert!(as_seen(images, Some(1 << 40), &Shape::new([12]).unwrap()).is_err());
+    }
 }

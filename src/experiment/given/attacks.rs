@@ -75,11 +75,11 @@ pub struct Smallest {
     pub count: usize,
     /// For how many none was.
     pub unfound: usize,
-    /// Their mean.
+    /// The mean of those found, which says nothing of the others.
     pub mean: Mean,
     /// The interval that covers the mean in 95 % of all cases, by Student's t.
     pub interval: [f64; 2],
-    /// Their median.
+    /// The median over all, those not found counted as infinite.
     pub median: f64,
 }
 
@@ -187,11 +187,13 @@ fn smallest(outcomes: &[Outcome]) -> Smallest {
     found.sort_by(f64::total_cmp);
     let mean = Mean::of(&found);
     let interval = Reference::StudentT(found.len() as f64 - 1.0).interval(mean.mean, mean.std_error, 0.95);
-    let middle = found.len() / 2;
-    let median = match found.len() {
+    // What was not found lies beyond every size.
+    let at = |rank: usize| found.get(rank).copied().unwrap_or(f64::INFINITY);
+    let middle = (found.len() + missed.len()) / 2;
+    let median = match found.len() + missed.len() {
         0 => f64::NAN,
-        odd if odd % 2 == 1 => found[middle],
-        _ => 0.5 * (found[middle - 1] + found[middle]),
+        odd if odd % 2 == 1 => at(middle),
+        _ => 0.5 * (at(middle - 1) + at(middle)),
     };
     Smallest { count: found.len(), unfound: missed.len(), mean, interval, median }
 }
@@ -220,12 +222,15 @@ mod tests {
         let outcome = |smallest| Outcome { label: 0, before: state, slope: 1.0, after: vec![], smallest };
         let outcomes = sizes.map(outcome);
         let found = smallest(&outcomes);
-        assert_eq!((found.count, found.unfound, found.mean.mean, found.median), (4, 1, 3.0, 2.5));
+        // In order 1, 2, 3, 6 and one beyond all.
+        assert_eq!((found.count, found.unfound, found.mean.mean, found.median), (4, 1, 3.0, 3.0));
         // Σ(x − 3)² = 14, so that the standard error is √(14/3/4); t at 97.5 % with 3 degrees of freedom is 3.1824.
         let half = 3.182_446_305 * (14.0f64 / 12.0).sqrt();
         assert!((found.interval[0] - (3.0 - half)).abs() < 1e-6 && (found.interval[1] - (3.0 + half)).abs() < 1e-6);
         let none = smallest(&outcomes[1..2]);
         assert!(none.count == 0 && none.mean.mean.is_nan() && none.interval[0].is_nan() && none.median.is_nan());
         assert_eq!(smallest(&outcomes[2..3]).median, 1.0);
+        assert_eq!(smallest(&outcomes[2..4]).median, f64::INFINITY);
+        assert_eq!(smallest(&outcomes[3..4]).median, f64::INFINITY);
     }
 }

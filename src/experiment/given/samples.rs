@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{GivenNetwork, Labels, of_data, read_samples};
 use crate::attack::Bounds;
-use crate::data::{Cifar10, Npy, Resized, SampleSet};
+use crate::data::{Cifar10, Npy, Resized, SampleSet, Split};
 use crate::experiment::SpecError;
 use crate::experiment::reader::Origin;
 use crate::network::{Real, Shape, Tape, loss};
@@ -17,6 +17,10 @@ const IMAGES: usize = 1000;
 pub struct LabelledSamples<T> {
     values: Values<T>,
     labels: Vec<usize>,
+    /// How many there are to take samples from.
+    pub available: usize,
+    /// The part of the set and the files that hold it, where the set has parts.
+    pub part: Option<(Split, Vec<String>)>,
     /// The values that all coordinates are within, where it is known.
     pub bounds: Option<Bounds>,
 }
@@ -30,8 +34,10 @@ enum Values<T> {
 /// Which samples are read, and what is asked of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
-    /// A `.npy` file, or CIFAR-10 in the binary layout: its folder or `.tar.gz`.
+    /// A `.npy` file, or CIFAR-10 in the binary layout: its folder, its `.tar.gz` or one of its batches.
     pub path: &'a Path,
+    /// The part of CIFAR-10; unless given that of the batch which the path names, else the test part.
+    pub split: Option<Split>,
     /// Labels of an array; CIFAR-10 has its own.
     pub labels: Option<&'a Labels>,
     /// How many are taken, from the first on; unless given the first 1000 of CIFAR-10, all of an array.
@@ -57,35 +63,47 @@ impl<T: Real> LabelledSamples<T> {
     }
 
     fn from_array(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
+        if selection.split.is_some() {
+            return Err(refuse(Path::new("--split"), "goes with CIFAR-10; a .npy file has no parts"));
+        }
         let array: Npy<T> = read_samples(selection.path, &network.architecture)?;
-        let count = taken(selection, array.count(), array.count())?;
+        let available = array.count();
+        let count = taken(selection, available, available)?;
         let labels = selection.labels.unwrap_or(&Labels::Predicted);
-        let labels = match labels.resolve(array.count(), network.architecture.outputs())? {
+        let labels = match labels.resolve(available, network.architecture.outputs())? {
             Some(mut labels) => {
                 labels.truncate(count);
                 labels
             }
             None => predicted(network, &array, count),
         };
-        Ok(Self { values: Values::Array(array), labels, bounds: None })
+        Ok(Self { values: Values::Array(array), labels, available, part: None, bounds: None })
     }
 
     fn from_images(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
         let Selection { path, .. } = *selection;
-        if !path.is_dir() && !has_extension(path, &[".tar.gz", ".tgz"]) {
-            return Err(refuse(path, "must be a .npy file, or CIFAR-10 in the binary layout: its folder or .tar.gz"));
+        if !path.is_dir() && !has_extension(path, &[".tar.gz", ".tgz"]) && !Cifar10::is_batch(path) {
+            let message = "must be a .npy file, or CIFAR-10 in the binary layout: its folder, its .tar.gz, or a batch such \
+                           as test_batch.bin";
+            return Err(refuse(path, message));
         }
         if selection.labels.is_some() {
             return Err(refuse(Path::new("--label"), "goes with .npy samples; CIFAR-10 has its own labels"));
         }
-        let images = Cifar10::open(path).map_err(|error| of_data(&error))?;
+        let images = match selection.split {
+            None if Cifar10::is_batch(path) => Cifar10::open(path),
+            split => Cifar10::open_split(path, split.unwrap_or(Split::Test)),
+        };
+        let images = images.map_err(|error| of_data(&error))?;
+        let part = Some((images.split(), images.batches().to_vec()));
         let input = network.architecture.input();
         let side = side_of(input, images.shape()[0]).ok_or_else(|| {
             let message = "must be [3, side, side], or 3·side² for a vector, to take the images of CIFAR-10";
             network.origin.error("input", &input.to_string(), message)
         })?;
         let images: Box<dyn SampleSet> = Box::new(Resized::new(images, side));
-        let count = taken(selection, images.len(), IMAGES.min(images.len()))?;
+        let available = images.len();
+        let count = taken(selection, available, IMAGES.min(available))?;
         let classes = network.architecture.outputs();
         // Every image of CIFAR-10 has a label.
         let labels: Vec<usize> = (0..count).filter_map(|index| images.label(index)).collect();
@@ -94,7 +112,7 @@ impl<T: Real> LabelledSamples<T> {
                 format!("sample {at} has label {}; the network has {classes} outputs, and must have 10", labels[at]);
             return Err(refuse(path, &message));
         }
-        Ok(Self { values: Values::Images(images), labels, bounds: None })
+        Ok(Self { values: Values::Images(images), labels, available, part, bounds: None })
     }
 
     /// Refuses samples with a coordinate outside the bounds.

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use crate::data::{Cifar10, DataError, ImageFolder, Mnist, Resized, SampleSet, Split, Synthetic, SyntheticSpec};
+use crate::data::{Cifar10, DataError, ImageFolder, Mnist, SampleSet, Split, Synthetic, SyntheticSpec};
 use crate::experiment::expression::{Expression, Variables};
-use crate::experiment::inputs::{locate, stamp_of};
+use crate::experiment::inputs::{as_seen, locate, stamp_of};
 use crate::experiment::reader::{Origin, Reader, SpecError};
 use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;
@@ -244,18 +244,17 @@ impl DataSpec {
         key: &str,
         variables: &Variables,
     ) -> Result<[Arc<dyn SampleSet>; 2], SpecError> {
-        let native = data.parts[0].shape();
-        let side = self.side(origin, variables)?.unwrap_or(native[1]);
-        let seen = [native[0], side, side];
-        let is_flat = shape.as_vector() == Some(seen.iter().product());
-        if shape.sizes() != seen && !is_flat {
-            let message =
-                format!("must be the images' shape {seen:?} (or its length): set data.resize to change the side");
-            return Err(origin.error(key, &shape.to_string(), message));
-        }
-        Ok(data.parts.clone().map(|part| -> Arc<dyn SampleSet> {
-            if side == native[1] { part } else { Arc::new(Resized::new(part, side)) }
-        }))
+        let side = self.side(origin, variables)?;
+        // The files of one part may hold images of another size than those of the other.
+        let seen = |part: usize, name: Split| {
+            as_seen(data.parts[part].clone(), side, shape).map_err(|seen| {
+                let message = format!(
+                    "must be the {name} images' shape {seen:?} (or its length): set data.resize to change the side"
+                );
+                origin.error(key, &shape.to_string(), message)
+            })
+        };
+        Ok([seen(0, Split::Training)?, seen(1, Split::Test)?])
     }
 }
 

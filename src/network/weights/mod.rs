@@ -371,6 +371,29 @@ mod tests {
         }
     }
 
+    /// The same array again, or the same key again inside one: a parser that keeps the last would see nothing.
+    #[test]
+    fn a_key_that_stands_twice_in_a_header_is_refused() {
+        let sound = safetensors_of(&arrays());
+        let (header, data) = sound[8..].split_at(u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize);
+        let header = std::str::from_utf8(header).unwrap().trim_end();
+        let parsed: serde_json::Value = serde_json::from_str(header).unwrap();
+        let again = format!(",\"0.weight\":{}}}", parsed["0.weight"]);
+        let open = |header: &str| {
+            let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat();
+            let (_folder, path) = file_of("w.safetensors", &bytes);
+            WeightFile::open(&path).map(|_| ())
+        };
+        assert_eq!(open(header), Ok(()));
+        let inner = "{\"__metadata__\":{\"by\":\"a\",\"by\":\"b\"},";
+        for (header, key) in
+            [(format!("{}{again}", &header[..header.len() - 1]), "0.weight"), (header.replacen('{', inner, 1), "by")]
+        {
+            let refused = open(&header).unwrap_err();
+            assert!(refused.message.contains(&format!("{key} stands twice")), "{refused}");
+        }
+    }
+
     #[test]
     fn damaged_files_are_refused() {
         let sound = safetensors_of(&arrays());

@@ -1,12 +1,15 @@
 //! Weights in `.safetensors` files: a length, a header in JSON, and the arrays' bytes, in C order and little-endian.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use safetensors::tensor::Metadata;
 use safetensors::{Dtype, View};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{Entry, Format, WeightFile, WeightsError};
 use crate::array::{Element, Layout};
@@ -75,8 +78,9 @@ pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
     }
     let mut header = Vec::new();
     (&file).take(header_length).read_to_end(&mut header).map_err(failed)?;
-    let metadata: Metadata =
-        serde_json::from_slice(&header).map_err(|error| fail(format!("has a damaged header ({error})")))?;
+    let damaged = |error: serde_json::Error| fail(format!("has a damaged header ({error})"));
+    serde_json::from_slice::<Unambiguous>(&header).map_err(damaged)?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(damaged)?;
     let data = length - 8 - header_length;
     if metadata.data_len() as u64 != data {
         let promised = metadata.data_len();
@@ -99,6 +103,65 @@ pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
     };
     let entries = metadata.tensors().into_iter().map(entry).collect();
     Ok(WeightFile { entries, format: Box::new(Safetensors { file }) })
+}
+
+/// Any value in JSON in which no object has a key twice. Of two arrays of one name a parser would keep either, and networks whose
+/// weights are another's would be judged.
+struct Unambiguous;
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnambiguousVisitor)
+    }
+}
+
+struct UnambiguousVisitor;
+
+impl<'de> Visitor<'de> for UnambiguousVisitor {
+    type Value = Unambiguous;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value in JSON")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Unambiguous, A::Error> {
+        while values.next_element::<Unambiguous>()?.is_some() {}
+        Ok(Unambiguous)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Unambiguous, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some((key, _)) = entries.next_entry::<String, Unambiguous>()? {
+            if let Some(key) = keys.replace(key) {
+                return Err(A::Error::custom(format!("{key} stands twice; must stand once")));
+            }
+        }
+        Ok(Unambiguous)
+    }
 }
 
 fn element(dtype: Dtype) -> Option<Element> {
