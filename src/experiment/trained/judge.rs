@@ -5,6 +5,8 @@
 //! equivalence test places the truth inside the tolerance, and is refuted when a test against it is significant at 10⁻³ after
 //! Holm's correction over the claims of the experiment.
 
+use std::collections::HashMap;
+
 use super::claim::{TrainingClaim, TrainingClaimKind};
 use super::results::TrainedNetwork;
 use super::spec::TrainingSpec;
@@ -130,12 +132,13 @@ impl<'a> Judge<'a> {
 
     /// Networks of two labels at the same point and repetition.
     fn pairs(&self, labels: &[String; 2]) -> impl Iterator<Item = (&'a TrainedNetwork, &'a TrainedNetwork)> {
-        let second: Vec<&TrainedNetwork> = self.of(&labels[1]).collect();
+        let place = |network: &TrainedNetwork| {
+            let values = network.variables.iter().map(|(_, value)| value.to_bits());
+            (values.collect::<Vec<u64>>(), network.repeat)
+        };
+        let second: HashMap<_, _> = self.of(&labels[1]).map(|network| (place(network), network)).collect();
         let first: Vec<&TrainedNetwork> = self.of(&labels[0]).collect();
-        first.into_iter().filter_map(move |one| {
-            let same = |other: &&&TrainedNetwork| other.variables == one.variables && other.repeat == one.repeat;
-            Some((one, *second.iter().find(same)?))
-        })
+        first.into_iter().filter_map(move |one| Some((one, *second.get(&place(one))?)))
     }
 
     fn blank(&self, network: &str, observable: &str) -> Verdict {

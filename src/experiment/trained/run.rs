@@ -85,6 +85,8 @@ impl TrainingExperiment {
             });
         }
         let mut left: Vec<usize> = (0..self.jobs.len()).filter(|&index| results[index].finished().is_none()).collect();
+        let finished = self.jobs.iter().zip(&results).filter(|(_, state)| state.finished().is_some());
+        let finished: Vec<&Job> = finished.map(|(job, _)| job).collect();
         // Long ones first, so that at the end no thread waits long for another.
         left.sort_by(|&a, &b| self.jobs[b].cost().total_cmp(&self.jobs[a].cost()));
         let total: f64 = self.jobs.iter().map(Job::cost).sum();
@@ -101,11 +103,7 @@ impl TrainingExperiment {
             done: AtomicU64::new(0),
             total,
         };
-        for (index, job) in self.jobs.iter().enumerate() {
-            if !left.contains(&index) {
-                run.advance(job, 1.0);
-            }
-        }
+        finished.iter().for_each(|job| run.advance(job, 1.0));
         run.all(&left)?;
         Ok(run.results.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
@@ -148,13 +146,13 @@ struct Run<'a> {
     next: AtomicUsize,
     failure: Mutex<Option<RunError>>,
     stopped: AtomicBool,
-    /// Cost of all that is done, in thousandths of that of the whole run's jobs.
+    /// Cost of all that is done, where that of the whole run's jobs is [`PROGRESS`].
     done: AtomicU64,
     total: f64,
 }
 
-/// What progress counts in.
-const PROGRESS: f64 = 1e6;
+/// What progress counts in: parts so small that a step of one network among many is many of them.
+const PROGRESS: f64 = 1e15;
 
 impl Run<'_> {
     fn all(&self, left: &[usize]) -> Result<(), RunError> {
