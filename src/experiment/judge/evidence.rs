@@ -241,7 +241,7 @@ impl<'a> Judge<'a> {
             against.push(test.p_value);
         }
         let mut places = [self.places(&networks[0]), self.places(&networks[1])].concat();
-        places.retain(|place| place.sampled.non_finite > 0);
+        places.retain(|place| place.sampled.non_finite > 0 || place.sampled.draws == 0);
         if let Some(reason) = unsound(&places) {
             return Self::undecided(verdict, reason);
         }
