@@ -108,7 +108,7 @@ fn assert_near(found: f64, expected: f64, what: &str) {
 
 /// log(1 + exp(−margin)), the loss of a margin f_y − f_other.
 fn loss(margin: f64) -> f64 {
-    (-margin).exp().ln_1p()
+    (-margin).max(0.0) + (-margin.abs()).exp().ln_1p()
 }
 
 /// f_y − f_other of each sample.
@@ -295,17 +295,48 @@ fn images_are_of_the_test_part_unless_the_training_part_is_asked_for() {
     assert!(array.get("split").is_none() && array.get("files").is_none() && array["available"] == 4, "{array}");
 }
 
+/// Weights a million times as large have the same boundaries, though ∂ₓL, e^(−10⁵) and less, is no number any more; and of weights
+/// some fifty times as large it is none that single precision holds whole.
+#[test]
+fn sure_networks_have_the_boundaries_of_doubtful_ones() {
+    let place = Place::new();
+    let margins = margins();
+    let (slopes, unit) = ([3.25, 4.5625f64.sqrt()], 3f64.sqrt());
+    for factor in [45.0, 50.0, 52.0, 500.0, 1e6] {
+        place.weights("steep.npz", &[("0.weight", Array2::from(ROWS.to_vec()) * factor)]);
+        let given = LINEAR.replace("linear.npz", "steep.npz").replace(" --dtype f64", "");
+        for dtype in ["f32", "f64"] {
+            for (name, size) in
+                [("fgsm", 1.0 / slopes[0]), ("l2", 1.0 / (slopes[1] * unit)), ("il2", 1.0 / (slopes[1] * unit))]
+            {
+                let given = format!("{given} --dtype {dtype} --label 0,0,1,1 --samples 3 --attack {name}");
+                let printed = place.ok(&words(&format!("{given} --epsilon 0.3 1")));
+                let expected = margins[..3].iter().map(|margin| margin * size).sum::<f64>() / 3.0;
+                let found = number(&printed, "/smallest/mean");
+                assert!((found / expected - 1.0).abs() < 3e-4, "{name} {factor}: {found} {expected}");
+                assert_eq!(printed["masking"], serde_json::json!({ "zero_gradients": 0, "nonfinite_gradients": 0 }));
+                assert_eq!((&printed["smallest"]["count"], &printed["smallest"]["unfound"]), (&3.into(), &0.into()));
+                for (at, epsilon) in [0.3, 1.0].into_iter().enumerate() {
+                    let damage = |margin: &f64| loss(factor * (margin - epsilon / size)) - loss(factor * margin);
+                    let expected = margins[..3].iter().map(damage).sum::<f64>() / 3.0;
+                    let found = number(&printed, &format!("/thresholds/{at}/damage/mean"));
+                    assert!((found - expected).abs() <= 2e-5 * expected, "{name} {factor}: {found} {expected}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn gradients_that_mask_and_logits_that_overflow_are_counted() {
     let place = Place::new();
-    // exp(−10⁶) is zero: so is the gradient, though the boundary is near by.
-    place.weights("steep.npz", &[("0.weight", Array2::from(ROWS.to_vec()) * 1e6)]);
-    let given = format!("{} --label 0,0,1,1 --samples 3", LINEAR.replace("linear.npz", "steep.npz"));
+    // Of equal rows there is no gradient at all.
+    place.weights("flat.npz", &[("0.weight", Array2::from(vec![ROWS[0], ROWS[0]]))]);
+    let given = format!("{} --label 0 --samples 3", LINEAR.replace("linear.npz", "flat.npz"));
     let printed = place.ok(&words(&format!("{given} --attack fgsm --epsilon 1")));
     assert_eq!(printed["masking"], serde_json::json!({ "zero_gradients": 3, "nonfinite_gradients": 0 }));
     assert_eq!((&printed["smallest"]["count"], &printed["smallest"]["unfound"]), (&0.into(), &3.into()));
-    let found = place.ok(&words(&format!("{given} --attack deepfool --epsilon 1")));
-    assert_eq!(found["smallest"]["count"], 3);
+    assert_eq!((number(&printed, "/accuracy"), number(&printed, "/thresholds/0/changed")), (1.0, 0.0));
 
     place.weights("huge.npz", &[("0.weight", Array2::from(ROWS.to_vec()) * 1e308)]);
     write_npy(place.path("large.npy"), &Array2::from(vec![[10.0, 0.0, 0.0], [0.1, 0.0, 0.0]])).unwrap();

@@ -117,9 +117,47 @@ fn recorded_networks_have_the_gradients_that_pytorch_computes() {
             assert_eq!(serde_json::json!(shape), recorded["shape"]);
             assert_eq!((&printed["dtype"], &printed["engine"]), (&dtype.into(), &engine.into()));
             assert_eq!(printed["nonfinite"], 0);
+            match engine {
+                "differences" => assert!(numbers(&printed["error"]).iter().all(|&error| error < 1e-7), "{printed}"),
+                _ => assert!(printed.get("error").is_none()),
+            }
             assert_eq!(printed["inputs"], recorded["logits"].as_array().unwrap().len());
         }
     }
+}
+
+/// Inputs of any size, and logits so far apart that the loss is e^(−60) or less: differences are what backpropagation gives, and say how
+/// well; where a unit opens at the input they say that, too.
+#[test]
+fn differences_know_neither_the_size_of_the_input_nor_that_of_the_loss() {
+    let place = Place::new();
+    let layers = r#"[{ type = "dense", units = 4 }, { type = "relu" }, { type = "dense", units = 3 }]"#;
+    fs::write(place.path("wave.toml"), format!("input = [5]\nlayers = {layers}\n")).unwrap();
+    let wave = |rows, columns, factor: f64| {
+        Array2::from_shape_fn((rows, columns), |(row, column)| {
+            factor * (0.9 * (row * columns + column) as f64 + 0.4).sin()
+        })
+    };
+    for size in [1e-150, 1e-8, 1.0, 1e8, 1e150] {
+        for logits in [1.0, 15.0, 25.0, 60.0, 300.0] {
+            let mut archive = ndarray_npy::NpzWriter::new(fs::File::create(place.path("wave.npz")).unwrap());
+            archive.add_array("0.weight", &wave(4, 5, 1.0)).unwrap();
+            archive.add_array("2.weight", &wave(3, 4, logits / size)).unwrap();
+            archive.finish().unwrap();
+            write_npy(place.path("wave.x.npy"), &wave(2, 5, size)).unwrap();
+            let [exact, found] =
+                ["backprop", "differences"].map(|engine| place.ok(("wave", "npz"), &["--engine", engine]));
+            for (key, expected) in exact["norms"].as_object().unwrap() {
+                for (found, expected) in numbers(&found["norms"][key]).into_iter().zip(numbers(expected)) {
+                    assert!((found / expected - 1.0).abs() < 1e-6, "{key} {size:e} {logits}: {found:e} {expected:e}");
+                }
+            }
+            assert!(numbers(&found["error"]).iter().all(|&error| error < 1e-6), "{size:e} {logits} {found}");
+        }
+    }
+    write_npy(place.path("wave.x.npy"), &Array2::<f64>::zeros((1, 5))).unwrap();
+    let at_kinks = place.ok(("wave", "npz"), &["--engine", "differences"]);
+    assert!(numbers(&at_kinks["error"])[0] > 0.1, "{at_kinks}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl Attack for GradientStep {
         _: &mut (impl Rng + Clone),
         perturbed: &mut [T],
     ) {
-        let gradient = model.loss_gradient(input, label);
+        let gradient = model.loss_direction(input, label).along;
         self.norm.dual().steepest_direction(gradient, perturbed);
         step(perturbed, threat.size, input);
         threat.clip(perturbed);

@@ -50,7 +50,7 @@ impl Iterative {
     ) {
         let mut direction = vec![T::zero(); input.len()];
         for _ in 0..self.steps {
-            let gradient = model.loss_gradient(perturbed, label);
+            let gradient = model.loss_direction(perturbed, label).along;
             self.norm.dual().steepest_direction(gradient, &mut direction);
             step(&mut direction, threat.size * REACH / self.steps as f64, perturbed);
             perturbed.copy_from_slice(&direction);

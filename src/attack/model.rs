@@ -1,7 +1,7 @@
-//! What an attack sees of a network: logits and loss gradients at inputs of its choice.
+//! What an attack sees of a network: logits and the loss's steepest directions at inputs of its choice.
 
 use super::State;
-use crate::network::{Architecture, Parameters, Real, Tape};
+use crate::network::{Architecture, LossDirection, Parameters, Real, Tape};
 
 /// A network whose first sample is moved about; the other samples of its batch, where there are any, stay.
 #[derive(Debug)]
@@ -33,11 +33,12 @@ impl<'a, T: Real> Model<'a, T> {
         &self.tape.propagate(self.architecture, self.parameters)[..self.architecture.outputs()]
     }
 
-    /// ∂ₓL at `input`, L the softmax cross-entropy with this label.
-    pub fn loss_gradient(&mut self, input: &[T], label: usize) -> &[T] {
+    /// ∂ₓL at `input` without its scale, L the softmax cross-entropy with this label.
+    pub fn loss_direction(&mut self, input: &[T], label: usize) -> LossDirection<'_, T> {
         self.logits(input);
-        self.tape.loss_gradient(self.architecture, self.parameters, label)
+        self.tape.loss_direction(self.architecture, self.parameters, label)
     }
+
     /// The loss and the prediction at `input`.
     pub fn state(&mut self, input: &[T], label: usize) -> State {
         State::new(self.logits(input), label)

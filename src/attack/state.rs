@@ -7,7 +7,7 @@ use crate::network::{Real, loss};
 pub struct State {
     /// The softmax cross-entropy with the input's label.
     pub loss: f64,
-    /// The index of the first logit that is largest.
+    /// The predicted class, by the one rule for ties ([`loss::prediction`]).
     pub prediction: usize,
     /// Whether every logit is finite. Where one is not, no comparison of predictions means anything.
     pub is_finite: bool,

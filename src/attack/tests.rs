@@ -1,7 +1,10 @@
 //! What attacks promise: they stay where they may, raise the loss as predicted, and find the boundaries of linear classifiers.
 
 use super::*;
-use crate::network::{Architecture, Dense, Initialisation, Parameters, Relu, Shape, Tape, WeightDistribution, loss};
+use crate::network::{
+    Architecture, AveragePool, Conv, Dense, Flatten, GlobalMaxPool, Initialisation, MaxPool, Parameters, Part, Real,
+    Relu, Shape, Tape, WeightDistribution, Window, loss,
+};
 use ndarray_rand::rand::{Rng, SeedableRng};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
@@ -215,6 +218,96 @@ fn no_input_at_the_edge_of_the_box_is_given_up() {
     }
 }
 
+/// A linear classifier of two classes, of margin m and rows that differ by w, falls at ε = m/‖w‖₁ to FGSM and at ε√d = m/‖w‖₂ to the
+/// ℓ₂ step, and to a random start at three times that; also where its softmax, or single coordinates of ∂ₓL, are below all numbers.
+fn sure_classifiers_fall<T: Real>() {
+    let network = Architecture::new(Shape::new([12]).unwrap(), vec![Dense::new(2).into()]).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let rows: Vec<f64> = (0..24).map(|_| WeightDistribution::Normal.draw(&mut rng)).collect();
+    let weights: Vec<f64> = (0..12).map(|at| rows[at] - rows[12 + at]).collect();
+    let mut parameters = Parameters::<T>::new(&network);
+    let values = parameters.values_mut().iter_mut();
+    values.zip(&rows).for_each(|(value, &row)| *value = T::from_f64(row));
+    let mut tape = Tape::new(&network);
+    let mut model = Model::new(&network, &parameters, &mut tape);
+    for margin in [0.1, 5.0, 50.0, 80.0, 93.0, 100.0, 102.0, 103.5, 104.5, 200.0, 745.0, 800.0, 1e4] {
+        let square: f64 = weights.iter().map(|weight| weight * weight).sum();
+        let input: Vec<T> = weights.iter().map(|weight| T::from_f64(weight * margin / square)).collect();
+        for name in SIZED {
+            let attack = AnyAttack::named(name).unwrap();
+            let slope = attack.norm().dual().of(&weights);
+            let mut perturbed = vec![T::zero(); 12];
+            let found = attack.smallest(&mut model, &input, 0, None, &mut rng, &mut perturbed).unwrap();
+            let times = found * slope / margin;
+            let most = if name.starts_with("pgd") { 3.01 } else { 1.0003 };
+            assert!((0.99999..most).contains(&times), "{name} at {margin}: {times} of the margin");
+            if !name.starts_with("pgd") {
+                for (factor, falls) in [(0.9999, false), (1.0001, true)] {
+                    let threat = Threat::unbounded(factor * margin / slope);
+                    attack.perturb(&mut model, &input, 0, threat, &mut rng, &mut perturbed);
+                    assert_eq!(model.is_fooled(&perturbed, 0), falls, "{name} at {margin}");
+                }
+            }
+            let norm = model.loss_direction(&input, 0).norm(attack.norm().dual());
+            let exact = slope / (1.0 + margin.exp());
+            let allowed = 20.0 * T::epsilon().as_f64() * (1.0 + margin) * exact + 1e-300;
+            assert!((norm - exact).abs() <= allowed, "{name} at {margin}: {norm:e} {exact:e}");
+        }
+    }
+}
+
+#[test]
+fn sure_classifiers_fall_where_doubtful_ones_do() {
+    sure_classifiers_fall::<f32>();
+    sure_classifiers_fall::<f64>();
+}
+
+/// Convolutional networks of equal weights up to signs at a constant image: a third has several largest logits, of the same row or of units
+/// that are dead or equal, and some of those are not equal any more after rounding. What is predicted is the same in both precisions,
+/// before and after an attack.
+#[test]
+fn tied_logits_predict_the_same_class_whatever_rounding_does() {
+    let conv = |channels, size, padding| {
+        Part::from(Conv { channels, window: Window { padding, ..Window::new(size, 1) }, bias: false })
+    };
+    let parts: Vec<Part> = vec![
+        conv(5, 4, 2),
+        Relu.into(),
+        AveragePool(Window::new(3, 2)).into(),
+        conv(4, 3, 1),
+        MaxPool(Window::new(2, 1)).into(),
+        Relu.into(),
+        GlobalMaxPool.into(),
+        Flatten.into(),
+        Dense::new(7).into(),
+    ];
+    let network = Architecture::from_parts(Shape::new([1, 9, 7]).unwrap(), parts).unwrap();
+    let initialisation = Initialisation::he(&network, WeightDistribution::Rademacher, 3.0);
+    let (mut single_tape, mut double_tape) = (Tape::<f32>::new(&network), Tape::<f64>::new(&network));
+    let attack = AnyAttack::named("pgd").unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (mut tied, mut broken) = (0, 0);
+    for _ in 0..4000 {
+        let parameters: Parameters<f64> = initialisation.draw(&network, &mut rng);
+        let rounded: Parameters<f32> = parameters.converted();
+        let mut single = Model::new(&network, &rounded, &mut single_tape);
+        let mut double = Model::new(&network, &parameters, &mut double_tape);
+        let input = [0.7f32; 63];
+        let mut perturbed = input;
+        attack.perturb(&mut single, &input, rng.random_range(0..7), Threat::unbounded(0.2), &mut rng, &mut perturbed);
+        for point in [input, perturbed] {
+            let predicted = single.state(&point, 0).prediction;
+            let logits = double.logits(&point.map(f64::from));
+            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            assert_eq!(predicted, loss::prediction(logits), "{logits:?}");
+            let leads = |slack: f64| logits.iter().filter(|logit| largest - **logit <= slack * largest.abs()).count();
+            tied += usize::from(point == input && leads(0.0) > 1);
+            broken += usize::from(point == input && leads(0.0) < leads(1e-13));
+        }
+    }
+    assert!(tied > 1000 && broken > 0, "{tied} ties, {broken} that rounding breaks");
+}
+
 #[test]
 fn a_clipped_step_is_the_step_within_the_box() {
     let network = Architecture::new(Shape::new([2]).unwrap(), vec![Dense::new(2).into()]).unwrap();
@@ -223,7 +316,7 @@ fn a_clipped_step_is_the_step_within_the_box() {
     let mut tape = Tape::new(&network);
     let mut model = Model::new(&network, &parameters, &mut tape);
     let input = [0.95, 0.5];
-    let signs: Vec<f64> = model.loss_gradient(&input, 0).iter().map(|slope| slope.signum()).collect();
+    let signs: Vec<f64> = model.loss_direction(&input, 0).along.iter().map(|slope| slope.signum()).collect();
     let mut perturbed = [0.0; 2];
     let threat = Threat { size: 0.2, bounds: Some(Bounds::UNIT) };
     let fgsm = AnyAttack::named("fgsm").unwrap();

@@ -100,6 +100,8 @@ struct Report {
     #[serde(serialize_with = "as_map")]
     norms: Vec<(String, Vec<f64>)>,
     nonfinite: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Vec<f64>>,
 }
 
 fn as_map<S: Serializer>(entries: &[(String, Vec<f64>)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -166,5 +168,6 @@ fn report<T: Real>(arguments: &GradientArguments, norms: &[Norm], gradients: &Gr
         loss: samples.iter().map(|sample| sample.loss).collect(),
         norms: of_loss.chain(of_logit).collect(),
         nonfinite: samples.iter().map(|sample| sample.nonfinite).sum(),
+        error: samples.iter().map(|sample| sample.error).collect(),
     }
 }

@@ -1,9 +1,8 @@
 //! Backpropagation to the input: the values of one forward pass, and the gradients that run back through them.
 
-use super::Real;
 use super::architecture::{Addend, Architecture, Parameters};
 use super::layer::{Layer, LayerRule, Pass, Scratch, mask};
-use super::loss;
+use super::{Norm, Real, loss};
 
 /// The memory of one network's forward and backward pass, allocated once and used for any number of runs.
 ///
@@ -31,6 +30,30 @@ pub struct Tape<T> {
     relus: Vec<Option<Joined>>,
     gradients: GradientMemory<T>,
     scratch: Scratch<T>,
+}
+
+/// ∂ₓL without its scale: what attacks look at, who only want a direction. A network that is all but sure of the label has a ∂ₓL that
+/// no floating-point number holds, but its direction is that of any other network.
+#[derive(Debug, Clone, Copy)]
+pub struct LossDirection<'a, T> {
+    /// ∂ₓL/(1 − p_y): the gradient that runs back from [`loss::cross_entropy_direction`], p the softmax and y the label.
+    pub along: &'a [T],
+    /// log(1 − p_y).
+    pub log_scale: f64,
+}
+
+impl<T: Real> LossDirection<'_, T> {
+    /// ‖∂ₓL‖ in true scale, where ‖∂ₓL‖/(1 − p_y) is `norm`; not zero as long as f64 holds it.
+    pub fn in_scale(&self, norm: f64) -> f64 {
+        // Twice the root, since the whole factor may underflow where the product does not.
+        let root = (0.5 * self.log_scale).exp();
+        root * norm * root
+    }
+
+    /// ‖∂ₓL‖ in true scale.
+    pub fn norm(&self, norm: Norm) -> f64 {
+        self.in_scale(norm.of(self.along))
+    }
 }
 
 /// A ReLU that the layer before it does along with its own work, so that what it is given is never stored.
@@ -200,6 +223,20 @@ impl<T: Real> Tape<T> {
             loss::cross_entropy_gradient(logits, label, upstream);
         });
         &gradient[..architecture.dimension()]
+    }
+
+    /// The same without its scale, which may be out of the range of `T`.
+    pub fn loss_direction(
+        &mut self,
+        architecture: &Architecture,
+        parameters: &Parameters<T>,
+        label: usize,
+    ) -> LossDirection<'_, T> {
+        let mut log_scale = f64::NAN;
+        let gradient = self.gradient(architecture, parameters, |logits, upstream| {
+            log_scale = loss::cross_entropy_direction(logits, label, upstream);
+        });
+        LossDirection { along: &gradient[..architecture.dimension()], log_scale }
     }
 
     /// ∂ₓf_k of the first sample of the last forward pass, f_k the logit of index `logit`.

@@ -24,7 +24,7 @@ pub mod weights;
 
 pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
 pub use dense_chain::{DenseChain, NotADenseChain};
-pub use gradient::Tape;
+pub use gradient::{LossDirection, Tape};
 pub use initialisation::{Departures, Initialisation, Variances, WeightDistribution};
 pub use instruction_set::InstructionSet;
 pub use layer::{

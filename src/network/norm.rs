@@ -59,26 +59,37 @@ impl Norm {
 
     /// Writes the perturbation δ with ‖δ‖ₚ = 1 in the dual norm that attains Hölder's bound g·δ = ‖g‖_q: sign(g) for q = 1,
     /// g/‖g‖₂ for q = 2, sign(gᵢ)|gᵢ|^(q−1)/‖g‖_q^(q−1) in general, and the largest coordinate alone for q = ∞.
-    /// Zero where g is zero.
+    /// Zero where g is zero; the size of g does not matter, as far as `T` holds it.
     pub fn steepest_direction<T: Real>(self, gradient: &[T], direction: &mut [T]) {
         let sign = |g: T| if g == T::zero() { T::zero() } else { g.signum() };
         if self == Self::ONE {
             return direction.iter_mut().zip(gradient).for_each(|(delta, &g)| *delta = sign(g));
         }
-        let norm = self.of(gradient);
-        if norm == 0.0 {
-            direction.fill(T::zero());
-        } else if self == Self::TWO {
-            let inverse = T::from_f64(1.0 / norm);
-            direction.iter_mut().zip(gradient).for_each(|(delta, &g)| *delta = inverse * g);
-        } else if self == Self::INFINITY {
+        direction.copy_from_slice(gradient);
+        let mut norm = self.of(direction);
+        if self == Self::INFINITY {
             direction.fill(T::zero());
             if let Some(largest) = gradient.iter().position(|g| g.abs().as_f64() == norm) {
                 direction[largest] = sign(gradient[largest]);
             }
+            return;
+        }
+        // Between these, neither a square nor the reciprocal of the norm over- or underflows.
+        let [least, most] = [T::min_positive_value(), T::max_value()].map(|extreme| extreme.as_f64().sqrt());
+        if !(least..=most).contains(&norm) {
+            let largest = T::from_f64(Self::INFINITY.of(direction));
+            if largest == T::zero() {
+                return;
+            }
+            direction.iter_mut().for_each(|g| *g = *g / largest);
+            norm = self.of(direction);
+        }
+        if self == Self::TWO {
+            let inverse = T::from_f64(1.0 / norm);
+            direction.iter_mut().for_each(|g| *g = inverse * *g);
         } else {
             let power = |g: T| T::from_f64((g.abs().as_f64() / norm).powf(self.0 - 1.0));
-            direction.iter_mut().zip(gradient).for_each(|(delta, &g)| *delta = sign(g) * power(g));
+            direction.iter_mut().for_each(|g| *g = sign(*g) * power(*g));
         }
     }
 }
@@ -255,6 +266,21 @@ mod tests {
         assert_eq!(Norm::new(0.99), None);
     }
 
+    /// The gradient of a sure linear classifier in single precision, below the smallest normal number.
+    #[test]
+    fn the_direction_of_a_vanishing_gradient_has_norm_one() {
+        for norm in [Norm::TWO, Norm(3.0), Norm(1.5)] {
+            for gradient in [[3e-40f32, -4e-40], [f32::from_bits(1), f32::from_bits(1)], [3e38, -3e38]] {
+                let mut direction = [f32::NAN; 2];
+                norm.steepest_direction(&gradient, &mut direction);
+                assert!((norm.dual().of(&direction) - 1.0).abs() < 1e-6, "{norm} {direction:?}");
+            }
+        }
+        let mut direction = [f32::NAN; 2];
+        Norm::TWO.steepest_direction(&[f32::INFINITY, 1.0], &mut direction);
+        assert!(direction[0].is_nan(), "what is not finite shows");
+    }
+
     #[test]
     fn a_coordinate_that_is_not_finite_shows_in_every_norm() {
         for norm in [Norm::ONE, Norm::TWO, Norm::INFINITY, Norm(1.5), Norm(2.5)] {
@@ -278,6 +304,26 @@ mod tests {
             norm.steepest_direction(&gradient, &mut steepest);
             prop_assert!((product(&steepest) - norm.of(&gradient)).abs() < 1e-9 * norm.of(&gradient));
             prop_assert!((norm.dual().of(&steepest) - 1.0).abs() < 1e-9 || norm.of(&gradient) == 0.0);
+        }
+
+        /// Down to the smallest numbers that single precision holds whole, and up to the largest.
+        #[test]
+        fn directions_do_not_know_the_size_of_the_gradient(
+            gradient in prop::collection::vec(-2.0f32..2.0, 2..40), norm in order(), power in -110i32..=126,
+        ) {
+            let scaled: Vec<f32> = gradient.iter().map(|g| g * 2f32.powi(power)).collect();
+            let [mut one, mut other] = [vec![f32::NAN; gradient.len()], vec![f32::NAN; gradient.len()]];
+            norm.steepest_direction(&gradient, &mut one);
+            norm.steepest_direction(&scaled, &mut other);
+            for (one, other) in one.iter().zip(&other) {
+                prop_assert!((one - other).abs() < 1e-5, "{norm} {one} {other}");
+            }
+            let double: Vec<f64> = gradient.iter().map(|&g| f64::from(g) * 2f64.powi(8 * power)).collect();
+            let mut other = vec![f64::NAN; gradient.len()];
+            norm.steepest_direction(&double, &mut other);
+            for (&one, other) in one.iter().zip(&other) {
+                prop_assert!((f64::from(one) - other).abs() < 1e-5, "{norm} {one} {other}");
+            }
         }
 
         #[test]

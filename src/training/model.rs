@@ -61,6 +61,14 @@ impl<T: Real> BatchModel<T> {
         self.tape.backward(&self.upstream)
     }
 
+    /// What an attack needs of it: [`loss_gradient`](Self::loss_gradient) up to a factor above zero, which keeps it in the range of `T`
+    /// however sure of its labels the network is. Each sample has a factor of its own, 1/(1 − p_y) with p the softmax and y the label,
+    /// unless the samples act on each other through the statistics of the batch: then the largest 1 − p_y serves all.
+    pub fn loss_direction(&mut self, labels: &[usize]) -> &[T] {
+        self.write_direction(labels);
+        self.tape.backward(&self.upstream)
+    }
+
     /// ∂ₓ Σf_k: the gradient of one logit of every sample, in the same way.
     pub fn logit_gradient(&mut self, logit: usize) -> &[T] {
         self.write_one(logit);
@@ -81,16 +89,27 @@ impl<T: Real> BatchModel<T> {
         self.upstream.iter_mut().skip(logit).step_by(outputs).for_each(|entry| *entry = T::one());
     }
 
-    /// Adds the parameter gradient of `weight` × mean loss; with `to_input` the [input gradient](Self::input_gradient) of that
-    /// is computed, too.
-    pub fn learn_loss(&mut self, labels: &[usize], weight: f64, to_input: bool) {
+    /// Adds the parameter gradient of `weight` × mean loss.
+    pub fn learn_loss(&mut self, labels: &[usize], weight: f64) {
         self.write_upstream(labels, weight / labels.len() as f64);
-        self.tape.learn(&self.upstream, &mut self.gradient, to_input);
+        self.tape.learn(&self.upstream, &mut self.gradient, false);
     }
 
-    /// The gradient with respect to the input that the last [`learn_loss`](Self::learn_loss) computed.
-    pub fn input_gradient(&self) -> &[T] {
-        self.tape.input_gradient()
+    /// The same, and returns the [direction](Self::loss_direction) of the gradient with respect to the input, by other factors. One
+    /// backward pass gives both, unless the network is so sure of a label that single coordinates would underflow.
+    pub fn learn_loss_and_direction(&mut self, labels: &[usize], weight: f64) -> &[T] {
+        self.write_upstream(labels, weight / labels.len() as f64);
+        self.tape.learn(&self.upstream, &mut self.gradient, true);
+        let least = T::min_positive_value().sqrt();
+        let rows = self.upstream.chunks_exact(self.architecture.outputs());
+        let mut are_held = rows.zip(labels).map(|(row, &label)| row[label].abs() >= least);
+        let is_direction = if self.mixes() { are_held.any(|held| held) } else { are_held.all(|held| held) };
+        if is_direction { self.tape.input_gradient() } else { self.loss_direction(labels) }
+    }
+
+    /// Whether the samples of a batch act on each other.
+    fn mixes(&self) -> bool {
+        self.architecture.nodes().iter().any(|node| node.layer.mixes_batch())
     }
 
     /// Takes up the derivative along `direction` of the last gradient with respect to the input
@@ -139,6 +158,24 @@ impl<T: Real> BatchModel<T> {
                 for (own, &value) in running.iter_mut().zip(values) {
                     *own = T::from_f64(own.as_f64() + momentum * (factor * value - own.as_f64()));
                 }
+            }
+        }
+    }
+
+    /// ∂ΣL/∂logits by the factors of [`loss_direction`](Self::loss_direction).
+    fn write_direction(&mut self, labels: &[usize]) {
+        let outputs = self.architecture.outputs();
+        let logits = self.tape.logits();
+        self.upstream.resize(logits.len(), T::zero());
+        let rows = logits.chunks_exact(outputs).zip(self.upstream.chunks_exact_mut(outputs)).zip(labels);
+        let scales: Vec<f64> =
+            rows.map(|((logits, row), &label)| loss::cross_entropy_direction(logits, label, row)).collect();
+        let largest = scales.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Without other logits all is zero.
+        if self.mixes() && largest > f64::NEG_INFINITY {
+            for (row, scale) in self.upstream.chunks_exact_mut(outputs).zip(scales) {
+                let factor = T::from_f64((scale - largest).exp());
+                row.iter_mut().for_each(|entry| *entry *= factor);
             }
         }
     }

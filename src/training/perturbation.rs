@@ -22,14 +22,14 @@ pub enum Perturbation {
 }
 
 impl Perturbation {
-    /// The perturbed samples. Gradients of the last forward pass are used where there are some: `gradient` is ∂ₓΣL
-    /// at the input, up to a factor above zero, or empty.
+    /// The perturbed samples. Where there is one, `direction` is the [direction](BatchModel::loss_direction) of ∂ₓΣL at the input, by
+    /// whatever factor above zero; else it is empty.
     pub fn perturb<T: Real>(
         self,
         model: &mut BatchModel<T>,
         input: &[T],
         labels: &[usize],
-        gradient: &[T],
+        direction: &[T],
         size: f64,
         rng: &mut impl Rng,
     ) -> Vec<T> {
@@ -38,11 +38,11 @@ impl Perturbation {
         match self {
             Self::GradientStep { norm } => {
                 let length = size * norm.uniform_size(dimension);
-                if gradient.is_empty() {
+                if direction.is_empty() {
                     model.forward(input);
-                    step(norm, model.loss_gradient(labels), length, dimension, &mut perturbed);
+                    step(norm, model.loss_direction(labels), length, dimension, &mut perturbed);
                 } else {
-                    step(norm, gradient, length, dimension, &mut perturbed);
+                    step(norm, direction, length, dimension, &mut perturbed);
                 }
             }
             Self::ProjectedGradient { steps } => {
@@ -50,8 +50,8 @@ impl Perturbation {
                 perturbed.iter_mut().for_each(|value| *value += T::from_f64(size * rng.random_range(-1.0..1.0)));
                 for _ in 0..steps {
                     model.forward(&perturbed);
-                    let gradient = model.loss_gradient(labels);
-                    step(Norm::INFINITY, gradient, size / (0.75 * steps as f64), dimension, &mut perturbed);
+                    let direction = model.loss_direction(labels);
+                    step(Norm::INFINITY, direction, size / (0.75 * steps as f64), dimension, &mut perturbed);
                     for (value, &x) in perturbed.iter_mut().zip(input) {
                         // A NaN compares false and stays.
                         if *value > x + radius {
@@ -67,7 +67,7 @@ impl Perturbation {
     }
 }
 
-/// Moves every sample by `length` along the direction of norm 1 that raises its loss most.
+/// Moves every sample by `length` along the direction of norm 1 that raises its loss most; `gradient` has no scale.
 fn step<T: Real>(norm: Norm, gradient: &[T], length: f64, dimension: usize, samples: &mut [T]) {
     let length = T::from_f64(length);
     samples.par_chunks_mut(dimension).zip(gradient.par_chunks(dimension)).for_each(|(sample, gradient)| {

@@ -32,7 +32,8 @@ pub struct Attacked {
     pub thresholds: Vec<Threshold>,
     /// The smallest successful perturbations.
     pub smallest: Smallest,
-    /// Samples whose ∂ₓL is zero everywhere: no attack along the gradient moves them, which is no robustness.
+    /// Samples whose ∂ₓL is zero everywhere, and not only because the network is sure of the label: ∂ₓL/(1 − p_y) is. No attack along the
+    /// gradient moves them, which is no robustness.
     pub zero_gradients: usize,
     /// Samples with a coordinate of ∂ₓL that is NaN or infinite.
     pub nonfinite_gradients: usize,
@@ -89,6 +90,9 @@ struct Outcome {
     before: State,
     /// ‖∂ₓL‖_q.
     slope: f64,
+    /// Whether ∂ₓL is zero whatever its scale, and whether a coordinate of it is not finite.
+    zero_gradient: bool,
+    nonfinite_gradient: bool,
     after: Vec<State>,
     /// The smallest perturbation, for a right prediction; NaN where none was found.
     smallest: Option<f64>,
@@ -126,7 +130,10 @@ fn attack_one<T: Real>(
     let (label, bounds) = (samples.label(index), samples.bounds);
     let mut input = vec![T::zero(); samples.dimension()];
     samples.write(index, &mut input);
-    let slope = attack.norm().dual().of(model.loss_gradient(&input, label));
+    let direction = model.loss_direction(&input, label);
+    let relative = attack.norm().dual().of(direction.along);
+    let (slope, zero_gradient) = (direction.in_scale(relative), relative == 0.0);
+    let nonfinite_gradient = direction.along.iter().any(|coordinate| !coordinate.is_finite());
     let before = model.state(&input, label);
     let stream = || key.draw(index as u64);
     let unit = attack.norm().uniform_size(input.len());
@@ -148,7 +155,7 @@ fn attack_one<T: Real>(
         }
         model.state(&perturbed, label)
     });
-    Outcome { label, before, slope, after: after.collect(), smallest }
+    Outcome { label, before, slope, zero_gradient, nonfinite_gradient, after: after.collect(), smallest }
 }
 
 fn summary(outcomes: &[Outcome], request: &AttackRequest<'_>, dimension: usize) -> Attacked {
@@ -160,8 +167,8 @@ fn summary(outcomes: &[Outcome], request: &AttackRequest<'_>, dimension: usize) 
         loss: mean(outcomes, |outcome| outcome.before.loss).mean,
         thresholds: thresholds.map(|(at, &epsilon)| threshold(outcomes, at, epsilon, norm, dimension)).collect(),
         smallest: smallest(outcomes),
-        zero_gradients: count(&|outcome| outcome.slope == 0.0),
-        nonfinite_gradients: count(&|outcome| !outcome.slope.is_finite()),
+        zero_gradients: count(&|outcome| outcome.zero_gradient),
+        nonfinite_gradients: count(&|outcome| outcome.nonfinite_gradient),
         nonfinite: count(&|outcome| !outcome.before.is_finite || outcome.after.iter().any(|state| !state.is_finite)),
     }
 }
@@ -219,7 +226,15 @@ mod tests {
     fn the_smallest_sizes_are_those_of_right_predictions() {
         let state = State { loss: 0.0, prediction: 0, is_finite: true };
         let sizes = [Some(3.0), None, Some(1.0), Some(f64::NAN), Some(2.0), Some(6.0)];
-        let outcome = |smallest| Outcome { label: 0, before: state, slope: 1.0, after: vec![], smallest };
+        let outcome = |smallest| Outcome {
+            label: 0,
+            before: state,
+            slope: 1.0,
+            zero_gradient: false,
+            nonfinite_gradient: false,
+            after: vec![],
+            smallest,
+        };
         let outcomes = sizes.map(outcome);
         let found = smallest(&outcomes);
         // In order 1, 2, 3, 6 and one beyond all.

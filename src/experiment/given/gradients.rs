@@ -10,7 +10,7 @@ use super::GivenNetwork;
 use crate::data::Npy;
 use crate::experiment::SpecError;
 use crate::experiment::results::{ResultsError, write_atomically};
-use crate::network::difference::central_differences;
+use crate::network::difference::{CentralDifferences, central_differences};
 use crate::network::norm::NormSums;
 use crate::network::path::{PathError, path_gradient};
 use crate::network::{Norm, Parameters, Real, Tape, loss};
@@ -65,6 +65,9 @@ pub struct SampleReport<T> {
     pub logit_norms: Vec<f64>,
     /// Coordinates of both gradients that are NaN or infinite.
     pub nonfinite: usize,
+    /// Of differences, the estimated error of ∂ₓL relative to its ‖·‖₁, before it is rounded to `T`; NaN where ∂ₓL is zero
+    /// ([`CentralDifferences::errors`]).
+    pub error: Option<f64>,
 }
 
 /// Computes the gradients of all samples, side by side; the numbers do not depend on the number of threads.
@@ -106,6 +109,9 @@ impl<T: WritableElement> Gradients<T> {
     }
 }
 
+/// ∂ₓL and ∂ₓf₀, and an estimate of the first one's error.
+type Both<T> = ([Vec<T>; 2], Option<f64>);
+
 /// The memory of one thread.
 struct Worker<'a, T> {
     network: &'a GivenNetwork<T>,
@@ -132,7 +138,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let GivenNetwork { architecture, parameters, .. } = self.network;
         let logits = self.tape.forward(architecture, parameters, self.request.samples.sample(index)).to_vec();
         let label = self.request.labels.map_or_else(|| loss::prediction(&logits), |labels| labels[index]);
-        let [of_loss, of_logit] = self.both(&logits, label, index)?;
+        let ([of_loss, of_logit], error) = self.both(&logits, label, index)?;
         let both = of_loss.iter().chain(&of_logit);
         let report = SampleReport {
             label,
@@ -141,12 +147,13 @@ impl<'a, T: Real> Worker<'a, T> {
             loss_norms: self.norms(&of_loss),
             logit_norms: self.norms(&of_logit),
             nonfinite: both.filter(|coordinate| !coordinate.is_finite()).count(),
+            error,
         };
         Ok((of_loss, report))
     }
 
-    /// ∂ₓL and ∂ₓf₀ at the last forward pass.
-    fn both(&mut self, logits: &[T], label: usize, index: usize) -> Result<[Vec<T>; 2], PathError> {
+    /// ∂ₓL and ∂ₓf₀ at the last forward pass, and the estimated error of ∂ₓL where it is one of differences.
+    fn both(&mut self, logits: &[T], label: usize, index: usize) -> Result<Both<T>, PathError> {
         let GivenNetwork { architecture, parameters, .. } = self.network;
         match (self.request.engine, &mut self.double) {
             (Engine::Paths, _) => {
@@ -162,18 +169,20 @@ impl<'a, T: Real> Worker<'a, T> {
                         of_logit = gradient;
                     }
                 }
-                Ok([of_loss, of_logit])
+                Ok(([of_loss, of_logit], None))
             }
             (Engine::Differences, Some((parameters, tape))) => {
                 let sample = self.request.samples.sample(index);
                 let input: Vec<f64> = sample.iter().map(|value| value.as_f64()).collect();
-                let functions = |logits: &[f64]| [loss::cross_entropy(logits, label), logits[0]];
-                let both = central_differences(architecture, parameters, tape, &input, functions);
-                Ok(both.map(|gradient| gradient.into_iter().map(T::from_f64).collect()))
+                let differences =
+                    |low: &[f64], high: &[f64]| [loss::cross_entropy_difference(low, high, label), high[0] - low[0]];
+                let CentralDifferences { gradients, errors: [error, _] } =
+                    central_differences(architecture, parameters, tape, &input, differences);
+                Ok((gradients.map(|gradient| gradient.into_iter().map(T::from_f64).collect()), Some(error)))
             }
             _ => {
                 let of_loss = self.tape.loss_gradient(architecture, parameters, label).to_vec();
-                Ok([of_loss, self.tape.logit_gradient(architecture, parameters, 0).to_vec()])
+                Ok(([of_loss, self.tape.logit_gradient(architecture, parameters, 0).to_vec()], None))
             }
         }
     }

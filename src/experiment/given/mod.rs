@@ -110,7 +110,7 @@ pub fn read_samples<T: Real>(path: &Path, architecture: &Architecture) -> Result
 /// Where labels come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Labels {
-    /// The class that the network predicts: the index of the largest logit, the first of equal ones.
+    /// The class that the network predicts ([`prediction`](crate::network::loss::prediction)).
     Predicted,
     /// One for each sample, or one for all.
     Listed(Vec<usize>),

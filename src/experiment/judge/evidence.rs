@@ -214,7 +214,7 @@ impl<'a> Judge<'a> {
             against.push(test.p_value);
         }
         let mut bad = places.concat();
-        bad.retain(|place| place.sampled.non_finite > 0);
+        bad.retain(|place| place.sampled.non_finite > 0 || place.sampled.draws == 0);
         if let Some(reason) = unsound(&bad) {
             return Self::undecided(verdict, reason);
         }

@@ -37,7 +37,7 @@ pub struct Row {
 /// Measured numbers of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampled {
-    /// Number of draws.
+    /// Number of draws that have the observable.
     pub draws: u64,
     /// Their mean.
     pub mean: f64,
@@ -88,7 +88,8 @@ impl Sampled {
         let quantile = |p| if summary.non_finite > 0 { f64::NAN } else { summary.quantiles.quantile(p) };
         Self {
             draws: summary.moments.count(),
-            mean: summary.moments.mean(),
+            // Of no draw there is none.
+            mean: if summary.moments.count() == 0 { f64::NAN } else { summary.moments.mean() },
             std_error: summary.moments.std_error(),
             std_dev: summary.moments.std_dev(),
             q10: quantile(0.1),
@@ -108,6 +109,9 @@ impl Sampled {
     pub fn reference(&self, shape: Option<Shape>) -> Result<Reference, String> {
         if self.non_finite > 0 {
             return Err(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
+        }
+        if self.draws == 0 {
+            return Err("no draw has this observable".into());
         }
         let skewness = shape.map_or(Skewness::Estimated(self.skewness), |shape| Skewness::Known(shape.skewness));
         let reference = skewness

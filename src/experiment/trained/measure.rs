@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use crate::attack::{Model, State};
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Norm, Parameters, Tape, pools_first};
-use crate::sampling::{Attacked, Gradient, Observable};
+use crate::sampling::monte_carlo::is_left_out;
+use crate::sampling::{Attacked, Gradient, GradientObservable, Observable};
 use crate::stream::StreamKey;
 use crate::training::Samples;
 
@@ -64,9 +65,9 @@ impl FromStr for Measure {
 /// The measures of a network, and samples whose gradient hides what an attack could do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// A mean over the samples for every quantity.
+    /// A mean for every quantity, over the samples that have it; NaN where none has.
     pub means: Vec<f64>,
-    /// Samples whose ∂ₓL is zero everywhere.
+    /// Samples whose ∂ₓL is zero everywhere, and not only because the network is sure of the label: ∂ₓL/(1 − p_y) is.
     pub zero_gradients: usize,
     /// Samples with a coordinate of ∂ₓL that is NaN or infinite.
     pub nonfinite_gradients: usize,
@@ -91,25 +92,30 @@ pub fn measure(
         let label = samples.set.label(index).unwrap_or_default();
         let mut model = Model::new(runs, parameters, tape);
         let mut sums = NormSums::new(&norms);
-        sums.add(model.loss_gradient(input, label));
+        let direction = model.loss_direction(input, label);
+        sums.add(direction.along);
+        let of_gradient = |observable: &GradientObservable| {
+            let norm = observable.norm().map_or(f64::NAN, |norm| direction.in_scale(sums.norm(norm)));
+            observable.value(norm, sums.count())
+        };
+        let mut values: Vec<f64> =
+            observables.iter().map(|observable| observable.of_gradient().map_or(f64::NAN, of_gradient)).collect();
         let state = State::new(model.last_logits(), label);
-        let mut values = vec![f64::NAN; observables.len()];
         attacked.measure(model, &observables, label, &mut key.draw(place as u64), &mut values);
-        let mut attacks = observables.iter().zip(values);
+        let mut observed = values.into_iter();
         let values = quantities.iter().map(|quantity| match quantity {
             Quantity::Accuracy => 1.0 - state.error(label),
             Quantity::Loss => state.loss,
-            Quantity::Observable(_) => match attacks.next() {
-                Some((Observable::Gradient(observable), _)) => observable.of_sums(&sums),
-                Some((_, value)) => value,
-                None => f64::NAN,
-            },
+            Quantity::Observable(_) => observed.next().unwrap_or(f64::NAN),
         });
         (values.collect::<Vec<f64>>(), sums.norm(Norm::ONE))
     };
     let memory = || (Tape::new(runs), Attacked::default(), vec![0.0; runs.dimension()]);
     let all: Vec<(Vec<f64>, f64)> = (0..indices.len()).into_par_iter().map_init(memory, one).collect();
-    let mean = |index: usize| all.iter().map(|(values, _)| values[index]).sum::<f64>() / all.len() as f64;
+    let mean = |index: usize| {
+        let values = || all.iter().map(|(values, _)| values[index]).filter(|value| !is_left_out(*value));
+        values().sum::<f64>() / values().count() as f64
+    };
     Measured {
         means: (0..quantities.len()).map(mean).collect(),
         zero_gradients: all.iter().filter(|(_, size)| *size == 0.0).count(),

@@ -21,8 +21,8 @@ pub struct AttackObservable {
 pub enum Consequence {
     /// `damage`: the increase of the loss, L(x + δ) − L(x).
     Damage,
-    /// `damage.ATTACK@E.first-order`: the damage over what the gradient predicts, εₚ‖∂ₓL‖_q with 1/p + 1/q = 1; 1 where ∂ₓL = 0, since
-    /// nothing is predicted and a step along the gradient changes nothing.
+    /// `damage.ATTACK@E.first-order`: the damage over what the gradient predicts, εₚ‖∂ₓL‖_q with 1/p + 1/q = 1. A network with ∂ₓL = 0
+    /// predicts nothing and has no such ratio: the draw is left out.
     FirstOrder,
     /// `vulnerability`: the increase of the 0-1 loss, 1 where a right prediction becomes wrong, −1 where a wrong one becomes
     /// right.

@@ -28,12 +28,11 @@ impl ObjectiveRule for AdversarialAugmentation {
         model.forward(input);
         seen(model);
         let before = model.mean_loss(labels);
-        model.learn_loss(labels, 0.5, true);
-        let gradient = model.input_gradient().to_vec();
+        let direction = model.learn_loss_and_direction(labels, 0.5).to_vec();
         let attack = Perturbation::GradientStep { norm: self.norm };
-        let perturbed = attack.perturb(model, input, labels, &gradient, self.strength, rng);
+        let perturbed = attack.perturb(model, input, labels, &direction, self.strength, rng);
         model.forward(&perturbed);
-        model.learn_loss(labels, 0.5, false);
+        model.learn_loss(labels, 0.5);
         0.5 * (before + model.mean_loss(labels))
     }
 }

@@ -41,7 +41,7 @@ impl ObjectiveRule for CrossLipschitz {
             let direction: Vec<T> = gradient.iter().zip(&sum).map(|(&g, &total)| own * g + common * total).collect();
             model.absorb(&direction);
         }
-        model.learn_loss(labels, 1.0, false);
+        model.learn_loss(labels, 1.0);
         // Σ_{l<m} ‖g_l − g_m‖² = K Σ‖g_l‖² − ‖Σ g_l‖².
         let square = |values: &[T]| values.iter().map(|value| value.as_f64().powi(2)).sum::<f64>();
         let pairs = logits as f64 * gradients.iter().map(|gradient| square(gradient)).sum::<f64>() - square(&sum);

@@ -21,7 +21,7 @@ impl ObjectiveRule for Plain {
     ) -> f64 {
         model.forward(input);
         seen(model);
-        model.learn_loss(labels, 1.0, false);
+        model.learn_loss(labels, 1.0);
         model.mean_loss(labels)
     }
 }

@@ -29,7 +29,7 @@ impl ObjectiveRule for ProjectedGradient {
         let perturbed = attack.perturb(model, input, labels, &[], self.strength, rng);
         model.forward(&perturbed);
         seen(model);
-        model.learn_loss(labels, 1.0, false);
+        model.learn_loss(labels, 1.0);
         model.mean_loss(labels)
     }
 }

@@ -4,10 +4,10 @@ use ndarray_rand::rand::{Rng, SeedableRng};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 
-use super::super::BatchModel;
+use super::super::{BatchModel, Perturbation};
 use super::*;
 use crate::network::layer::*;
-use crate::network::{Architecture, Initialisation, Norm, Parameters, Part, Shape, WeightDistribution};
+use crate::network::{Architecture, Initialisation, Norm, Parameters, Part, Shape, WeightDistribution, loss};
 
 /// A network with every type of layer that has parameters; its average pool runs before the convolution.
 fn network(statistics: Statistics) -> Architecture {
@@ -141,5 +141,108 @@ fn penalties_equal_augmentation_to_first_order() {
             assert!((order - 2.0).abs() < 0.1, "{norm}: order {order}");
             assert!((first - 1.0).abs() < 0.01, "{norm}: the penalty's own share is of first order, {first}");
         }
+    }
+}
+
+/// Two classes whose rows differ by w, of twelve inputs.
+const ROW: [f32; 12] = [0.9, -0.4, 0.3, 0.7, -1.1, 0.2, -0.6, 0.5, 1.3, -0.8, 0.1, -0.2];
+
+/// A linear classifier with rows w and 0, and samples of these margins.
+fn linear(margins: &[f32]) -> (BatchModel<f32>, Vec<f32>) {
+    let network = Architecture::new(Shape::new([12]).unwrap(), vec![Dense::new(2).into()]).unwrap();
+    let mut parameters = Parameters::zeros(&network);
+    parameters.values_mut()[..12].copy_from_slice(&ROW);
+    let mut model = BatchModel::new(&network);
+    model.load(&parameters);
+    let square: f32 = ROW.iter().map(|weight| weight * weight).sum();
+    let samples = margins.iter().flat_map(|margin| ROW.map(|weight| weight * margin / square)).collect();
+    (model, samples)
+}
+
+/// Of a linear network what an attack of size ε does is known: it takes ε‖w‖ from the margin, however sure the network is of a sample
+/// and of the others beside it.
+#[test]
+fn sure_samples_are_attacked_in_training_too() {
+    for margins in [vec![1.0], vec![93.0], vec![102.0], vec![110.0, 1.0, 60.0, 0.0, 1e4], vec![105.0, 300.0]] {
+        for (norm, q) in [(Norm::INFINITY, Norm::ONE), (Norm::TWO, Norm::TWO)] {
+            let (mut model, samples) = linear(&margins);
+            let labels = vec![0; margins.len()];
+            let strength = 4.0;
+            let taken = strength * norm.uniform_size(12) * q.of(&ROW);
+            let loss = |margin: f64| (-margin).max(0.0) + (-margin.abs()).exp().ln_1p();
+            let both = |&margin: &f32| 0.5 * (loss(margin.into()) + loss(f64::from(margin) - taken));
+            let expected = margins.iter().map(both).sum::<f64>() / margins.len() as f64;
+            let mut rng = ChaCha8Rng::seed_from_u64(7);
+            let objective = AdversarialAugmentation { norm, strength };
+            let found = objective.learn(&mut model, &samples, &labels, &mut rng, |_| ());
+            assert!((found - expected).abs() < 1e-4 * (1.0 + expected), "{margins:?} {norm}: {found} {expected}");
+            let again =
+                Perturbation::GradientStep { norm }.perturb(&mut model, &samples, &labels, &[], strength, &mut rng);
+            model.forward(&again);
+            let after =
+                2.0 * expected - margins.iter().map(|&margin| loss(margin.into())).sum::<f64>() / margins.len() as f64;
+            assert!((model.mean_loss(&labels) - after).abs() < 1e-4 * (1.0 + after), "{margins:?} {norm}");
+            let penalty = GradientPenalty { norm: q, strength };
+            let penalised = penalty.learn(&mut model, &samples, &labels, &mut rng, |_| ());
+            let mut gradient = Parameters::zeros(model.architecture());
+            model.take_gradient(&mut gradient);
+            assert!(penalised.is_finite() && gradient.values().iter().all(|value| value.is_finite()), "{margins:?}");
+        }
+        // Every coordinate ends a third of the way at least, at the right side.
+        let (mut model, samples) = linear(&margins);
+        let attack = Perturbation::ProjectedGradient { steps: 3 };
+        let labels = vec![0; margins.len()];
+        let moved = attack.perturb(&mut model, &samples, &labels, &[], 0.5, &mut ChaCha8Rng::seed_from_u64(7));
+        for ((value, x), weight) in moved.iter().zip(&samples).zip(ROW.iter().cycle()) {
+            let way = (x - value) * weight.signum();
+            assert!(way > 0.16 - 1e-6 * x.abs() && way < 0.51 + 1e-6 * x.abs(), "{margins:?}: {way}");
+        }
+    }
+}
+
+/// Where samples act on each other the direction is that of the whole batch's loss, in single precision as in double, where nothing
+/// underflows; and a sample's own where they do not.
+#[test]
+fn directions_are_those_of_the_gradients_of_the_batch() {
+    for statistics in BOTH {
+        let case = Case::new(statistics, 11);
+        let mut double = BatchModel::new(&case.architecture);
+        double.load(&case.parameters);
+        double.forward(&case.input);
+        // The predicted classes, so that all are sure.
+        let labels: Vec<usize> = double.logits().map(loss::prediction).collect();
+        let margins = double.logits().zip(&labels).map(|(logits, &label)| {
+            let others = logits.iter().enumerate().filter(|(index, _)| *index != label);
+            logits[label] - others.map(|(_, logit)| *logit).fold(f64::NEG_INFINITY, f64::max)
+        });
+        let margins: Vec<f64> = margins.collect();
+        // Single precision holds no gradient of a margin above 104, double precision none above 745.
+        let factor = match statistics {
+            Statistics::Batch => 150.0 / margins.iter().copied().fold(f64::INFINITY, f64::min),
+            Statistics::Running => 300.0 / margins.iter().copied().fold(0.0, f64::max),
+        };
+        let mut parameters = case.parameters.clone();
+        let head = case.architecture.nodes().last().unwrap();
+        parameters.tensor_mut(head, 0).iter_mut().for_each(|weight| *weight *= factor);
+        double.load(&parameters);
+        double.forward(&case.input);
+        let exact = double.loss_gradient(&labels).to_vec();
+        let mut single = BatchModel::<f32>::new(&case.architecture);
+        single.load(&parameters.converted());
+        single.forward(&case.input.iter().map(|&value| value as f32).collect::<Vec<_>>());
+        let found: Vec<f64> = single.loss_direction(&labels).iter().map(|&value| value.into()).collect();
+        let mut compared = 0;
+        let dimension = if statistics == Statistics::Batch { found.len() } else { case.architecture.dimension() };
+        for (found, exact) in found.chunks(dimension).zip(exact.chunks(dimension)) {
+            if Norm::ONE.of(exact) == 0.0 {
+                assert_eq!(Norm::ONE.of(found), 0.0, "no unit is open");
+                continue;
+            }
+            compared += 1;
+            let product: f64 = found.iter().zip(exact).map(|(one, other)| one * other / Norm::TWO.of(exact)).sum();
+            // Logits of hundreds have errors of 10⁻⁴ in single precision.
+            assert!((product / Norm::TWO.of(found) - 1.0).abs() < 1e-3, "{statistics:?} {margins:?} {product}");
+        }
+        assert!(compared > 0, "{statistics:?}");
     }
 }
