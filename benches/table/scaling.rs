@@ -92,7 +92,8 @@ pub fn print(options: &Options, threads: usize) {
             points.push((size as f64, 1e6 / rate.draws_per_second));
         }
         // One relative error for all, so that the fit is the plain one and its error comes from the scatter.
-        let weighted = |&(x, y): &(f64, f64)| WeightedPoint { x: x.ln(), y: y.ln(), std_error: 0.02 };
+        let weighted =
+            |&(x, y): &(f64, f64)| WeightedPoint { x: x.ln(), y: y.ln(), std_error: 0.02, degrees: f64::INFINITY };
         let weighted: Vec<WeightedPoint> = points.iter().map(weighted).collect();
         let Some(fit) = Fit::line(&weighted) else { continue };
         println!("| {} | {:.3} |", family.name, fit.estimate);
@@ -115,7 +116,7 @@ fn curve(name: &str, points: &[(f64, f64)], slope: f64) -> Curve {
         annotation: format!("slope {slope:.2}"),
         points: points.iter().map(point).collect(),
         theory: Vec::new(),
-        guide: Vec::new(),
+        guides: Vec::new(),
     }
 }
 
