@@ -87,11 +87,15 @@ impl Sampled {
         }
     }
 
-    /// Why tests must not rest on this mean, if there is a reason: draws that are not finite, or too few draws for the
-    /// skewness of their law.
+    /// Why tests must not rest on this mean, if there is a reason: draws that are not finite, a mean below double precision, or
+    /// too few draws for the skewness of their law.
     pub fn unsound(&self) -> Option<String> {
         if self.non_finite > 0 {
             return Some(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
+        }
+        // Draws that are smaller yet are the smallest number above zero.
+        if self.mean != 0.0 && !self.mean.is_normal() {
+            return Some("invalid: the mean is below double precision (2.2e-308)".into());
         }
         too_few(self.skewness, self.draws)
             .map(|needed| format!("too few draws for so skewed a law (about {needed:.0} are needed)"))
@@ -105,9 +109,9 @@ pub fn too_few(skewness: f64, count: u64) -> Option<f64> {
 }
 
 impl Row {
-    /// Attaches a theoretical value.
+    /// Attaches a theoretical value; none where it is beyond double precision.
     pub fn with_theory(mut self, theory: Option<TheoryValue>) -> Self {
-        self.theory = theory.map(|value| (value.mean, value.kind.name().into()));
+        self.theory = theory.and_then(|value| Some((value.mean.to_f64()?, value.kind.name().into())));
         self
     }
 
