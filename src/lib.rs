@@ -30,6 +30,7 @@ mod nearest;
 pub mod network;
 pub mod report;
 pub mod sampling;
+pub mod scaled;
 pub mod statistics;
 pub mod stream;
 pub mod theory;

@@ -75,6 +75,7 @@ fn perform(
     // First, since data is looked through on all threads.
     common.start_threads()?;
     let entries = prepare(specs, common, sampling, verifies)?;
+    ready(&entries).flat_map(Experiment::theory_beyond_double).for_each(|words| terminal.note(&words));
     interrupt::listen();
     let began = Instant::now();
     let (done, stopped) = sample(&entries, sampling, common, terminal);

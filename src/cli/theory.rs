@@ -15,7 +15,9 @@ pub fn theory(specs: &[String], common: &Common, terminal: &Terminal) -> Result<
     for name in specs {
         let spec = load::load(name, &common.overrides())?;
         let variables: Vec<&str> = spec.sweep.names().collect();
-        tables.push(to_csv(&theory_rows(&spec)?, &variables));
+        let (rows, left_out) = theory_rows(&spec)?;
+        left_out.iter().for_each(|words| terminal.note(words));
+        tables.push(to_csv(&rows, &variables));
     }
     terminal.print(tables.join("\n").trim_end())?;
     Ok(ExitCode::SUCCESS)

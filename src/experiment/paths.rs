@@ -8,9 +8,10 @@ use super::point::{Law, laws};
 use super::reader::SpecError;
 use super::results::{number, records_to_csv, z_score};
 use super::spec::Spec;
+use crate::scaled::Scaled;
 use crate::statistics::Skewness;
 use crate::stream::StreamKey;
-use crate::theory::{Condition, PathDegrees, PathGraph, Start, path_variances, random_walks, relative_spread};
+use crate::theory::{Condition, PathDegrees, PathGraph, PathVariances, Start, random_walks};
 
 /// Columns after the sweep variables.
 pub const PATH_COLUMNS: &[&str] = &[
@@ -95,33 +96,54 @@ fn row(spec: &Spec, law: &Law, walks: u64) -> PathRow {
         spread: None,
         reason: None,
     };
-    let refused = row.fill(law, walks, &law.stream_key(spec.seed, "random walks")).err();
-    let reasons: Vec<String> = row.reason.take().into_iter().chain(refused).collect();
-    row.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+    if let Err(reason) = row.fill(law, walks, &law.stream_key(spec.seed, "random walks")) {
+        row.add_reason(reason);
+    }
     row
 }
 
 impl PathRow {
     /// Computes one thing after the other, until a network is too large for the next or path theory does not apply.
     fn fill(&mut self, law: &Law, walks: u64, key: &StreamKey) -> Result<(), String> {
-        let variances = path_variances(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
-        let theory = variances.iter().sum();
-        (self.theory, self.spread) = (Some(theory), Some(relative_spread(&variances)));
+        let variances =
+            PathVariances::new(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
+        self.theory = self.held("E‖∂ₓf₀‖₂²", variances.total());
+        self.spread = Some(variances.relative_spread());
         let graph = PathGraph::new(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
-        self.paths = Some(graph.path_count());
-        let weights = random_walks(&graph, Start::Anywhere, walks, key);
+        self.paths = self.held("the number of paths", graph.path_count());
+        if let Some(theory) = self.theory {
+            self.walk(&graph, walks, key, theory);
+        }
+        let degrees = PathDegrees::new(&graph).map_err(|error| error.to_string())?;
+        (self.symmetry, self.share) = (Some(degrees.condition()), Some(degrees.commonest_share()));
+        Ok(())
+    }
+
+    /// A number as a double, or the reason why it is missing.
+    fn held(&mut self, what: &str, value: Scaled) -> Option<f64> {
+        if value.to_f64().is_none() {
+            self.add_reason(format!("{what} is {value}, beyond double precision"));
+        }
+        value.to_f64()
+    }
+
+    fn add_reason(&mut self, reason: String) {
+        let reasons: Vec<String> = self.reason.take().into_iter().chain([reason]).collect();
+        self.reason = Some(reasons.join("; "));
+    }
+
+    /// Estimates what is known to theory by random walks.
+    fn walk(&mut self, graph: &PathGraph, walks: u64, key: &StreamKey, theory: f64) {
+        let weights = random_walks(graph, Start::Anywhere, walks, key);
         (self.walks, self.skewness) = (Some(walks), Some(weights.skewness()));
         (self.mean, self.std_error) = (Some(weights.mean()), Some(weights.std_error()));
         match Skewness::Estimated(weights.skewness()).reference(walks) {
             // As differences of rounding size are, the skewness of equal weights is rounding.
             Err(few) if weights.std_error() > 1e-12 * weights.mean() => {
-                self.reason = Some(format!("too few walks for weights so skewed ({})", needed(few)));
+                self.add_reason(format!("too few walks for weights so skewed ({})", needed(few)));
             }
             _ => self.z = Some(z_score(weights.mean(), weights.std_error(), theory)),
         }
-        let degrees = PathDegrees::new(&graph).map_err(|error| error.to_string())?;
-        (self.symmetry, self.share) = (Some(degrees.condition()), Some(degrees.commonest_share()));
-        Ok(())
     }
 
     fn fields(&self) -> Vec<String> {

@@ -18,7 +18,8 @@ use crate::sampling::observable::{HypothesisObservable, Statistic};
 use crate::sampling::{
     CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
 };
-use crate::theory::{Expectation, TheoryValue, path_variances};
+use crate::scaled::Scaled;
+use crate::theory::{Expectation, PathVariances, TheoryValue};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
 const SAMPLING_FORMAT: u32 = 6;
@@ -285,6 +286,7 @@ impl Binder<'_> {
             path_total: None,
         };
         self.check_memory(&sampler, architecture, limits)?;
+        sampler.check().map_err(|message| self.refuse("layers", "", self.at(message)))?;
         sampler.path_total = self.path_total(architecture, initialisation)?;
         Ok((Box::new(sampler), "explicit"))
     }
@@ -329,12 +331,12 @@ impl Binder<'_> {
         &self,
         architecture: &Architecture,
         initialisation: &Initialisation,
-    ) -> Result<Option<f64>, SpecError> {
+    ) -> Result<Option<Scaled>, SpecError> {
         let gap =
             |(_, observable): &&(String, Observable)| *observable == Observable::Hypothesis(HypothesisObservable::Gap);
         let Some((name, _)) = self.spec.observables.iter().find(gap) else { return Ok(None) };
-        match path_variances(architecture, initialisation) {
-            Ok(variances) => Ok(Some(variances.iter().sum())),
+        match PathVariances::new(architecture, initialisation) {
+            Ok(variances) => Ok(Some(variances.total())),
             Err(reason) => {
                 let message =
                     format!("has no path theory to be compared with for \"{}\": {reason}", self.network.label);

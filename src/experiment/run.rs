@@ -12,7 +12,7 @@ use super::claim::ClaimKind;
 use super::expression::Variables;
 use super::inputs;
 use super::judge::check;
-use super::point::{Limits, Point, bind, laws};
+use super::point::{Law, Limits, Point, bind, laws};
 use super::reader::SpecError;
 use super::results::{Measurement, ResultsError, Row, write_draws};
 use super::spec::Spec;
@@ -91,6 +91,11 @@ impl Experiment {
         blank_rows(&self.spec, &point.network, &point.variables, point.architecture.dimension(), &point.theory)
     }
 
+    /// In words, the theoretical means that are beyond double precision, and left out of the rows.
+    pub fn theory_beyond_double(&self) -> Vec<String> {
+        self.points.iter().flat_map(|point| beyond_double(&self.spec, point, &point.theory)).collect()
+    }
+
     /// Bytes that `--keep-draws` would hold, at most.
     pub fn bytes_of_draws(&self) -> u64 {
         self.spec
@@ -151,17 +156,34 @@ impl Experiment {
     }
 }
 
-/// The rows that theory alone gives, at every point; neither data nor memory is needed.
+/// The rows that theory alone gives, at every point; neither data nor memory is needed. And, in words, the means that they leave
+/// out because they are beyond double precision.
 ///
 /// # Errors
 /// The first size, shape or variance that is not allowed.
-pub fn theory_rows(spec: &Spec) -> Result<Vec<Row>, SpecError> {
-    let laws = laws(spec)?;
-    let rows = laws.iter().flat_map(|law| {
-        blank_rows(spec, &law.network, &law.variables, law.architecture.dimension(), &law.theory(spec))
-            .collect::<Vec<_>>()
-    });
-    Ok(rows.collect())
+pub fn theory_rows(spec: &Spec) -> Result<(Vec<Row>, Vec<String>), SpecError> {
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    for law in laws(spec)? {
+        let theory = law.theory(spec);
+        rows.extend(blank_rows(spec, &law.network, &law.variables, law.architecture.dimension(), &theory));
+        left_out.extend(beyond_double(spec, &law, &theory));
+    }
+    Ok((rows, left_out))
+}
+
+/// In words, the theoretical means that are beyond double precision.
+fn beyond_double(spec: &Spec, law: &Law, theory: &[Option<TheoryValue>]) -> Vec<String> {
+    let means =
+        spec.observables.iter().zip(theory).filter_map(|((name, _), theory)| Some((name, theory.as_ref()?.mean)));
+    let beyond = means.filter(|(_, mean)| mean.to_f64().is_none());
+    let words = |(name, mean)| {
+        format!(
+            "{}: the exact {name} of {} is {mean}, beyond double precision, and left out",
+            spec.name,
+            law.describe()
+        )
+    };
+    beyond.map(words).collect()
 }
 
 fn blank_rows<'a>(

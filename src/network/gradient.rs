@@ -247,7 +247,7 @@ impl<T: Real> Tape<T> {
 
     /// The gradient with respect to all inputs of a function of the first sample's logits, at the last forward pass:
     /// `write` is given these logits, and writes the function's derivatives with respect to them over zeros.
-    fn gradient(
+    pub fn gradient(
         &mut self,
         architecture: &Architecture,
         parameters: &Parameters<T>,

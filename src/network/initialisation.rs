@@ -6,6 +6,7 @@ use rand_distr::StandardNormal;
 use super::Real;
 use super::architecture::{Architecture, Node, Parameters};
 use super::layer::Role;
+use crate::scaled::Scaled;
 
 /// The shape of the law of one weight; every one is symmetric with mean 0 and is scaled to the layer's variance σ².
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,22 @@ impl Initialisation {
     /// The variances of the layer at this position; zero for a layer without parameters.
     pub fn variances(&self, index: usize) -> Variances {
         self.variances[index]
+    }
+
+    /// The law of the same networks with value v held in units of 2^exponents\[v\], as their values are numbered: every standard
+    /// deviation times a power of two, and every bit of what is drawn and computed the same. `None` where a variance, or a
+    /// mean of biases, is no double in these units.
+    pub fn in_units(&self, architecture: &Architecture, exponents: &[i64]) -> Option<Self> {
+        if self.departures.bias_mean != 0.0 && exponents.iter().any(|&exponent| exponent != 0) {
+            return None;
+        }
+        let nodes = architecture.nodes().iter().enumerate();
+        let variances = nodes.zip(&self.variances).map(|((index, node), &Variances { weight, bias })| {
+            let times = |variance: f64, power: i64| (Scaled::from(variance) * Scaled::power_of_two(2 * power)).to_f64();
+            let own = exponents[index + 1];
+            Some(Variances { weight: times(weight, exponents[node.source] - own)?, bias: times(bias, -own)? })
+        });
+        Some(Self { variances: variances.collect::<Option<_>>()?, ..self.clone() })
     }
 
     /// Draws the parameters of one network.

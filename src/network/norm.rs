@@ -1,5 +1,7 @@
 //! The ℓ_q norms of gradients: summed in double precision, block by block, and the perturbation that attains them.
 //!
+//! No norm over- or underflows on the way: it is infinite or zero only where its own value, or every coordinate, is.
+//!
 //! To first order, an attack of size ε in ‖·‖ₚ raises the loss by ε‖∂ₓL‖_q at most, with the dual norm 1/p + 1/q = 1.
 
 use std::fmt;
@@ -105,9 +107,33 @@ impl fmt::Display for Norm {
 pub struct NormSums {
     count: usize,
     absolute: f64,
-    squares: f64,
+    squares: SquareSum,
     largest: f64,
     powers: Vec<PowerSum>,
+}
+
+/// Σ gᵢ² in three parts (Blue 1978): plain; and, scaled by powers of two, of coordinates whose squares could over- or
+/// underflow, which only doubles have.
+#[derive(Debug, Clone, Copy, Default)]
+struct SquareSum {
+    plain: f64,
+    /// Of coordinates from [`LARGE`] on, divided by [`UNIT`].
+    large: f64,
+    /// Of coordinates below [`SMALL`], multiplied by [`UNIT`].
+    small: f64,
+}
+
+/// 2⁴⁸⁰: the squares of smaller numbers can be summed, 2⁶⁰ of them and more.
+const LARGE: f64 = power_of_two(480);
+
+/// 2⁻⁴⁵⁰: beside the square of a number from here on, what underflows is nothing.
+const SMALL: f64 = power_of_two(-450);
+
+/// 2⁷⁰⁰: the squares of all smaller numbers times it, and of all larger ones divided by it, can be summed.
+const UNIT: f64 = power_of_two(700);
+
+const fn power_of_two(exponent: i64) -> f64 {
+    f64::from_bits(((1023 + exponent) as u64) << 52)
 }
 
 /// Σ (|gᵢ|/scale)^q with the scale the largest |gᵢ| so far: no order q over- or underflows.
@@ -130,12 +156,12 @@ impl NormSums {
                 powers.push(PowerSum { order: norm.0, scale: 0.0, sum: 0.0 });
             }
         }
-        Self { count: 0, absolute: 0.0, squares: 0.0, largest: 0.0, powers }
+        Self { count: 0, absolute: 0.0, squares: SquareSum::default(), largest: 0.0, powers }
     }
 
     /// Forgets all that was added.
     pub fn clear(&mut self) {
-        (self.count, self.absolute, self.squares, self.largest) = (0, 0.0, 0.0, 0.0);
+        (self.count, self.absolute, self.squares, self.largest) = (0, 0.0, SquareSum::default(), 0.0);
         for power in &mut self.powers {
             (power.scale, power.sum) = (0.0, 0.0);
         }
@@ -146,9 +172,13 @@ impl NormSums {
         let LaneSums { absolute, squares, largest } = InstructionSet::current().run(SumLanes(block));
         self.count += block.len();
         self.absolute += absolute.iter().sum::<f64>();
-        self.squares += squares.iter().sum::<f64>();
         let larger = |most: T, magnitude: T| if magnitude > most { magnitude } else { most };
         let block_largest = largest.into_iter().fold(T::zero(), larger).as_f64();
+        if block_largest == 0.0 || (SMALL..LARGE).contains(&block_largest) {
+            self.squares.plain += squares.iter().sum::<f64>();
+        } else {
+            block.iter().for_each(|coordinate| self.squares.add(coordinate.abs().as_f64()));
+        }
         self.largest = self.largest.max(block_largest);
         for power in &mut self.powers {
             power.add(block, block_largest);
@@ -165,13 +195,14 @@ impl NormSums {
     pub fn norm(&self, norm: Norm) -> f64 {
         match norm {
             Norm::ONE => self.absolute,
-            Norm::TWO => self.squares.sqrt(),
+            Norm::TWO => self.squares.root(),
             // The largest magnitude passes over a NaN; the sum of magnitudes does not.
-            Norm::INFINITY => self.largest + 0.0 * self.absolute,
+            _ if self.absolute.is_nan() => f64::NAN,
+            Norm::INFINITY => self.largest,
             Norm(order) => {
                 let power = self.powers.iter().find(|power| power.order == order);
                 let power = power.expect("a norm is asked for before it is summed");
-                power.scale * power.sum.powf(1.0 / order) + 0.0 * self.absolute
+                power.scale * power.sum.powf(1.0 / order)
             }
         }
     }
@@ -216,6 +247,32 @@ impl<T: Real> LaneSums<T> {
     }
 }
 
+impl SquareSum {
+    /// Adds the square of a magnitude of any size; not a number goes to the plain part, and shows.
+    fn add(&mut self, magnitude: f64) {
+        let add = |sum: &mut f64, ratio: f64| *sum = ratio.mul_add(ratio, *sum);
+        if magnitude >= LARGE {
+            add(&mut self.large, magnitude / UNIT);
+        } else if magnitude < SMALL {
+            add(&mut self.small, magnitude * UNIT);
+        } else {
+            add(&mut self.plain, magnitude);
+        }
+    }
+
+    /// √Σ gᵢ².
+    fn root(self) -> f64 {
+        // The other parts have no digit beside a large one, nor a small one beside a plain one of any size.
+        if self.large > 0.0 {
+            UNIT * (self.large + self.plain / UNIT / UNIT).sqrt()
+        } else if self.small == 0.0 || self.plain > power_of_two(-800) {
+            self.plain.sqrt()
+        } else {
+            (self.small + self.plain * UNIT * UNIT).sqrt() / UNIT
+        }
+    }
+}
+
 impl PowerSum {
     fn add<T: Real>(&mut self, block: &[T], block_largest: f64) {
         if block_largest > self.scale {
@@ -225,16 +282,27 @@ impl PowerSum {
         if self.scale == 0.0 {
             return;
         }
-        let inverse = 1.0 / self.scale;
-        let ratios = block.iter().map(|coordinate| coordinate.abs().as_f64() * inverse);
+        let scale = self.scale;
+        self.sum += if (SMALL..LARGE).contains(&scale) {
+            let inverse = 1.0 / scale;
+            self.of_ratios(block, |magnitude| magnitude * inverse)
+        } else {
+            // The inverse would not have all digits, or be infinite.
+            self.of_ratios(block, |magnitude| magnitude / scale)
+        };
+    }
+
+    /// Σ ratio(|gᵢ|)^q.
+    fn of_ratios<T: Real>(&self, block: &[T], ratio: impl Fn(f64) -> f64) -> f64 {
+        let ratios = block.iter().map(|coordinate| ratio(coordinate.abs().as_f64()));
         // The common orders need no general power, which is ten times slower.
-        self.sum += if self.order == 1.5 {
+        if self.order == 1.5 {
             ratios.map(|ratio| ratio * ratio.sqrt()).sum::<f64>()
         } else if self.order == 3.0 {
             ratios.map(|ratio| ratio * ratio * ratio).sum::<f64>()
         } else {
             ratios.map(|ratio| ratio.powf(self.order)).sum::<f64>()
-        };
+        }
     }
 }
 
@@ -282,10 +350,30 @@ mod tests {
     }
 
     #[test]
+    fn sums_beyond_double_precision_do_not_hide_what_is_within() {
+        // ‖g‖₁ alone is too large, and g is finite.
+        let vector = [1.2e308, -1.2e308];
+        assert_eq!(Norm::ONE.of(&vector), f64::INFINITY);
+        assert_eq!(Norm::INFINITY.of(&vector), 1.2e308);
+        assert!((Norm::TWO.of(&vector) / 1.2e308 - 2f64.sqrt()).abs() < 1e-15);
+        assert!((Norm(3.0).of(&vector) / 1.2e308 - 2f64.cbrt()).abs() < 1e-15);
+        let least = f64::from_bits(1);
+        for norm in [Norm::ONE, Norm::TWO, Norm::INFINITY, Norm(1.5), Norm(2.5), Norm(3.0)] {
+            assert_eq!(norm.of(&[0.0, least]), least, "{norm}");
+        }
+        assert_eq!(Norm::TWO.of(&[3.0 * least, 4.0 * least]), 5.0 * least);
+        assert!((Norm::TWO.of(&[3e-200, 3e200, -4e200, 1.0]) / 5e200 - 1.0).abs() < 1e-15);
+        assert_eq!(Norm::TWO.of(&[f32::from_bits(3), -f32::from_bits(4)]), f64::from(f32::from_bits(5)));
+    }
+
+    #[test]
     fn a_coordinate_that_is_not_finite_shows_in_every_norm() {
         for norm in [Norm::ONE, Norm::TWO, Norm::INFINITY, Norm(1.5), Norm(2.5)] {
             assert!(!norm.of(&[1.0f32, f32::NAN, 2.0]).is_finite(), "{norm}");
             assert!(!norm.of(&[1.0f32, f32::INFINITY]).is_finite(), "{norm}");
+            assert!(norm.of(&[1e-200, f64::NAN, 1e200]).is_nan(), "{norm}");
+            assert!(norm.of(&[f64::NAN, 1e-200]).is_nan(), "{norm}");
+            assert!(!norm.of(&[f64::INFINITY, 1e-200]).is_finite(), "{norm}");
         }
     }
 
@@ -347,6 +435,23 @@ mod tests {
             prop_assert!((norm.of(&scaled) - scale.abs() * size).abs() <= 1e-9 * size.max(1e-300) * (1.0 + scale.abs()));
             prop_assert!(size <= Norm::ONE.of(&gradient) * (1.0 + 1e-9));
             prop_assert!(size >= Norm::INFINITY.of(&gradient) * (1.0 - 1e-9));
+        }
+
+        /// From the smallest to the largest numbers, in one block and in several of different sizes.
+        #[test]
+        fn norms_of_any_scale_are_those_of_ordinary_numbers(
+            gradient in prop::collection::vec(-2.0f64..2.0, 1..40), norm in order(), power in -1000i32..1000, cut in 0usize..40,
+        ) {
+            let unit = |value: f64| value * 2f64.powi(power / 2) * 2f64.powi(power - power / 2);
+            let scaled: Vec<f64> = gradient.iter().map(|&g| unit(g)).collect();
+            let size = norm.of(&gradient);
+            prop_assert!((norm.of(&scaled) - unit(size)).abs() <= 1e-13 * unit(size));
+            let mut sums = NormSums::new(&[norm]);
+            let cut = cut.min(gradient.len());
+            sums.add(&scaled[..cut]);
+            sums.add(&gradient[cut..]);
+            let parts = [norm.of(&scaled[..cut]), norm.of(&gradient[cut..])];
+            prop_assert!((sums.norm(norm) - norm.of(&parts)).abs() <= 1e-13 * norm.of(&parts));
         }
     }
 }

@@ -13,6 +13,11 @@
 //!
 //! For Gaussian inputs ∂ₓL is isotropic, so ‖∂ₓL‖₂ (which needs no coordinate) and one Gaussian direction give every
 //! norm. Other inputs are read twice, in blocks, so that no more than a block of coordinates is held.
+//!
+//! Lengths are products over layers, and [`Scaled`] numbers: a network of any depth and variance is drawn as it is, and only
+//! an observable that is itself beyond double precision is infinite, or the smallest number above zero.
+
+use std::ops::Range;
 
 use ndarray_rand::rand::{Rng, RngCore};
 use rand_distr::{Binomial, ChiSquared, Distribution, StandardNormal};
@@ -25,10 +30,15 @@ use super::normal::BulkGenerator;
 use super::observable::{Gradient, GradientObservable, Observable, Statistic};
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, NotADenseChain, WeightDistribution, loss};
+use crate::scaled::Scaled;
 use crate::statistics::gaussian::expected_sphere_norm;
 
 /// Coordinates held at a time.
 const BLOCK_OF_COORDINATES: usize = 4096;
+
+/// From 2⁻⁶⁴ to 2⁶⁴: where the squared length of the input and the scale of the gradient are so, single precision has room for
+/// all coordinates and their products.
+const SINGLE: Range<f64> = 5.421_010_862_427_522e-20..1.844_674_407_370_955_2e19;
 
 /// Draws gradients of a dense chain without drawing its weights.
 #[derive(Debug, Clone)]
@@ -38,6 +48,8 @@ pub struct CollapsedSampler {
     label: LabelRule,
     observables: Vec<GradientObservable>,
     masks: Vec<FairCoins>,
+    /// σ₁²…σ²_{D+1}.
+    variances: Vec<Scaled>,
     /// E‖u‖₁ of a uniform direction u.
     direction_l1: f64,
 }
@@ -63,7 +75,8 @@ impl CollapsedSampler {
         let observables = gradients.ok_or_else(|| NotADenseChain("an observable needs the network itself".into()))?;
         let masks = chain.widths.iter().map(|&width| FairCoins::new(width as u64)).collect();
         let direction_l1 = expected_sphere_norm(chain.dimension as u64, 1.0);
-        Ok(Self { chain, input, label, observables, masks, direction_l1 })
+        let variances = chain.std_devs.iter().map(|&std_dev| Scaled::from(std_dev).power(2)).collect();
+        Ok(Self { chain, input, label, observables, masks, variances, direction_l1 })
     }
 
     /// Coordinates that a worker holds at a time: a sample is held whole.
@@ -116,7 +129,7 @@ impl Sampler for CollapsedSampler {
             logits: vec![0.0; self.chain.outputs],
             logit_gradient: vec![0.0; self.chain.outputs],
             active: vec![0; self.chain.widths.len()],
-            lengths: vec![0.0; self.chain.widths.len()],
+            lengths: vec![Scaled::ZERO; self.chain.widths.len()],
         })
     }
 }
@@ -133,24 +146,24 @@ struct CollapsedWorker<'a> {
     /// K_l, units that a draw's ReLUs let through.
     active: Vec<u64>,
     /// ‖h_l‖².
-    lengths: Vec<f64>,
+    lengths: Vec<Scaled>,
 }
 
 /// ∂ₓL = along·x + across·P ξ, with P the projection orthogonal to x.
 #[derive(Debug, Clone, Copy)]
 struct LossGradient {
     /// s = f·∂L/∂f.
-    homogeneity: f64,
+    homogeneity: Scaled,
     /// σ₁ √A₁.
-    across: f64,
+    across: Scaled,
 }
 
 /// What a draw knows of a gradient: ‖g‖₂, the sums over coordinates if they were drawn, the conditional mean of ‖g‖₁.
 struct Measured<'a> {
-    length: f64,
+    length: Scaled,
     /// Sums over coordinates that are to be multiplied by the factor.
-    sums: Option<(&'a NormSums, f64)>,
-    conditional_mean: f64,
+    sums: Option<(&'a NormSums, Scaled)>,
+    conditional_mean: Scaled,
 }
 
 impl Worker for CollapsedWorker<'_> {
@@ -182,28 +195,30 @@ impl CollapsedWorker<'_> {
 
     /// The recursions forward and back; `None` where the gradient is zero.
     fn draw_scalars(&mut self, input_square: f64, label: usize, stream: &mut Stream) -> Option<LossGradient> {
-        let DenseChain { std_devs, widths, .. } = &self.sampler.chain;
-        let (mut square, mut closed) = (input_square, false);
-        for (layer, std_dev) in std_devs.iter().take(widths.len()).enumerate() {
-            self.active[layer] = self.sampler.masks[layer].heads(stream);
+        let CollapsedSampler { chain: DenseChain { std_devs, widths, .. }, variances, masks, .. } = self.sampler;
+        let (mut square, mut closed) = (Scaled::from(input_square), false);
+        for (layer, (mask, &variance)) in masks.iter().zip(variances).enumerate() {
+            self.active[layer] = mask.heads(stream);
             closed |= self.active[layer] == 0;
-            square *= std_dev * std_dev * chi_squared(self.active[layer], stream);
+            square = square * (variance * chi_squared(self.active[layer], stream).into());
             self.lengths[layer] = square;
         }
-        if closed || (!widths.is_empty() && square == 0.0) {
+        if closed || (!widths.is_empty() && square.is_zero()) {
             return None;
         }
-        // The chain has one more standard deviation than hidden layers.
-        let scale = std_devs[widths.len()] * square.sqrt();
+        // The chain has one more standard deviation than hidden layers. Logits of a size beyond double precision have the softmax
+        // of any that are huge, or tiny.
+        let (scale, unit) = (Scaled::from(std_devs[widths.len()]) * square.sqrt()).clamped();
         self.logits.fill_with(|| scale * stream.sample::<f64, _>(StandardNormal));
         loss::cross_entropy_gradient(&self.logits, label, &mut self.logit_gradient);
-        let homogeneity: f64 = self.logits.iter().zip(&self.logit_gradient).map(|(f, delta)| f * delta).sum();
-        let mut square = self.logit_gradient.iter().map(|delta| delta * delta).sum::<f64>();
+        let product: f64 = self.logits.iter().zip(&self.logit_gradient).map(|(f, delta)| f * delta).sum();
+        let homogeneity = unit * product.into();
+        let mut square = squared_length(&self.logit_gradient);
         for layer in (0..widths.len()).rev() {
-            let across = std_devs[layer + 1].powi(2) * square * chi_squared(self.active[layer] - 1, stream);
+            let across = variances[layer + 1] * square * chi_squared(self.active[layer] - 1, stream).into();
             square = homogeneity * homogeneity / self.lengths[layer] + across;
         }
-        Some(LossGradient { homogeneity, across: std_devs[0] * square.sqrt() })
+        Some(LossGradient { homogeneity, across: Scaled::from(std_devs[0]) * square.sqrt() })
     }
 
     /// Gaussian inputs: the direction of the gradient is uniform on the sphere, whatever its length.
@@ -215,18 +230,18 @@ impl CollapsedWorker<'_> {
         values: &mut [f64],
     ) {
         let dimension = self.sampler.chain.dimension as u64;
-        let length = gradient.map_or(0.0, |LossGradient { homogeneity, across }| {
-            let along = homogeneity * homogeneity / input_square;
-            (along + across * across * chi_squared(dimension - 1, stream)).sqrt()
+        let length = gradient.map_or(Scaled::ZERO, |LossGradient { homogeneity, across }| {
+            let along = homogeneity * homogeneity / input_square.into();
+            (along + across * across * chi_squared(dimension - 1, stream).into()).sqrt()
         });
-        let mut factor = 0.0;
-        if self.loss.coordinates && length != 0.0 {
+        let mut factor = Scaled::ZERO;
+        if self.loss.coordinates && !length.is_zero() {
             self.sum_normals(stream);
-            factor = length / self.sums.norm(Norm::TWO);
+            factor = length / self.sums.norm(Norm::TWO).into();
         } else {
             self.sums.clear();
         }
-        let conditional_mean = length * self.sampler.direction_l1;
+        let conditional_mean = length * self.sampler.direction_l1.into();
         self.report(Gradient::Loss, Measured { length, sums: Some((&self.sums, factor)), conditional_mean }, values);
     }
 
@@ -241,53 +256,69 @@ impl CollapsedWorker<'_> {
     ) {
         self.sums.clear();
         let Some(LossGradient { homogeneity, across }) = gradient else {
-            let zero = Measured { length: 0.0, sums: Some((&self.sums, 0.0)), conditional_mean: 0.0 };
+            let (length, conditional_mean) = (Scaled::ZERO, Scaled::ZERO);
+            let zero = Measured { length, sums: Some((&self.sums, Scaled::ZERO)), conditional_mean };
             return self.report(Gradient::Loss, zero, values);
         };
-        let along = if input_square == 0.0 { 0.0 } else { homogeneity / input_square };
+        // What is along x is no more than √χ² of what is across, which so tells the size of both.
+        let in_single = (input_square == 0.0 || SINGLE.contains(&input_square)) && SINGLE.contains(&across.nearest());
+        let unit = if in_single || across.is_zero() { Scaled::ONE } else { across.power_below() };
+        let along = if input_square == 0.0 { 0.0 } else { (homogeneity / input_square.into() / unit).nearest() };
+        let across = (across / unit).nearest();
         let conditional_mean = if self.loss.conditional_mean {
-            self.conditional_mean(input.clone(), input_square, along, across)
+            unit * self.conditional_mean(input.clone(), input_square, along, across).into()
         } else {
-            0.0
+            Scaled::ZERO
         };
         if !self.loss.coordinates {
             let free = self.sampler.chain.dimension as u64 - u64::from(input_square != 0.0);
-            let length = (along * along * input_square + across * across * chi_squared(free, stream)).sqrt();
-            return self.report(Gradient::Loss, Measured { length, sums: None, conditional_mean }, values);
+            let square = along * along * input_square + across * across * chi_squared(free, stream);
+            let measured = Measured { length: unit * square.sqrt().into(), sums: None, conditional_mean };
+            return self.report(Gradient::Loss, measured, values);
         }
         let generator = BulkGenerator::new(stream);
         let mut product = 0.0;
         self.for_each_block(input.clone(), generator.clone(), |input, normals, _| {
-            product += input.iter().zip(&*normals).map(|(x, xi)| f64::from(x * xi)).sum::<f64>();
+            let pairs = input.iter().zip(&*normals);
+            product += if in_single {
+                pairs.map(|(x, xi)| f64::from(x * xi)).sum::<f64>()
+            } else {
+                pairs.map(|(&x, &xi)| f64::from(x) * f64::from(xi)).sum::<f64>()
+            };
         });
         let projected = if input_square == 0.0 { 0.0 } else { across * product / input_square };
-        let (parallel, across) = ((along - projected) as f32, across as f32);
+        let parallel = along - projected;
         self.for_each_block(input, generator, |input, normals, sums| {
-            for (normal, x) in normals.iter_mut().zip(input) {
-                *normal = parallel * x + across * *normal;
+            let pairs = normals.iter_mut().zip(input);
+            if in_single {
+                let (parallel, across) = (parallel as f32, across as f32);
+                pairs.for_each(|(normal, x)| *normal = parallel * x + across * *normal);
+            } else {
+                let coordinate = |x: f32, xi: f32| parallel * f64::from(x) + across * f64::from(xi);
+                pairs.for_each(|(normal, &x)| *normal = coordinate(x, *normal) as f32);
             }
             sums.add(normals);
         });
-        let length = self.sums.norm(Norm::TWO);
-        self.report(Gradient::Loss, Measured { length, sums: Some((&self.sums, 1.0)), conditional_mean }, values);
+        let length = unit * self.sums.norm(Norm::TWO).into();
+        self.report(Gradient::Loss, Measured { length, sums: Some((&self.sums, unit)), conditional_mean }, values);
     }
 
     /// ∂ₓf₀ = σ₁ √A ξ, of a network of its own.
     fn draw_logit(&mut self, stream: &mut Stream, values: &mut [f64]) {
-        let DenseChain { std_devs, dimension, .. } = &self.sampler.chain;
-        let mut square = std_devs[0].powi(2);
-        for (mask, std_dev) in self.sampler.masks.iter().zip(&std_devs[1..]) {
-            square *= std_dev * std_dev * chi_squared(mask.heads(stream), stream);
+        let CollapsedSampler { chain, variances, masks, .. } = self.sampler;
+        let mut square = variances[0];
+        for (mask, &variance) in masks.iter().zip(&variances[1..]) {
+            square = square * (variance * chi_squared(mask.heads(stream), stream).into());
         }
         let scale = square.sqrt();
         let length = if self.logit.coordinates {
             self.sum_normals(stream);
-            scale * self.sums.norm(Norm::TWO)
+            scale * self.sums.norm(Norm::TWO).into()
         } else {
             self.sums.clear();
-            scale * chi_squared(*dimension as u64, stream).sqrt()
+            scale * chi_squared(chain.dimension as u64, stream).sqrt().into()
         };
-        let conditional_mean = scale * *dimension as f64 * std::f64::consts::FRAC_2_PI.sqrt();
+        let conditional_mean = scale * (chain.dimension as f64).into() * std::f64::consts::FRAC_2_PI.sqrt().into();
         self.report(Gradient::Logit, Measured { length, sums: Some((&self.sums, scale)), conditional_mean }, values);
     }
 
@@ -297,9 +328,9 @@ impl CollapsedWorker<'_> {
             let number = match (observable.norm(), measured.sums) {
                 (None, _) => measured.conditional_mean,
                 (Some(Norm::TWO), _) | (_, None) => measured.length,
-                (Some(norm), Some((sums, factor))) => factor * sums.norm(norm),
+                (Some(norm), Some((sums, factor))) => factor * sums.norm(norm).into(),
             };
-            *value = observable.value(number, self.sampler.chain.dimension);
+            *value = observable.value(number, self.sampler.chain.dimension).nearest();
         }
     }
 
@@ -374,6 +405,13 @@ fn folded_normal_mean(mean: f64, std_dev: f64) -> f64 {
         + mean * erf(ratio * std::f64::consts::FRAC_1_SQRT_2)
 }
 
+/// ‖v‖² of any size.
+fn squared_length(vector: &[f64]) -> Scaled {
+    let plain: f64 = vector.iter().map(|value| value * value).sum();
+    // Sums of squares that underflow have lost digits.
+    if plain > f64::MIN_POSITIVE / f64::EPSILON { plain.into() } else { Scaled::from(Norm::TWO.of(vector)).power(2) }
+}
+
 /// χ² with these degrees of freedom; 0 for none.
 fn chi_squared(degrees: u64, stream: &mut Stream) -> f64 {
     // Positive degrees always have a distribution.
@@ -406,5 +444,101 @@ impl FairCoins {
             }
             Self::Many(binomial) => binomial.sample(stream),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Dense, Relu, Shape, Variances};
+    use crate::stream::StreamKey;
+
+    const NAMES: [&str; 6] = ["logit.l1", "logit.l2", "logit.l3", "loss.l1", "loss.l2", "loss.l1.rao-blackwell"];
+
+    /// What three draws of a network of this depth give, its variances 2/fan-in times 4^power, the powers in order of layers.
+    fn draws(depth: usize, power: impl Fn(usize) -> i32, input: InputLaw, names: &[&str]) -> Vec<Vec<f64>> {
+        let hidden = (0..depth).flat_map(|_| [Dense::new(40).into(), Relu.into()]);
+        let layers = hidden.chain([Dense::new(3).into()]).collect();
+        let network = Architecture::new(Shape::new([30]).unwrap(), layers).unwrap();
+        let variance = |index: usize, fan_in: usize, _| {
+            Ok::<_, ()>(Variances { weight: 4f64.powi(power(index / 2)) * 2.0 / fan_in as f64, bias: 0.0 })
+        };
+        let initialisation = Initialisation::by_layer(&network, WeightDistribution::Normal, variance).unwrap();
+        let observables = names.iter().map(|name| name.parse().unwrap()).collect();
+        let sampler =
+            CollapsedSampler::new(&network, &initialisation, input, LabelRule::Fixed(1), observables).unwrap();
+        let mut worker = sampler.worker();
+        let draw = |draw| {
+            let mut values = vec![f64::NAN; names.len()];
+            worker.draw(StreamKey::new(6, &["scales"]).draw(draw), &mut values);
+            values
+        };
+        (0..3).map(draw).collect()
+    }
+
+    fn assert_scaled(draws: &[Vec<f64>], ordinary: &[Vec<f64>], power: i32, tolerance: f64) {
+        for (value, ordinary) in draws.iter().flatten().zip(ordinary.iter().flatten()) {
+            let expected = (Scaled::from(*ordinary) * Scaled::power_of_two(power.into())).nearest();
+            assert!(expected.is_normal() && (value / expected - 1.0).abs() <= tolerance, "{value} {expected}");
+        }
+    }
+
+    fn inputs() -> [InputLaw; 3] {
+        [InputLaw::Gaussian, InputLaw::Constant(0.5), InputLaw::Uniform { low: -1.0, high: 1.0 }]
+    }
+
+    #[test]
+    fn values_between_layers_may_be_far_beyond_doubles() {
+        // Layers that scale by 2, and as many that scale by ½, make no difference to what comes out.
+        for input in inputs() {
+            let there_and_back = |layer| [1, -1, 0][layer / 600];
+            let far = draws(1200, there_and_back, input.clone(), &NAMES);
+            assert_eq!(far, draws(1200, |_| 0, input, &NAMES));
+        }
+    }
+
+    #[test]
+    fn deep_gradients_are_right_wherever_doubles_hold_them() {
+        for input in inputs() {
+            // Variances 8/fan-in and ½/fan-in: gradients of 10²⁶⁰ and 10⁻²⁸⁰.
+            for power in [1, -1] {
+                let logit = &NAMES[..3];
+                let ordinary = draws(900, |_| 0, input.clone(), logit);
+                assert_scaled(&draws(900, |_| power, input.clone(), logit), &ordinary, 901 * power, 0.0);
+            }
+            // Tiny logits all have one softmax, and the loss's gradient is linear in them.
+            let small = |layer| if layer < 100 { -1 } else { 0 };
+            let ordinary = draws(900, small, input.clone(), &NAMES[3..]);
+            assert_scaled(&draws(900, |_| -1, input.clone(), &NAMES[3..]), &ordinary, -801, 1e-6);
+            // Huge ones have the softmax of their order.
+            let huge = |layer| if layer < 200 { 1 } else { 0 };
+            let ordinary = draws(850, huge, input.clone(), &NAMES[3..]);
+            let wrong = ordinary.iter().filter(|values| values[0] > 0.0).count();
+            assert!(wrong > 0, "the label is not always the largest logit");
+            let far = draws(850, |_| 1, input, &NAMES[3..]);
+            for (far, ordinary) in far.iter().zip(&ordinary).filter(|(_, values)| values[0] > 0.0) {
+                assert_scaled(&[far.clone()], &[ordinary.clone()], 651, 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn inputs_of_any_size_are_no_less_exact() {
+        // f(x) does not change where x is 2^k times larger and the first weights are smaller; its gradient does.
+        for power in [-100, 100] {
+            let scaled = InputLaw::Constant(0.5 * 2f32.powi(power));
+            let far = draws(5, |layer| if layer == 0 { -power } else { 0 }, scaled, &NAMES[3..]);
+            let ordinary = draws(5, |_| 0, InputLaw::Constant(0.5), &NAMES[3..]);
+            assert_scaled(&far, &ordinary, -power, 1e-6);
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_doubles_is_infinite_or_just_above_zero() {
+        let names = ["logit.l2sq", "logit.l2"];
+        let huge = draws(800, |_| 1, InputLaw::Gaussian, &names);
+        assert!(huge.iter().all(|values| values[0] == f64::INFINITY && values[1].is_normal()), "{huge:?}");
+        let tiny = draws(800, |_| -1, InputLaw::Gaussian, &names);
+        assert!(tiny.iter().all(|values| values[0] == f64::from_bits(1) && values[1].is_normal()), "{tiny:?}");
     }
 }

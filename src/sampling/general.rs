@@ -11,7 +11,8 @@ use super::normal::{BulkGenerator, WeightLaw};
 use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
 use crate::network::norm::NormSums;
-use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape};
+use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, loss};
+use crate::scaled::Scaled;
 
 impl Sampler for ExplicitSampler {
     fn observables(&self) -> usize {
@@ -46,6 +47,9 @@ type DrawParameters<T> = fn(&Architecture, &Initialisation, &mut Stream, &mut Pa
 struct GeneralWorker<'a, T> {
     sampler: &'a ExplicitSampler,
     draw_parameters: DrawParameters<T>,
+    /// What is drawn in place of the sampler's initialisation, and the unit of its logits and their gradients.
+    initialisation: Initialisation,
+    unit: Scaled,
     /// One input, in single precision.
     input: Vec<f32>,
     parameters: Parameters<T>,
@@ -61,7 +65,11 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
         let gradients = sampler.observables.iter().filter_map(Observable::of_gradient);
         let norms: Vec<Norm> = gradients.filter_map(GradientObservable::norm).collect();
         let running = sampler.running();
+        // A spec whose networks have no such units is refused before; a draw of one that is not has values that are not finite.
+        let (initialisation, unit) = sampler.drawn().unwrap_or_else(|_| (sampler.initialisation.clone(), Scaled::ONE));
         Self {
+            initialisation,
+            unit,
             tape: Tape::with_batch(&running, sampler.batch),
             sampler,
             draw_parameters,
@@ -101,15 +109,26 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
                 continue;
             }
             let coordinates = match gradient {
-                Gradient::Loss => self.tape.loss_gradient(architecture, parameters, label),
+                Gradient::Loss if self.unit == Scaled::ONE => self.tape.loss_gradient(architecture, parameters, label),
+                Gradient::Loss => {
+                    let factor = T::from_f64(self.unit.clamped().0);
+                    let of_all = self.tape.gradient(architecture, parameters, |logits, upstream| {
+                        let logits: Vec<T> = logits.iter().map(|&logit| factor * logit).collect();
+                        loss::cross_entropy_gradient(&logits, label, upstream);
+                    });
+                    &of_all[..architecture.dimension()]
+                }
                 Gradient::Logit => self.tape.logit_gradient(architecture, parameters, 0),
             };
             self.sums.clear();
             self.sums.add(coordinates);
             for (value, observable) in values.iter_mut().zip(observables).filter(|(_, o)| concerns(o)) {
                 *value = match observable {
-                    Observable::Gradient(observable) => observable.of_sums(&self.sums),
-                    _ => self.sums.norm(Norm::TWO).powi(2) / path_total.unwrap_or(f64::NAN) - 1.0,
+                    Observable::Gradient(observable) => observable.of_sums_in_units(&self.sums, self.unit),
+                    _ => {
+                        let square = (self.unit * self.sums.norm(Norm::TWO).into()).power(2);
+                        (square / path_total.unwrap_or(f64::NAN.into())).nearest() - 1.0
+                    }
                 };
             }
         }
@@ -130,9 +149,9 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
 
 impl<T: Real> Worker for GeneralWorker<'_, T> {
     fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
-        let ExplicitSampler { architecture, initialisation, observables, .. } = self.sampler;
+        let ExplicitSampler { architecture, observables, .. } = self.sampler;
         let label = self.draw_inputs(&mut stream);
-        (self.draw_parameters)(architecture, initialisation, &mut stream, &mut self.parameters);
+        (self.draw_parameters)(architecture, &self.initialisation, &mut stream, &mut self.parameters);
         self.tape.propagate(&self.running, &self.parameters);
         self.measure_gradients(label, values);
         self.measure_hypotheses(values);

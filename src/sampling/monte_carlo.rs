@@ -79,9 +79,9 @@ pub struct Summary {
     pub moments: Moments,
     /// Quantiles.
     pub quantiles: QuantileSketch,
-    /// Draws that were exactly zero, as when a layer is dead.
+    /// Draws that were exactly zero, as when a layer is dead; one that is only too small is the smallest number above zero.
     pub zeros: u64,
-    /// Draws that were NaN or infinite; they are in the mean, which they make so too.
+    /// Draws that were NaN or infinite, as where one is beyond double precision; they are in the mean, which they make so too.
     pub non_finite: u64,
 }
 

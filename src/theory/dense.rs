@@ -5,11 +5,13 @@
 //!
 //! ∂ₓf_k = σ₁ √A ξ in law, ξ ~ N(0, I_d), A = Π_{l=1..D} σ²_{l+1} χ²_{K_l}, K_l ~ Binomial(n_l, ½), all independent.
 //!
-//! No width or dimension is taken to infinity.
+//! No width or dimension is taken to infinity. Moments are products over layers, held as [`Scaled`] numbers: at any depth, and
+//! with any variance, they lose a few units in the last place a layer and nothing else.
 
 use crate::network::{DenseChain, Norm};
 use crate::sampling::GradientObservable;
 use crate::sampling::observable::Statistic;
+use crate::scaled::Scaled;
 use crate::statistics::gaussian::{expected_norm, halved_chi_mean};
 
 /// Moments of ∂ₓf_k, of any logit k.
@@ -26,8 +28,8 @@ use crate::statistics::gaussian::{expected_norm, halved_chi_mean};
 ///     outputs: 10,
 /// };
 /// let law = DenseLaw::new(&chain);
-/// assert!((law.mean(&"logit.l1".parse().unwrap()).unwrap() - 7.0639).abs() < 1e-4);
-/// assert!((law.fourth_moment_ratio() - 1.02 * (1.0f64 + 5.0 / 16.0).powi(3)).abs() < 1e-12);
+/// assert!((law.mean(&"logit.l1".parse().unwrap()).unwrap().nearest() - 7.0639).abs() < 1e-4);
+/// assert!((law.fourth_moment_ratio().nearest() - 1.02 * (1.0f64 + 5.0 / 16.0).powi(3)).abs() < 1e-12);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseLaw<'a> {
@@ -44,11 +46,11 @@ impl<'a> DenseLaw<'a> {
     ///
     /// First powers: E‖∂ₓf_k‖_q = σ₁ E√A E‖ξ‖_q with E√A = Π σ_{l+1} m(n_l), m(n) = E χ_K. Even powers of ℓ₂ and squares of ℓ₁
     /// need only E A and E A² ([`scale_moment`](Self::scale_moment)).
-    pub fn mean(&self, observable: &GradientObservable) -> Option<f64> {
+    pub fn mean(&self, observable: &GradientObservable) -> Option<Scaled> {
         let d = self.chain.dimension as f64;
         let norm = observable.norm().unwrap_or(Norm::ONE);
         // Everything but the norm itself: the scale, and 1/d or d^(1−1/Q) to the observable's power.
-        let factor = observable.value(1.0, self.chain.dimension);
+        let factor = observable.value(Scaled::ONE, self.chain.dimension);
         let norm_moment = match (observable.power, norm, observable.statistic) {
             (1, _, _) => expected_norm(self.chain.dimension as u64, norm.order()),
             (2, Norm::TWO, _) => d,
@@ -58,12 +60,12 @@ impl<'a> DenseLaw<'a> {
             }
             _ => return None,
         };
-        norm_moment.is_finite().then_some(factor * self.scale_moment(observable.power)? * norm_moment)
+        norm_moment.is_finite().then_some(factor * self.scale_moment(observable.power)? * norm_moment.into())
     }
 
     /// E (σ₁ √A)^p for p = 1, 2, 4: with E χ_K = m(n), E χ²_K = n/2 and E χ⁴_K = n(n + 5)/4 for K ~ Binomial(n, ½).
-    pub fn scale_moment(&self, power: i32) -> Option<f64> {
-        let width_moment = |&width: &usize| {
+    pub fn scale_moment(&self, power: i32) -> Option<Scaled> {
+        let width_moment = |width: usize| {
             let n = width as f64;
             match power {
                 1 => Some(halved_chi_mean(width as u64)),
@@ -72,14 +74,20 @@ impl<'a> DenseLaw<'a> {
                 _ => None,
             }
         };
-        let widths: f64 = self.chain.widths.iter().map(width_moment).product::<Option<f64>>()?;
-        Some(widths * self.chain.std_devs.iter().map(|std_dev| std_dev.powi(power)).product::<f64>())
+        let mut widths = Scaled::ONE;
+        for equal in self.chain.widths.chunk_by(|a, b| a == b) {
+            let moment = Scaled::from(width_moment(equal[0])?);
+            widths = equal.iter().fold(widths, |product, _| product * moment);
+        }
+        let std_devs = self.chain.std_devs.iter().map(|&std_dev| Scaled::from(std_dev).power(power as u32));
+        Some(widths * std_devs.product())
     }
 
     /// E‖∂ₓf_k‖₂⁴/(E‖∂ₓf_k‖₂²)² = (1 + 2/d) Π(1 + 5/n_l): the finite-width fluctuations of Hanin and Nica (2018).
-    pub fn fourth_moment_ratio(&self) -> f64 {
-        let fluctuation = |&width: &usize| 1.0 + 5.0 / width as f64;
-        (1.0 + 2.0 / self.chain.dimension as f64) * self.chain.widths.iter().map(fluctuation).product::<f64>()
+    pub fn fourth_moment_ratio(&self) -> Scaled {
+        let fluctuation = |&width: &usize| Scaled::from(1.0 + 5.0 / width as f64);
+        let widths: Scaled = self.chain.widths.iter().map(fluctuation).product();
+        Scaled::from(1.0 + 2.0 / self.chain.dimension as f64) * widths
     }
 }
 
@@ -96,14 +104,15 @@ mod tests {
     }
 
     fn mean(chain: &DenseChain, name: &str) -> f64 {
-        DenseLaw::new(chain).mean(&name.parse().unwrap()).unwrap()
+        DenseLaw::new(chain).mean(&name.parse().unwrap()).unwrap().to_f64().unwrap()
     }
 
     #[test]
     fn he_networks_have_unit_squared_norm_at_any_width_up_to_a_million() {
-        for widths in [&[][..], &[1], &[7, 3], &[1_000_000, 12, 1_000_000]] {
+        for widths in [&[][..], &[1], &[7, 3], &[1_000_000, 12, 1_000_000], &[512; 128], &[512; 150], &[300; 3000]] {
             let chain = he_chain(1000, widths);
-            assert!((mean(&chain, "logit.l2sq") - 1.0).abs() < 1e-13, "{widths:?}");
+            let slack = 1e-13 + 1e-15 * widths.len() as f64;
+            assert!((mean(&chain, "logit.l2sq") - 1.0).abs() < slack, "{widths:?}");
         }
     }
 
@@ -114,6 +123,33 @@ mod tests {
         let gap = |n: usize| 1.0 - mean(&he_chain(4096, &[n]), "logit.l1") / limit;
         assert!((gap(1_000_000) * 1e6 / 0.625 - 1.0).abs() < 1e-4, "{}", gap(1_000_000));
         assert!((gap(1000) / gap(100_000) - 100.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn deep_wide_networks_have_the_moments_of_their_logarithms() {
+        // E‖·‖₂² = Π σ²·(n/2)·d: variance ½/fan-in in every layer gives 4⁻⁸⁹/2, that is 2⁻¹⁷⁹, and E‖·‖₂⁴ has (1 + 5/2000)⁸⁹ more.
+        let widths = vec![2000; 89];
+        let std_devs = std::iter::once(3072.0).chain(vec![2000.0; 89]).map(|n: f64| (0.5 / n).sqrt()).collect();
+        let chain = DenseChain { dimension: 3072, widths, std_devs, outputs: 10 };
+        assert!((mean(&chain, "logit.l2sq") / 2f64.powi(-179) - 1.0).abs() < 1e-13);
+        assert!((mean(&chain, "logit.l2sq") / 1.305e-54 - 1.0).abs() < 1e-3);
+        let fourth = 2f64.powi(-358) * (1.0 + 2.0 / 3072.0) * (1.0f64 + 5.0 / 2000.0).powi(89);
+        assert!((mean(&chain, "logit.l2sq.squared") / fourth - 1.0).abs() < 1e-12);
+        let wide = he_chain(1000, &[512; 128]);
+        let fourth = 1.002 * (1.0f64 + 5.0 / 512.0).powi(128);
+        assert!((mean(&wide, "logit.l2sq.squared") / fourth - 1.0).abs() < 1e-12);
+        assert!(mean(&wide, "logit.l2") < 1.0, "Jensen");
+    }
+
+    #[test]
+    fn moments_beyond_double_precision_are_said_to_be_so() {
+        let std_devs = vec![(0.5f64 / 64.0).sqrt(); 1001];
+        let chain = DenseChain { dimension: 64, widths: vec![64; 1000], std_devs, outputs: 10 };
+        let moment = |name: &str| DenseLaw::new(&chain).mean(&name.parse().unwrap()).unwrap();
+        // 4⁻¹⁰⁰⁰/2, and its root.
+        assert_eq!(moment("logit.l2sq").to_f64(), None);
+        assert!((moment("logit.l2sq").log2() + 2001.0).abs() < 1e-9);
+        assert!(moment("logit.l2").to_f64().is_some_and(|length| length > 0.0 && length < 2f64.powi(-1000)));
     }
 
     #[test]
@@ -136,9 +172,47 @@ mod tests {
             prop_assert!((mean(&chain, "logit.linf.scaled") / (most * d) - 1.0).abs() < 1e-12);
             prop_assert!((mean(&chain, "logit.l2.scaled") / (two * d.sqrt()) - 1.0).abs() < 1e-12);
             let ratio = mean(&chain, "logit.l2sq.squared") / mean(&chain, "logit.l2sq").powi(2);
-            prop_assert!((ratio / DenseLaw::new(&chain).fourth_moment_ratio() - 1.0).abs() < 1e-12);
+            prop_assert!((ratio / DenseLaw::new(&chain).fourth_moment_ratio().nearest() - 1.0).abs() < 1e-12);
             prop_assert!(two * two <= mean(&chain, "logit.l2sq") * slack, "Jensen");
             prop_assert!(one * one <= mean(&chain, "logit.l1.squared") * slack, "Jensen");
         }
+        #[test]
+        fn moments_are_the_sums_of_the_logarithms_of_their_factors(
+            dimension in 1usize..5000, depth in prop_oneof![1usize..300, 300usize..10_000],
+            widths in prop::collection::vec(1usize..100_000, 1..4), logarithm in -300.0f64..300.0,
+        ) {
+            let widths: Vec<usize> = widths.into_iter().cycle().take(depth).collect();
+            let std_dev = 10f64.powf(logarithm / 2.0);
+            let chain = DenseChain { dimension, std_devs: vec![std_dev; depth + 1], widths, outputs: 3 };
+            let law = DenseLaw::new(&chain);
+            let is_product = |name: &str, power: usize, norm: f64, of_width: fn(f64) -> f64| {
+                let widths = chain.widths.iter().map(|&width| of_width(width as f64));
+                let (exponent, fraction) = log2_of_product(vec![std_dev; power * (depth + 1)].into_iter().chain(widths).chain([norm]));
+                let mean = law.mean(&name.parse().unwrap()).unwrap();
+                // A few units in the last place for each factor.
+                ((mean / Scaled::power_of_two(exponent)).nearest().log2() - fraction).abs() < 1e-15 * (5 * (depth + 2)) as f64
+            };
+            let d = dimension as f64;
+            prop_assert!(is_product("logit.l2sq", 2, d, |n| n / 2.0));
+            prop_assert!(is_product("logit.l2sq.squared", 4, d * (d + 2.0), |n| n * (n + 5.0) / 4.0));
+            for (name, q) in [("logit.l1", 1.0), ("logit.l2", 2.0), ("logit.l3", 3.0), ("logit.linf", f64::INFINITY)] {
+                let norm = expected_norm(dimension as u64, q);
+                prop_assert!(is_product(name, 1, norm, |n| halved_chi_mean(n as u64)), "{name}");
+            }
+        }
+    }
+
+    /// log₂ Π fᵢ, its whole part and the rest, from the exact sum of the factors' logarithms to 60 binary places.
+    fn log2_of_product(factors: impl Iterator<Item = f64>) -> (i64, f64) {
+        let places = 2f64.powi(60);
+        let sum: i128 = factors
+            .map(|factor| {
+                let whole = factor.log2().floor();
+                // In two steps, since 2^whole may be no normal number.
+                let mantissa = factor * 2f64.powi(-whole as i32 / 2) * 2f64.powi(-whole as i32 - -whole as i32 / 2);
+                ((whole as i128) << 60) + (mantissa.log2() * places) as i128
+            })
+            .sum();
+        ((sum >> 60) as i64, (sum & ((1 << 60) - 1)) as f64 / places)
     }
 }

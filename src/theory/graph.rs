@@ -6,6 +6,7 @@ use super::applicability::check_applies;
 use crate::network::architecture::Addend;
 use crate::network::layer::{LayerRule, NoPathTheory};
 use crate::network::{Architecture, Initialisation, Node};
+use crate::scaled::Scaled;
 
 /// Most edges and inputs of a graph that is held in memory: 4 bytes an edge, and while it is made at most
 /// 24 for each of the fewer units.
@@ -125,13 +126,13 @@ impl PathGraph {
     }
 
     /// Number of paths from all inputs to logit 0; exact below 2⁵³.
-    pub fn path_count(&self) -> f64 {
-        let mut counts = vec![0.0; self.logit + 1];
-        counts[self.logit] = 1.0;
+    pub fn path_count(&self) -> Scaled {
+        let mut counts = vec![Scaled::ZERO; self.logit + 1];
+        counts[self.logit] = Scaled::ONE;
         for unit in (0..self.logit).rev() {
             counts[unit] = self.edges(unit).iter().map(|&target| counts[target as usize]).sum();
         }
-        counts[..self.dimension].iter().sum()
+        counts[..self.dimension].iter().copied().sum()
     }
 }
 
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!([0, 3, 5].map(|unit| graph.edges(unit)), [&[3, 4][..], &[5], &[7]]);
         assert_eq!([0, 3, 5, 7].map(|unit| graph.in_degree(unit)), [0, 3, 1, 2]);
         assert_eq!([0, 3, 5, 7].map(|unit| graph.factor(unit)), [1.0, 2.0 / 3.0, 0.5, 0.5]);
-        assert_eq!(graph.path_count(), 6.0);
+        assert_eq!(graph.path_count().to_f64(), Some(6.0));
         assert!((8..17).all(|unit| graph.in_degree(unit) == 0));
     }
 
@@ -199,7 +200,7 @@ mod tests {
     fn both_arms_of_a_residual_block_and_every_tap_of_a_kernel_are_edges() {
         let block = Part::Residual { branch: vec![Dense::new(2).into(), Relu.into()], projection: vec![] };
         let residual = graph(&[2], vec![block, Dense::new(1).into()]).unwrap();
-        assert_eq!(residual.path_count(), 6.0);
+        assert_eq!(residual.path_count().to_f64(), Some(6.0));
         assert_eq!((residual.edges(0), residual.in_degree(6)), (&[2, 3, 6][..], 2));
         assert_eq!(residual.edges_by_layer(0).collect::<Vec<_>>(), [&[2, 3][..], &[6]]);
         assert_eq!(residual.edges_by_layer(6).collect::<Vec<_>>(), [&[8]]);

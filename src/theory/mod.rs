@@ -15,7 +15,7 @@ pub use graph::{GraphError, MOST_EDGES, PathGraph};
 pub use random_walk::{Start, random_walks};
 pub use shape::Shape;
 pub use symmetry::{Condition, DegreeError, MOST_DEGREES, PathDegrees, relative_spread};
-pub use variance::path_variances;
+pub use variance::{PathVariances, path_variances};
 
 use std::cell::OnceCell;
 use std::f64::consts::FRAC_2_PI;
@@ -24,13 +24,15 @@ use crate::network::layer::NoPathTheory;
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, WeightDistribution};
 use crate::sampling::observable::HypothesisObservable;
 use crate::sampling::{Gradient, GradientObservable, Observable};
+use crate::scaled::Scaled;
 
 /// What kind of statement a theoretical value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TheoryKind {
     /// True at every width, depth and dimension.
     Exact,
-    /// Path theory: exact under the hypotheses (H), which hold better the wider the network.
+    /// Path theory: exact under the hypotheses (H), which hold better the larger every fan-in. A pool behind a first layer of few
+    /// input channels keeps networks of any width from it: its units of one channel share few weights, and so their masks' law.
     Path,
     /// Path theory with Gaussian coordinates of the path variances; an upper bound up to that factor, by Jensen.
     Gaussian,
@@ -50,8 +52,8 @@ impl TheoryKind {
 /// The theoretical mean of an observable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TheoryValue {
-    /// The mean.
-    pub mean: f64,
+    /// The mean, which may be beyond double precision: 4⁻¹⁰⁰⁰ at depth 1000.
+    pub mean: Scaled,
     /// What kind of statement it is.
     pub kind: TheoryKind,
     /// The shape of the observable's law, where theory knows it.
@@ -62,14 +64,14 @@ pub struct TheoryValue {
 ///
 /// Dense chains with Gaussian weights have the whole law of the logit gradient ([`DenseLaw`]). For other symmetric
 /// weights of continuous law the squared ℓ₂ norm keeps its exact mean. Elsewhere path theory gives E(∂f₀/∂xᵢ)² under (H)
-/// ([`path_variances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. The loss gradient has no
+/// ([`PathVariances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. The loss gradient has no
 /// closed form. What (H) says of itself, such as ½ for the share of open masks, is of kind `path` too.
 #[derive(Debug)]
 pub struct Expectation<'a> {
     architecture: &'a Architecture,
     initialisation: &'a Initialisation,
     continuous_input: bool,
-    variances: OnceCell<Result<Vec<f64>, NoPathTheory>>,
+    variances: OnceCell<Result<PathVariances, NoPathTheory>>,
 }
 
 impl<'a> Expectation<'a> {
@@ -85,13 +87,14 @@ impl<'a> Expectation<'a> {
             // A hypothesis says nothing of its own gap unless there is a pass over variances.
             Observable::Hypothesis(HypothesisObservable::Gap) => {
                 return self.variances().is_ok().then_some(TheoryValue {
-                    mean: 0.0,
+                    mean: Scaled::ZERO,
                     kind: TheoryKind::Path,
                     shape: None,
                 });
             }
             Observable::Hypothesis(hypothesis) => {
-                let predicted = TheoryValue { mean: hypothesis.predicted(), kind: TheoryKind::Path, shape: None };
+                let predicted =
+                    TheoryValue { mean: hypothesis.predicted().into(), kind: TheoryKind::Path, shape: None };
                 return hypothesis.is_measurable(self.architecture).then_some(predicted);
             }
             _ => return None,
@@ -114,8 +117,8 @@ impl<'a> Expectation<'a> {
         self.by_paths(observable)
     }
 
-    fn variances(&self) -> &Result<Vec<f64>, NoPathTheory> {
-        self.variances.get_or_init(|| path_variances(self.architecture, self.initialisation))
+    fn variances(&self) -> &Result<PathVariances, NoPathTheory> {
+        self.variances.get_or_init(|| PathVariances::new(self.architecture, self.initialisation))
     }
 
     fn by_paths(&self, observable: &GradientObservable) -> Option<TheoryValue> {
@@ -127,9 +130,13 @@ impl<'a> Expectation<'a> {
         };
         let variances = self.variances().as_ref().ok()?;
         let mean = match kind {
-            TheoryKind::Path => variances.iter().sum::<f64>(),
-            _ => FRAC_2_PI.sqrt() * variances.iter().map(|variance| variance.sqrt()).sum::<f64>(),
+            TheoryKind::Path => variances.total(),
+            _ => Scaled::from(FRAC_2_PI.sqrt()) * variances.total_of_roots(),
         };
-        Some(TheoryValue { mean: observable.value(1.0, self.architecture.dimension()) * mean, kind, shape: None })
+        Some(TheoryValue {
+            mean: observable.value(Scaled::ONE, self.architecture.dimension()) * mean,
+            kind,
+            shape: None,
+        })
     }
 }

@@ -14,6 +14,7 @@ use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
 use super::PathGraph;
+use crate::scaled::Scaled;
 use crate::statistics::Moments;
 use crate::stream::{Stream, StreamKey};
 
@@ -31,6 +32,8 @@ pub enum Start {
 
 /// The weights of so many random walks: their mean estimates E(∂f₀/∂xᵢ)² or E‖∂ₓf₀‖₂² under the hypotheses (H), their
 /// standard error says how well. Weights are products and may be skewed; look at the skewness before trusting the error.
+///
+/// A weight beyond double precision is infinite, or the smallest number above zero; that of a single layer may be anything.
 ///
 /// Block after block of walks uses the streams of `key`, on all threads of the current pool; the bits of the result do not
 /// depend on their number. An input without a path to logit 0 has weights 0.
@@ -74,18 +77,18 @@ pub fn random_walks(graph: &PathGraph, start: Start, walks: u64, key: &StreamKey
 
 /// The weight of one walk, which begins at one of these inputs.
 fn walk(graph: &PathGraph, starts: &[u32], stream: &mut Stream) -> f64 {
-    let (mut edges, mut weight) = (starts, 1.0);
+    let (mut edges, mut weight) = (starts, Scaled::ONE);
     loop {
         if edges.is_empty() {
             return 0.0;
         }
         let unit = edges[choose(edges.len(), stream)] as usize;
-        weight *= edges.len() as f64 * graph.factor(unit);
+        weight = weight * (edges.len() as f64).into() * graph.factor(unit).into();
         if unit == graph.logit() {
-            return weight;
+            return weight.nearest();
         }
         let layers = graph.edges_by_layer(unit).count();
-        weight *= layers.max(1) as f64;
+        weight = weight * (layers.max(1) as f64).into();
         edges = graph.edges_by_layer(unit).nth(choose(layers, stream)).unwrap_or_default();
     }
 }

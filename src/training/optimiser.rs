@@ -3,12 +3,13 @@
 use crate::network::layer::Role;
 use crate::network::{Architecture, Parameters, Real};
 
-/// v ← μ v + g + λ θ, θ ← θ − η v, with momentum μ, weight decay λ (of weights only) and rate η. Running statistics stay.
+/// v ← μ v + g + λ θ, θ ← θ − η v, with momentum μ, weight decay λ and rate η. Weights alone decay: biases, and the scale and
+/// shift of a normalisation, have λ = 0. Running statistics stay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
     /// μ.
     pub momentum: f64,
-    /// λ.
+    /// λ of weights.
     pub weight_decay: f64,
 }
 

@@ -7,6 +7,7 @@ use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::point::Point;
 use crate::experiment::reader::SpecError;
 use crate::experiment::spec::Spec;
+use crate::theory::TheoryValue;
 
 /// Checks every claim at every point.
 ///
@@ -79,7 +80,13 @@ impl Checker<'_> {
             }
             ValueSource::Theory => {
                 let observables = self.spec.observables.iter().map(|(name, _)| *name == self.claim.observable);
-                if !observables.zip(&point.theory).any(|(named, theory)| named && theory.is_some()) {
+                let mut theory = observables.zip(&point.theory).filter(|(named, _)| *named);
+                let exact = theory.find_map(|(_, theory)| *theory);
+                if let Some(TheoryValue { mean, .. }) = exact.filter(|value| value.mean.to_f64().is_none()) {
+                    let message = format!("is {mean} at {}, beyond double precision", point.describe());
+                    return Err(self.refuse("value", "theory", &message));
+                }
+                if exact.is_none() {
                     let message = format!(
                         "has no exact value for {} of \"{}\": name a network that has, or state a value",
                         self.claim.observable, point.network

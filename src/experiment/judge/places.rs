@@ -6,6 +6,7 @@ use crate::experiment::claim::Baseline;
 use crate::experiment::expression::{Variables, describe};
 use crate::experiment::point::Point;
 use crate::experiment::results::{Measurement, Row, Sampled};
+use crate::theory::TheoryValue;
 
 /// A measurement that a claim rests on, with its place.
 #[derive(Clone, Copy)]
@@ -27,7 +28,9 @@ pub(super) fn baseline(relative_to: Option<&Baseline>, point: &Point) -> Result<
         None => return Ok(1.0),
         Some(Baseline::Formula(formula)) => formula.evaluate(&point.variables_with_dimension())?,
         Some(Baseline::Theory(observable)) => match point.expected(observable) {
-            Some(theory) => theory.mean,
+            Some(TheoryValue { mean, .. }) => {
+                mean.to_f64().ok_or_else(|| format!("is {mean} at {}, beyond double precision", point.describe()))?
+            }
             None => return Err(format!("has no exact mean for \"{}\"", point.network)),
         },
     };

@@ -75,8 +75,8 @@ impl Measurement {
     pub fn new(row: Row, summary: Summary, theory: Option<TheoryValue>, keep_distribution: bool) -> Self {
         let sampled = Sampled::new(&summary);
         let reference = sampled.reference(theory.and_then(|theory| theory.shape));
-        let z = theory.filter(|_| reference.is_ok());
-        let z = z.map(|theory| z_score(sampled.mean, sampled.std_error, theory.mean)).filter(|z| z.is_finite());
+        let expected = theory.filter(|_| reference.is_ok()).and_then(|theory| theory.mean.to_f64());
+        let z = expected.map(|expected| z_score(sampled.mean, sampled.std_error, expected)).filter(|z| z.is_finite());
         let row = Row { sampled: Some(sampled), z, ..row }.with_theory(theory);
         Self { row, quantiles: keep_distribution.then_some(summary.quantiles), reference }
     }
@@ -104,14 +104,18 @@ impl Sampled {
     /// The law of (mean − truth)/standard error, with the skewness of the draws' law where theory knows it.
     ///
     /// # Errors
-    /// Why no test must rest on this mean: draws that are not finite, too few draws for the skewness of their law, or draws that are
-    /// all equal. No scatter seen is no certainty: what carries the mean may be too rare to have been drawn.
+    /// Why no test must rest on this mean: draws that are not finite, a mean below double precision, too few draws for the skewness of
+    /// their law, or draws that are all equal. No scatter seen is no certainty: what carries the mean may be too rare to have been drawn.
     pub fn reference(&self, shape: Option<Shape>) -> Result<Reference, String> {
         if self.non_finite > 0 {
             return Err(format!("invalid: {} of {} draws are NaN or infinite", self.non_finite, self.draws));
         }
         if self.draws == 0 {
             return Err("no draw has this observable".into());
+        }
+        // Draws that are smaller yet are the smallest number above zero.
+        if self.mean != 0.0 && !self.mean.is_normal() {
+            return Err("invalid: the mean is below double precision (2.2e-308)".into());
         }
         let skewness = shape.map_or(Skewness::Estimated(self.skewness), |shape| Skewness::Known(shape.skewness));
         let reference = skewness
@@ -130,9 +134,9 @@ impl Sampled {
 const SCATTER_OF_ROUNDING: f64 = 1e-12;
 
 impl Row {
-    /// Attaches a theoretical value.
+    /// Attaches a theoretical value; none where it is beyond double precision.
     pub fn with_theory(mut self, theory: Option<TheoryValue>) -> Self {
-        self.theory = theory.map(|value| (value.mean, value.kind.name().into()));
+        self.theory = theory.and_then(|value| Some((value.mean.to_f64()?, value.kind.name().into())));
         self
     }
 

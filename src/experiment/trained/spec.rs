@@ -80,7 +80,7 @@ pub struct SettingsSpec {
     pub halve_every: usize,
     /// Momentum.
     pub momentum: f64,
-    /// Weight decay.
+    /// Weight decay, of weights only.
     pub weight_decay: f64,
     /// Pixels of padding before a random crop.
     pub crop: usize,

@@ -84,6 +84,9 @@ pub enum NoPathTheory {
         /// How many at most.
         most: usize,
     },
+    /// Variances that doubles do not hold.
+    #[error("has path variances beyond double precision (10^-308 to 10^308)")]
+    Beyond,
 }
 
 /// What every layer can do. Slices hold one sample after another, each row-major.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use super::{UnknownObservable, strip};
 use crate::network::Norm;
 use crate::network::norm::NormSums;
+use crate::scaled::Scaled;
 
 /// Whose gradient with respect to the input is observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,18 +60,26 @@ impl GradientObservable {
     }
 
     /// The observable from the norm of its gradient (for [`Statistic::RaoBlackwell`], from the conditional mean of ℓ₁).
-    pub fn value(&self, norm: f64, dimension: usize) -> f64 {
+    pub fn value(&self, norm: Scaled, dimension: usize) -> Scaled {
         let value = match self.statistic {
-            Statistic::Coordinate => norm / dimension as f64,
-            Statistic::Norm(order) if self.scaled => norm * order.dimension_factor(dimension),
+            Statistic::Coordinate => norm / Scaled::from(dimension as f64),
+            Statistic::Norm(order) if self.scaled => norm * order.dimension_factor(dimension).into(),
             _ => norm,
         };
-        value.powi(self.power)
+        // 1, 2 or 4.
+        value.power(self.power as u32)
     }
 
-    /// The observable of a whole gradient. The Rao–Blackwell form needs the collapsed sampler's scalars: NaN.
+    /// The observable of a whole gradient. The Rao–Blackwell form needs the collapsed sampler's scalars: NaN. Infinite where it
+    /// is beyond double precision, and the smallest number above zero where it is below.
     pub fn of_sums(&self, sums: &NormSums) -> f64 {
-        self.norm().map_or(f64::NAN, |norm| self.value(sums.norm(norm), sums.count()))
+        self.of_sums_in_units(sums, Scaled::ONE)
+    }
+
+    /// The same of a gradient whose coordinates were summed in this unit.
+    pub fn of_sums_in_units(&self, sums: &NormSums, unit: Scaled) -> f64 {
+        let value = |norm| self.value(unit * sums.norm(norm).into(), sums.count()).nearest();
+        self.norm().map_or(f64::NAN, value)
     }
 }
 
@@ -140,6 +149,15 @@ mod tests {
         ] {
             assert!((value(name, &gradient) - expected).abs() < 1e-12, "{name}");
         }
+    }
+
+    #[test]
+    fn powers_of_norms_beyond_double_precision_are_infinite_or_just_above_zero() {
+        assert_eq!(value("loss.l2", &[3e-200, 4e-200]), 5e-200);
+        assert_eq!(value("loss.l2sq", &[3e-200, 4e-200]), f64::from_bits(1));
+        assert_eq!(value("loss.l2sq", &[3e200]), f64::INFINITY);
+        assert_eq!(value("loss.l2sq", &[0.0, 0.0]), 0.0);
+        assert!(value("loss.l2sq", &[f64::NAN]).is_nan());
     }
 
     #[test]
