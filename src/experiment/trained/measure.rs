@@ -96,7 +96,7 @@ pub fn measure(
         sums.add(direction.along);
         let of_gradient = |observable: &GradientObservable| {
             let norm = observable.norm().map_or(f64::NAN, |norm| direction.in_scale(sums.norm(norm)));
-            observable.value(norm, sums.count())
+            observable.value(norm.into(), sums.count()).nearest()
         };
         let mut values: Vec<f64> =
             observables.iter().map(|observable| observable.of_gradient().map_or(f64::NAN, of_gradient)).collect();
