@@ -30,6 +30,7 @@ mod nearest;
 pub mod network;
 pub mod report;
 pub mod sampling;
+mod short;
 pub mod statistics;
 pub mod stream;
 pub mod theory;

@@ -193,7 +193,7 @@ fn fit_images(
     shape: &Shape,
     variables: &Variables,
 ) -> Result<InputLaw, SpecError> {
-    let InputDistribution::Cifar10 { resize, .. } = &spec.input.distribution else {
+    let InputDistribution::Cifar10 { resize, filter, .. } = &spec.input.distribution else {
         return Err(spec.origin.error("input.distribution", "", "must be cifar10 for images"));
     };
     let native = images.shape();
@@ -215,6 +215,6 @@ fn fit_images(
     Ok(InputLaw::Samples(if side == native[1] {
         Arc::new(Held(images.clone()))
     } else {
-        Arc::new(Held(Resized::new(images.clone(), side)))
+        Arc::new(Held(Resized::with_filter(images.clone(), side, *filter)))
     }))
 }

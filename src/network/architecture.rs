@@ -118,7 +118,7 @@ pub enum ArchitectureError {
     #[error("the last layer gives shape {0}, but the logits must be a vector: end with flatten or dense")]
     Logits(Shape),
     /// No layer has weights.
-    #[error("has no layer with weights, so there is nothing to sample: add a dense layer")]
+    #[error("has no layer with weights: add one, such as a dense layer")]
     NoWeights,
     /// More parameters than can be addressed.
     #[error("has more than 2^53 parameters")]

@@ -5,10 +5,13 @@ use std::sync::{Arc, OnceLock};
 use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use crate::data::{Cifar10, DataError, ImageFolder, Mnist, Resized, SampleSet, Split, Synthetic, SyntheticSpec};
+use crate::data::{
+    Cifar10, DataError, ImageFolder, Mnist, ResizeFilter, Resized, SampleSet, Split, Synthetic, SyntheticSpec,
+};
 use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::inputs::{locate, stamp_of};
 use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::experiment::spec::read_resize_filter;
 use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;
 
@@ -17,8 +20,10 @@ use crate::stream::StreamKey;
 pub struct DataSpec {
     /// Which set.
     pub set: SetSpec,
-    /// The side to which images are resized, by the nearest pixel.
+    /// The side to which images are resized.
     pub resize: Option<Expression>,
+    /// How they are.
+    pub resize_filter: ResizeFilter,
     /// Training samples; all that are left beside the validation samples, unless given.
     pub training: Option<usize>,
     /// Validation samples, taken from the training part.
@@ -53,7 +58,9 @@ const MOST: i64 = 1 << 32;
 
 pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec, SpecError> {
     let table = reader.table("data")?.ok_or_else(|| reader.missing("data", "a table"))?;
-    let known = &["set", "resize", "training", "validation", "test", "path", "classes", "side", "samples", "noise"];
+    let everywhere = &["set", "resize", "resize_filter", "training", "validation", "test"];
+    let of_some = &["path", "classes", "side", "samples", "noise"];
+    let known = &[&everywhere[..], &of_some[..]].concat();
     let data = Reader::new(table, origin, "data", known)?;
     let set = data.required_string("set")?;
     let keys: &[&str] = match set {
@@ -61,7 +68,7 @@ pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec
         "synthetic" => &["classes", "side", "samples", "noise"],
         _ => return Err(data.refuse("set", "must be cifar10, mnist, images or synthetic")),
     };
-    if let Some(key) = known[5..].iter().find(|key| data.has(key) && !keys.contains(*key)) {
+    if let Some(key) = of_some.iter().find(|key| data.has(key) && !keys.contains(*key)) {
         return Err(data.refuse(key, format!("does not go with set = \"{set}\"")));
     }
     let path = data.string("path")?.map(str::to_owned);
@@ -83,6 +90,7 @@ pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec
     }
     Ok(DataSpec {
         set,
+        resize_filter: read_resize_filter(&data)?,
         resize,
         training: data.whole("training", 1, MOST)?.map(|count| count as usize),
         validation: count("validation", 1, 1000)?,
@@ -254,7 +262,7 @@ impl DataSpec {
             return Err(origin.error(key, &shape.to_string(), message));
         }
         Ok(data.parts.clone().map(|part| -> Arc<dyn SampleSet> {
-            if side == native[1] { part } else { Arc::new(Resized::new(part, side)) }
+            if side == native[1] { part } else { Arc::new(Resized::with_filter(part, side, self.resize_filter)) }
         }))
     }
 }

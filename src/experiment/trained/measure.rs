@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::attack::{Model, State};
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Norm, Parameters, Tape, pools_first};
+use crate::sampling::observable::AttackObservable;
 use crate::sampling::{Attacked, Gradient, Observable};
 use crate::stream::StreamKey;
 use crate::training::Samples;
@@ -33,10 +34,13 @@ pub enum Quantity {
 
 impl Measure {
     /// What a measure may be, for error messages.
-    pub const ALLOWED: &'static str = "accuracy, loss, a norm of the gradient (loss.l1, loss.l2, loss.linf, loss.lQ, \
-                                       loss.coordinate, with .scaled and .squared where wanted), or damage, vulnerability or changed, \
-                                       then .fgsm, .l2, .ifgsm, .il2, .pgd or .pgd-l2, then @ and a size, then .first-order for a \
-                                       damage; with `initial.` before it for networks before training";
+    pub fn allowed() -> String {
+        format!(
+            "accuracy, loss, a norm of the gradient (loss.l1, loss.l2, loss.linf, loss.lQ, loss.coordinate, with .scaled and \
+             .squared where wanted), or {}; with `initial.` before it for networks before training",
+            AttackObservable::allowed()
+        )
+    }
 }
 
 impl FromStr for Measure {
