@@ -32,6 +32,7 @@ pub mod report;
 pub mod sampling;
 mod short;
 pub mod statistics;
+pub mod stop;
 pub mod stream;
 pub mod theory;
 pub mod training;

@@ -231,6 +231,13 @@ impl Architecture {
         self.nodes.iter().any(|node| node.layer.mixes_batch())
     }
 
+    /// Multiplications of one forward pass of one sample, about, and one for every value that is written: as much as a pass
+    /// costs beside others.
+    pub fn cost(&self) -> f64 {
+        let of_node = |node: &Node| (1.0 + node.fan().map_or(0.0, |fan| fan.inputs as f64)) * node.output.len() as f64;
+        self.nodes.iter().map(of_node).sum()
+    }
+
     /// Values that one forward and backward pass of one sample keeps: every layer's output, the gradients that are held at
     /// one time, and the scratch memory of the layer that needs most.
     pub fn activation_count(&self) -> usize {

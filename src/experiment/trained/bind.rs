@@ -68,16 +68,13 @@ impl Job {
 
     /// Multiplications of a pass, about: longer jobs are begun first.
     pub fn cost(&self) -> f64 {
-        let nodes = self.architecture.nodes().iter();
-        let products: f64 =
-            nodes.map(|node| node.fan().map_or(0.0, |fan| fan.inputs as f64 * node.output.len() as f64)).sum();
         let passes = match self.settings.objective {
             Objective::Plain(_) => 1.0,
             Objective::GradientPenalty(_) | Objective::AdversarialAugmentation(_) => 2.0,
             Objective::ProjectedGradient(attack) => 1.0 + attack.steps as f64,
             Objective::CrossLipschitz(_) => 1.5 * self.architecture.outputs() as f64,
         };
-        products * passes
+        self.architecture.cost() * passes
     }
 }
 
@@ -311,7 +308,7 @@ mod tests {
     #[test]
     fn constants_that_differ_between_points_are_found_again() {
         let text = "name = \"t\"\nobservables = [\"accuracy\"]\n[sweep]\nside = [4, 8]\n\
-                    [data]\nset = \"synthetic\"\nsamples = 60\nside = \"side\"\nclasses = 2\nvalidation = 10\ntest = 10\n\
+                    [data]\nset = \"synthetic\"\nsamples = 60\nside = 8\nresize = \"side\"\nclasses = 2\nvalidation = 10\ntest = 10\n\
                     [training]\nepochs = 1\nbatch = 8\nrate = 0.1\n\
                     [[network]]\ninput = [\"3 * side^2\"]\nlayers = [{ type = \"normalise\" }, { type = \"dense\", units = 2 }]";
         let experiment = prepared(text);

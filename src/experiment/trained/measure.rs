@@ -9,6 +9,7 @@ use crate::network::norm::NormSums;
 use crate::network::{Architecture, Norm, Parameters, Tape, pools_first};
 use crate::sampling::observable::AttackObservable;
 use crate::sampling::{Attacked, Gradient, Observable};
+use crate::stop::Stop;
 use crate::stream::StreamKey;
 use crate::training::Samples;
 
@@ -76,7 +77,8 @@ pub struct Measured {
     pub nonfinite_gradients: usize,
 }
 
-/// Measures a network, with running statistics, on some samples. Each sample's attacks have a stream of `key` of their own.
+/// Measures a network, with running statistics, on some samples. Each sample's attacks have a stream of `key` of their own. What it
+/// gives after a request to stop means nothing.
 pub fn measure(
     architecture: &Architecture,
     parameters: &Parameters<f32>,
@@ -84,11 +86,15 @@ pub fn measure(
     indices: &[usize],
     quantities: &[Quantity],
     key: StreamKey,
+    stop: &Stop,
 ) -> Measured {
     let runs = &pools_first(architecture);
     let observables: Vec<Observable> = quantities.iter().filter_map(|quantity| quantity.observable()).collect();
     let norms: Vec<Norm> = observables.iter().filter_map(|observable| observable.of_gradient()?.norm()).collect();
     let one = |memory: &mut (Tape<f32>, Attacked<f32>, Vec<f32>), place: usize| {
+        if stop.is_asked() {
+            return (vec![f64::NAN; quantities.len()], f64::NAN);
+        }
         let (tape, attacked, input) = memory;
         let index = indices[place];
         samples.set.copy_into(index, input);
@@ -111,7 +117,11 @@ pub fn measure(
         });
         (values.collect::<Vec<f64>>(), sums.norm(Norm::ONE))
     };
-    let memory = || (Tape::new(runs), Attacked::default(), vec![0.0; runs.dimension()]);
+    let memory = || {
+        let mut tape = Tape::new(runs);
+        tape.stop_at(stop);
+        (tape, Attacked::default(), vec![0.0; runs.dimension()])
+    };
     let all: Vec<(Vec<f64>, f64)> = (0..indices.len()).into_par_iter().map_init(memory, one).collect();
     let mean = |index: usize| all.iter().map(|(values, _)| values[index]).sum::<f64>() / all.len() as f64;
     Measured {
