@@ -264,6 +264,22 @@ fn images_come_with_labels_and_a_box_and_are_resized() {
     again["split"] = "test".into();
     again["files"] = serde_json::json!(["test_batch.bin"]);
     assert_eq!(again, printed);
+
+    // The same by means of all pixels.
+    let mean = |image: usize, at: usize| {
+        let (channel, row, column) = (at / 16, at / 4 % 4 * 8, at % 4 * 8);
+        let pixels = (0..64).map(|pixel| (row + pixel / 8) * 32 + column + pixel % 8);
+        let values = pixels.map(|pixel| f64::from(((channel * 1024 + pixel) * (image + 3) % 256) as f32 / 255.0));
+        f64::from((values.sum::<f64>() / 64.0) as f32)
+    };
+    write_npy(place.path("images.npy"), &Array2::from_shape_fn((10, 48), |(image, at)| mean(image, at))).unwrap();
+    let area =
+        |given: &str, more: &str| place.ok(&words(&format!("{given} --attack pgd --epsilon 0.1 --dtype f64 {more}")));
+    let mut again = area(&given, labels);
+    again["data"] = "cifar".into();
+    assert_eq!(again, area(IMAGES, "--resize-filter area"));
+    assert_ne!(again["loss"], printed["loss"]);
+
     let few = place.ok(&words(&format!("{IMAGES} --attack fgsm --epsilon 0.1 --samples 3 --box none")));
     assert_eq!((&few["samples"], &few["box"], &few["dtype"]), (&3.into(), &Value::Null, &"f32".into()));
 }
@@ -389,6 +405,8 @@ fn bad_input_gets_one_clear_error() {
         ("--steps", "3", "--steps 3: fgsm takes one step"),
         ("--steps", "0", "--steps"),
         ("--dtype", "f16", "f16"),
+        ("--resize-filter", "cubic", "nearest-exact"),
+        ("--resize-filter", "area", "--resize-filter: goes with images"),
         ("--memory", "1e-9", "GiB"),
     ];
     let mut cases: Vec<(String, &str)> = Vec::new();

@@ -198,23 +198,68 @@ fn a_longer_run_continues_the_saved_states_of_a_shorter_one() {
     place.ok(&[&arguments[..], &["--fresh"]].concat());
 }
 
+/// One network, of which a draw takes about a millisecond.
+#[cfg(unix)]
+const ONE: &str = r#"
+name = "one"
+seed = 3
+observables = ["loss.l1"]
+[[network]]
+label = "net"
+sampler = "explicit"
+input = [256]
+layers = [{ type = "dense", units = 1200 }, { type = "relu" }, { type = "dense", units = 5 }]
+"#;
+
+/// Draws of the state that is saved in a results folder, where there is one.
+#[cfg(unix)]
+fn saved_draws(folder: &Path) -> Option<u64> {
+    let state = fs::read_dir(folder.join("state"))
+        .ok()?
+        .flatten()
+        .find(|file| file.path().extension() == Some("json".as_ref()))?;
+    let text = fs::read_to_string(state.path()).unwrap();
+    let (_, body) = text.split_once('\n').unwrap();
+    serde_json::from_str::<serde_json::Value>(body).unwrap()["tally"]["draws"].as_u64()
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_resumes_to_the_same_bits() {
-    let place = Place::new(SPEC);
-    let arguments = |out, draws| [&["run", "spec.toml", "--out", out, "--set", draws][..], &SLOW].concat();
-    // Hours of work; the first network takes a moment, so that two seconds later the second is being drawn.
-    let mut command = place.command(&arguments("stopped", "draws=100000000"));
-    command.args(["--set", "observables=[\"loss.l1\"]"]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(2000));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let place = Place::new(ONE);
+    let arguments = |out: &str, draws: u64| -> Vec<String> {
+        ["run", "spec.toml", "--out", out, "--set", &format!("draws={draws}"), "--threads", "2"]
+            .map(String::from)
+            .into()
+    };
+    let command = |out: &str, draws: u64| {
+        let mut command = place.command(&arguments(out, draws).iter().map(String::as_str).collect::<Vec<_>>());
+        command.env("RUST_LOG", "gradlaw=info").stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    };
+    // Days of work, stopped once some of it was saved.
+    let mut child = command("stopped", 1_000_000_000).spawn().unwrap();
     let began = Instant::now();
+    while saved_draws(&place.path("stopped/one")).is_none() {
+        assert!(child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(120), "nothing was saved");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(text(&output.stderr).contains("go on with: "), "{}", text(&output.stderr));
-    assert!(fs::read_dir(place.path("stopped/small/state")).unwrap().next().is_some());
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    let [first, last] = ["Ctrl-C again quits at once", "go on with: "].map(|part| message.find(part).expect(&message));
+    assert!(first < last, "{message}");
+    assert!(!place.path("stopped/one/points.csv").exists());
+
+    let saved = saved_draws(&place.path("stopped/one")).unwrap();
+    let resumed = command("stopped", saved + 1000).output().unwrap();
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    // It went on from there, and did not begin anew.
+    assert!(text(&resumed.stderr).contains("goes on") && text(&resumed.stderr).contains(&saved.to_string()));
+    let whole = command("whole", saved + 1000).output().unwrap();
+    assert!(whole.status.success() && !text(&whole.stderr).contains("goes on"));
+    assert_eq!(place.read("stopped/one/points.csv"), place.read("whole/one/points.csv"));
 }
 
 #[test]
@@ -466,6 +511,19 @@ layers = [{layer}, {{ type = "flatten" }}, "#
         (replaced("[sweep]", "[input]\nlabel = 5\n[sweep]"), "input.label = 5"),
         (replaced("[sweep]", "[input]\ndistribution = \"npy\"\npath = \"no.npy\"\n[sweep]"), "no.npy"),
         (replaced("[sweep]", "[input]\ndistribution = \"cifar10\"\npath = \"no\"\n[sweep]"), "input.path"),
+        (
+            replaced("[sweep]", "[input]\ndistribution = \"cifar10\"\nresize_filter = \"area\"\n[sweep]"),
+            "input.resize_filter = \"area\": goes with resize",
+        ),
+        (
+            replaced("[sweep]", "[input]\ndistribution = \"cifar10\"\nresize_filter = \"cubic\"\nresize = 8\n[sweep]"),
+            "must be one of nearest, nearest-exact, area",
+        ),
+        (
+            replaced("input = [\"d\"]", "input = [1e300]"),
+            "input.0 = 1e300: must be a whole number from 1 to 2^53, but is 1e300 at d = 16",
+        ),
+        (replaced("tolerance = 0.05", "tolerance = -1e-300"), "tolerance = -1e-300"),
         (replaced("label = \"explicit net\"", "label = \"collapsed net\""), "network.1.label"),
         (replaced("sampler = \"explicit\"", "sampler = \"fast\""), "sampler = \"fast\""),
         (replaced("sampler = \"explicit\"", "sampler = \"collapsed\"\ninit = \"he-uniform\""), "not Gaussian"),

@@ -226,6 +226,8 @@ fn wrong_specs_are_refused_and_nothing_is_written() {
         ("steps = 2", "norm = 2", "does not go with"),
         ("rate = 0.05", "rate = -1", "must be above 0"),
         ("rate = 0.05", "rat = 0.05", "did you mean `rate`"),
+        ("set = \"synthetic\"", "set = \"synthetic\"\nresize_filter = \"area\"", "data.resize_filter"),
+        ("rate = 0.05", "rate = -1e300", "rate = -1e300: must be above 0, but is -1e300"),
         ("set = \"synthetic\"", "set = \"cifar\"", "cifar10, mnist, images or synthetic"),
         ("\"loss.l2\", \"vuln", "\"loss.l0\", \"vuln", "unknown observable"),
         ("ratio = [\"penalty\", \"fgsm\"]", "ratio = [\"penalty\", \"fgms\"]", "did you mean `fgsm`"),

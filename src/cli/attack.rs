@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use gradlaw::attack::{AnyAttack, Attack, Bounds, SIZES};
-use gradlaw::data::Split;
+use gradlaw::data::{ResizeFilter, Split};
 use gradlaw::experiment::given::{self, AttackRequest, Attacked, LabelledSamples, Labels, Selection};
 use gradlaw::experiment::run::Watcher;
 use gradlaw::network::Real;
@@ -47,6 +47,9 @@ pub struct AttackArguments {
     /// Take the first N samples [default: 1000 of CIFAR-10, all of a .npy file]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     samples: Option<u64>,
+    /// How images are resized to the network's side [default: nearest]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(ResizeFilter::names()))]
+    resize_filter: Option<String>,
     /// Values that coordinates may take, or none for any [default: 0,1 for CIFAR-10, none for a .npy file]
     #[arg(long = "box", value_name = "LOW,HIGH", allow_hyphen_values = true, value_parser = parse_box)]
     bounds: Option<BoxChoice>,
@@ -204,12 +207,13 @@ fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Ter
         split: arguments.split.map(Split::from),
         labels: arguments.label.as_ref(),
         count: arguments.samples.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
+        filter: arguments.resize_filter.as_deref().and_then(ResizeFilter::named),
         bounds: arguments.bounds.map(|BoxChoice(bounds)| bounds),
     };
     let samples = LabelledSamples::read(&network, &selection)?;
     common.start_threads()?;
     let seed = common.seed.unwrap_or(SEED);
-    let progress = Progress::new(1, terminal);
+    let progress = Progress::new([1.0], terminal);
     progress.point(0, 1, &arguments.attack);
     let request = AttackRequest { attack, epsilons: &arguments.epsilons, seed: seed.unsigned_abs() };
     let attacked = given::attacks(&network, &samples, &request, &progress);

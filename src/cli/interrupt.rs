@@ -1,14 +1,29 @@
 //! Ctrl-C: the first asks the run to stop and save, a second ends the program at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+use gradlaw::stop::Stop;
+use indicatif::ProgressBar;
+
+static STOP: LazyLock<Stop> = LazyLock::new(Stop::new);
+
+/// The bar that is on the screen, below which nothing can be written.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// What the first Ctrl-C says, at once.
+const STOPPING: &str =
+    "stopping: what is done is being saved; Ctrl-C again quits at once and loses the last seconds' work";
 
 /// Begins to listen for Ctrl-C and the system's request to end.
 pub fn listen() {
     let handler = || {
-        if ASKED.swap(true, Ordering::SeqCst) {
+        if STOP.ask() {
             std::process::exit(130);
+        }
+        let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match bar {
+            Some(bar) => bar.suspend(|| eprintln!("{STOPPING}")),
+            None => eprintln!("{STOPPING}"),
         }
     };
     // Without a handler Ctrl-C ends the program, as it would have; states saved before are kept.
@@ -17,9 +32,14 @@ pub fn listen() {
     }
 }
 
-/// Whether Ctrl-C was pressed.
-pub fn asked() -> bool {
-    ASKED.load(Ordering::Relaxed)
+/// The request that Ctrl-C makes.
+pub fn stop() -> &'static Stop {
+    &STOP
+}
+
+/// Says which bar is on the screen, if any.
+pub fn write_beside(bar: Option<ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
 /// The command line that started this program, quoted for a shell.

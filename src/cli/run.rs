@@ -190,7 +190,7 @@ fn sample(
     terminal: &Terminal,
 ) -> (Vec<Vec<Measurement>>, Option<Failure>) {
     let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws };
-    let progress = Progress::new(ready(entries).map(|experiment| experiment.points.len()).sum(), terminal);
+    let progress = Progress::new(ready(entries).flat_map(Experiment::costs), terminal);
     let mut done = Vec::new();
     let mut stopped = None;
     for experiment in ready(entries) {

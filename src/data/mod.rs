@@ -17,7 +17,7 @@ pub use cifar::Cifar10;
 pub use images::ImageFolder;
 pub use mnist::Mnist;
 pub use npy::Npy;
-pub use resize::Resized;
+pub use resize::{ResizeFilter, Resized};
 pub use synthetic::{Synthetic, SyntheticSpec};
 
 use std::fmt;

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{DataError, SampleSet, open_file};
 use crate::array::{Element, Layout, checked_product, read_npy_header, unravel};
 use crate::network::Real;
+use crate::short::short;
 
 const EXPECTED: &str = "a NumPy .npy file";
 
@@ -52,7 +53,7 @@ impl<T: Real> Npy<T> {
             let name = std::any::type_name::<T>();
             let refused = || {
                 let index = index();
-                format!("has the value {value} at index {index:?}; expected finite values within {name}")
+                format!("has the value {} at index {index:?}; expected finite values within {name}", short(value))
             };
             if converted.is_finite() { Ok(converted) } else { Err(refused()) }
         };
@@ -90,7 +91,8 @@ pub fn read_labels(path: &Path) -> Result<Vec<usize>, DataError> {
         _ => Err(format!("has shape {:?}; expected [N], one label for each of N samples", layout.shape)),
     };
     let convert = |value: f64, index: &dyn Fn() -> Vec<usize>| {
-        let refused = || format!("has the value {value} at index {:?}; expected labels of at least 0", index());
+        let refused =
+            || format!("has the value {} at index {:?}; expected labels of at least 0", short(value), index());
         // Whole numbers beyond 2⁵³ are rounded or saturate, and remain far above any label.
         if value >= 0.0 { Ok(value as usize) } else { Err(refused()) }
     };

@@ -36,7 +36,8 @@ pub struct Checkpoint {
     path: PathBuf,
     fingerprint: String,
     began: Instant,
-    last: Mutex<Instant>,
+    /// When a state was saved last.
+    last: Mutex<Option<Instant>>,
 }
 
 impl Checkpoint {
@@ -44,7 +45,7 @@ impl Checkpoint {
     pub fn new(folder: &Path, fingerprint: &str) -> Self {
         let name: String = fingerprint.chars().take(16).collect();
         let path = folder.join("state").join(format!("{name}.json"));
-        Self { path, fingerprint: fingerprint.into(), began: Instant::now(), last: Mutex::new(Instant::now()) }
+        Self { path, fingerprint: fingerprint.into(), began: Instant::now(), last: Mutex::new(None) }
     }
 
     /// The state that was saved, if there is one of at most `draws` draws.
@@ -69,16 +70,19 @@ impl Checkpoint {
         ResultsError::new(&self.path, format!("broken checkpoint: {reason}; --fresh starts over without it"))
     }
 
-    /// Saves a state when it is time: at the last call if the point took a while, else now and then.
+    /// Saves a state when it is time: once the point took a while, and then now and then, and at the last call.
     pub fn offer(&self, tally: &Tally, last: bool) -> Result<(), ResultsError> {
         let mut saved = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = if last { self.began.elapsed() > WORTH_SAVING } else { saved.elapsed() > INTERVAL };
+        let due = match *saved {
+            Some(saved) if !last => saved.elapsed() > INTERVAL,
+            _ => self.began.elapsed() > WORTH_SAVING,
+        };
         // JSON has no NaN; a point that has one is drawn again.
         let finite = tally.summaries.iter().all(|summary| summary.moments.are_finite());
         if !due || !finite || tally.draws == 0 {
             return Ok(());
         }
-        *saved = Instant::now();
+        *saved = Some(Instant::now());
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|error| ResultsError::new(folder, error))?;
         let body = serde_json::to_string(&Saved { fingerprint: self.fingerprint.clone(), tally: tally.clone() })

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::short::short;
 use exmex::prelude::*;
 
 /// Values of the variables that an expression may use, by name.
@@ -43,7 +44,7 @@ impl Expression {
 
     /// A number as an expression.
     pub fn number(value: f64) -> Self {
-        Self { text: value.to_string(), compiled: Arc::new(FlatEx::from_num(value)) }
+        Self { text: short(value), compiled: Arc::new(FlatEx::from_num(value)) }
     }
 
     /// The formula as written.
@@ -92,7 +93,11 @@ impl Expression {
         if (value - nearest).abs() > 1e-9 * nearest.abs().max(1.0)
             || !(f64::from(least)..=LARGEST_SIZE).contains(&nearest)
         {
-            return Err(format!("must be a whole number from {least} to 2^53, but is {value} {}", at(variables)));
+            return Err(format!(
+                "must be a whole number from {least} to 2^53, but is {} {}",
+                short(value),
+                at(variables)
+            ));
         }
         Ok(nearest as usize)
     }
@@ -193,7 +198,7 @@ fn at(variables: &Variables) -> String {
 
 /// "d = 64, a = 0.5".
 pub fn describe(variables: &Variables) -> String {
-    variables.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
+    variables.iter().map(|(name, value)| format!("{name} = {}", short(value))).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ pub fn with_error(value: f64, std_error: f64) -> String {
     if !std_error.is_finite() || std_error <= 0.0 {
         return rounded(value, 4);
     }
+    if value.abs().max(std_error) >= LONG {
+        return format!("{} ± {}", rounded(value, 4), rounded(std_error, 4));
+    }
     let digits = digits_of(std_error);
     format!("{value:.digits$} ± {std_error:.digits$}")
 }
@@ -15,17 +18,23 @@ pub fn with_error(value: f64, std_error: f64) -> String {
 /// An interval with the digits that its width allows: "[0.4990, 0.5006]".
 pub fn interval([low, high]: [f64; 2]) -> String {
     let width = high - low;
-    if !width.is_finite() {
-        return format!("[{low}, {high}]");
+    if !width.is_finite() || low.abs().max(high.abs()) >= LONG {
+        return format!("[{}, {}]", rounded(low, 4), rounded(high, 4));
     }
     let digits = if width > 0.0 { digits_of(width / 4.0) } else { 4 };
     format!("[{low:.digits$}, {high:.digits$}]")
 }
 
+/// Numbers from here on are written with a power of ten.
+const LONG: f64 = 1e15;
+
 /// At most so many decimals, without trailing zeros; four significant digits for what would vanish.
 pub fn rounded(value: f64, decimals: usize) -> String {
     if value != 0.0 && value.abs() < 10f64.powi(-(decimals as i32)) {
         return format!("{value:.1e}");
+    }
+    if value.is_finite() && value.abs() >= LONG {
+        return format!("{value:.decimals$e}");
     }
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
@@ -125,5 +134,8 @@ mod tests {
         assert_eq!(about(1.23e20), "1.3e20");
         assert_eq!(rounded(-0.5, 4), "-0.5");
         assert_eq!(rounded(0.000_012, 4), "1.2e-5");
+        assert_eq!(rounded(1e300 / 3.0, 4), "3.3333e299");
+        assert_eq!(with_error(1e300, 2e298), "1.0000e300 ± 2.0000e298");
+        assert_eq!(interval([-1e300, f64::INFINITY]), "[-1.0000e300, inf]");
     }
 }

@@ -6,6 +6,7 @@ use super::reader::SpecError;
 use super::spec::{InitSpec, NetworkSpec, VarianceSpec};
 use crate::network::initialisation::{last_weighted, weight_twin};
 use crate::network::{Architecture, Departures, Initialisation, Variances};
+use crate::short::short;
 
 /// What the variances of a network depend on.
 pub struct InitialisationBinder<'a> {
@@ -61,7 +62,7 @@ impl InitialisationBinder<'_> {
                 Ok(value) => Err(self.keys.refuse(
                     key,
                     formula.text(),
-                    self.keys.at(format!("must be {allowed}, but is {value}")),
+                    self.keys.at(format!("must be {allowed}, but is {}", short(value))),
                 )),
                 Err(message) => Err(self.keys.refuse(key, formula.text(), message)),
             }
@@ -80,7 +81,7 @@ impl InitialisationBinder<'_> {
             Ok(value) if value > 0.0 => Ok(value),
             Ok(value) => {
                 let at = if variables.is_empty() { String::new() } else { format!(" at {}", describe(variables)) };
-                let message = format!("must be above 0, but is {value}{at}");
+                let message = format!("must be above 0, but is {}{at}", short(value));
                 Err(self.keys.refuse(key, formula.text(), message))
             }
             Err(message) => Err(self.keys.refuse(key, formula.text(), message)),

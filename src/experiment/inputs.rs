@@ -194,13 +194,13 @@ fn fit_images(
     shape: &Shape,
     variables: &Variables,
 ) -> Result<InputLaw, SpecError> {
-    let InputDistribution::Cifar10 { resize, .. } = &spec.input.distribution else {
+    let InputDistribution::Cifar10 { resize, filter, .. } = &spec.input.distribution else {
         return Err(spec.origin.error("input.distribution", "", "must be cifar10 for images"));
     };
     let side = resize
         .as_ref()
         .map(|side| side.size(variables).map_err(|message| spec.origin.error("input.resize", side.text(), message)));
-    let images = as_seen(images.clone(), side.transpose()?, shape).map_err(|seen| {
+    let images = as_seen(images.clone(), side.transpose()?, *filter, shape).map_err(|seen| {
         let key = format!("{}.input", network.path);
         let message = format!(
             "must be the images' shape {seen:?} (or its length) at this point: set input.resize to change the side"
@@ -211,13 +211,14 @@ fn fit_images(
 }
 
 /// Images `[channels, height, width]` as a network with this input sees them: at their own height and width, or with `side` rows and
-/// `side` columns.
+/// `side` columns through this filter.
 ///
 /// # Errors
 /// The shape in which they come, which is not the input's, nor as long as it is where it is a vector.
 pub(super) fn as_seen(
     images: Arc<dyn SampleSet>,
     side: Option<usize>,
+    filter: ResizeFilter,
     input: &Shape,
 ) -> Result<Arc<dyn SampleSet>, Vec<usize>> {
     let native = images.shape().to_vec();
@@ -227,7 +228,7 @@ pub(super) fn as_seen(
         return Err(seen);
     }
     Ok(match side {
-        Some(side) if seen != native => Arc::new(Resized::new(images, side)),
+        Some(side) if seen != native => Arc::new(Resized::with_filter(images, side, filter)),
         _ => images,
     })
 }
@@ -276,7 +277,7 @@ mod tests {
             } else {
                 [rows, columns] == [seen_rows, seen_columns]
             };
-            match as_seen(Arc::new(Numbered([1, height, width])), side, &input) {
+            match as_seen(Arc::new(Numbered([1, height, width])), side, ResizeFilter::default(), &input) {
                 Ok(seen) => {
                     prop_assert!(fits);
                     let mut sample = vec![f32::NAN; input.len()];
@@ -307,6 +308,6 @@ mod tests {
             split: crate::data::Split::Test,
         };
         let images = Arc::new(Synthetic::new(spec).unwrap());
-        assert!(as_seen(images, Some(1 << 40), &Shape::new([12]).unwrap()).is_err());
+        assert!(as_seen(images, Some(1 << 40), ResizeFilter::default(), &Shape::new([12]).unwrap()).is_err());
     }
 }

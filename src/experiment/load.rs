@@ -97,11 +97,9 @@ pub fn parse_any(file: &str, text: &str, overrides: &[Override]) -> Result<AnySp
 pub(super) fn parse_table(file: &str, text: &str, overrides: &[Override]) -> Result<(Table, Origin), SpecError> {
     let mut origin = Origin { file: file.into(), overridden: Vec::new() };
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
-        let (line, column) =
-            (before.lines().count().max(1), before.lines().last().map_or(0, |line| line.chars().count()));
+        let [line, column] = place_of(text, error.span().map_or(0, |span| span.start));
         let what = error.message().lines().next().unwrap_or("not TOML").to_owned();
-        origin.error("", "", format!("line {line}, column {}: is not TOML: {what}", column + 1))
+        origin.error("", "", format!("line {line}, column {column}: is not TOML: {what}"))
     })?;
     // The path of the data last: whether a spec reads data may itself be overridden.
     let (paths, others): (Vec<_>, Vec<_>) = overrides.iter().partition(|change| change.is_data_path());
@@ -109,4 +107,32 @@ pub(super) fn parse_table(file: &str, text: &str, overrides: &[Override]) -> Res
         change.apply(&mut table, &mut origin)?;
     }
     Ok((table, origin))
+}
+
+/// Line and column of a byte of a text, both counted from 1, columns in characters.
+fn place_of(text: &str, byte: usize) -> [usize; 2] {
+    let before = text.get(..byte).unwrap_or_default();
+    let line_begins = before.rfind('\n').map_or(0, |end| end + 1);
+    [before.matches('\n').count() + 1, before[line_begins..].chars().count() + 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_toml_stand_where_they_are() {
+        for (text, place) in [
+            ("= 3", "line 1, column 1:"),
+            ("a = 1\nb = 2\n= 3", "line 3, column 1:"),
+            ("a = 1\r\n\r\n= 3", "line 3, column 1:"),
+            ("a = 1\nb = 2\n  = 3", "line 3, column 3:"),
+            ("a = 1\né = 2", "line 2, column 1:"),
+            ("a = \"é\" é", "line 1, column 9:"),
+            ("a = 1\n\n\nb = [1,\n2 3]\n", "line 5, column 3:"),
+        ] {
+            let error = parse_any("spec.toml", text, &[]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("spec.toml: {place} is not TOML")), "{text:?}: {error}");
+        }
+    }
 }

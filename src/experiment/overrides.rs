@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
-use super::reader::{Origin, SpecError};
+use super::reader::{Origin, SpecError, text_of};
 
 /// One `--set key=value`.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +66,7 @@ impl Override {
         let parts: Vec<&str> = self.key.split('.').collect();
         // `split` gives one part at least.
         let (last, way) = parts.split_last().expect("a key has a last part");
-        let wrong = |part: &str| origin.error(&self.key, &self.value.to_string(), format!("has no place: {part}"));
+        let wrong = |part: &str| origin.error(&self.key, &text_of(&self.value), format!("has no place: {part}"));
         let mut place = table;
         let mut parts = way.iter().peekable();
         while let Some(&part) = parts.next() {

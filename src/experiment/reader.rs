@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::expression::Expression;
 use crate::nearest::nearest;
+use crate::short::short;
 
 /// One thing that is wrong with a spec or another input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl<'a> Reader<'a> {
         let reader = Self { table, origin, path };
         match table.iter().find(|(key, _)| !known.contains(&key.as_str())) {
             None => Ok(reader),
-            Some((key, value)) => Err(reader.complain(key, &value.to_string(), unknown("key", key, known))),
+            Some((key, value)) => Err(reader.complain(key, &text_of(value), unknown("key", key, known))),
         }
     }
 
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
 
     /// An error about the value that a key has.
     pub fn refuse(&self, key: &str, message: impl Into<String>) -> SpecError {
-        let value = self.table.get(key).map(Value::to_string).unwrap_or_default();
+        let value = self.table.get(key).map(text_of).unwrap_or_default();
         self.complain(key, &value, message)
     }
 
@@ -128,6 +129,17 @@ impl<'a> Reader<'a> {
         self.get(key, &allowed, |value| value.as_integer().filter(|number| (least..=most).contains(number)))
     }
 
+    /// One of some words; `named` gives what a word stands for.
+    pub fn word<T>(
+        &self,
+        key: &str,
+        names: impl Iterator<Item = &'static str>,
+        named: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, SpecError> {
+        let allowed = format!("must be one of {}", names.collect::<Vec<_>>().join(", "));
+        self.get(key, &allowed, |value| value.as_str().and_then(&named))
+    }
+
     /// A number that satisfies a condition, said in words ("must be a number above 0").
     pub fn number(&self, key: &str, allowed: &str, fits: impl Fn(f64) -> bool) -> Result<Option<f64>, SpecError> {
         self.get(key, allowed, |value| as_number(value).filter(|&number| number.is_finite() && fits(number)))
@@ -145,10 +157,8 @@ impl<'a> Reader<'a> {
     pub fn expression_of(&self, key: &str, value: &Value) -> Result<Expression, SpecError> {
         match (as_number(value), value.as_str()) {
             (Some(number), _) if number.is_finite() => Ok(Expression::number(number)),
-            (_, Some(text)) => {
-                Expression::parse(text).map_err(|message| self.complain(key, &value.to_string(), message))
-            }
-            _ => Err(self.complain(key, &value.to_string(), "must be a number, or an expression as a string")),
+            (_, Some(text)) => Expression::parse(text).map_err(|message| self.complain(key, &text_of(value), message)),
+            _ => Err(self.complain(key, &text_of(value), "must be a number, or an expression as a string")),
         }
     }
 
@@ -192,6 +202,15 @@ impl<'a> Reader<'a> {
 /// A number, whole or not.
 pub fn as_number(value: &Value) -> Option<f64> {
     value.as_float().or_else(|| value.as_integer().map(|number| number as f64))
+}
+
+/// A value as it may be written, numbers in their short form.
+pub fn text_of(value: &Value) -> String {
+    match value {
+        Value::Float(number) => short(number),
+        Value::Array(list) => format!("[{}]", list.iter().map(text_of).collect::<Vec<_>>().join(", ")),
+        _ => value.to_string(),
+    }
 }
 
 /// "unknown key; did you mean `layers`? (known: …)".

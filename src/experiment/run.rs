@@ -17,6 +17,7 @@ use super::reader::SpecError;
 use super::results::{Measurement, ResultsError, Row, write_draws};
 use super::spec::Spec;
 use crate::sampling::{Observer, Tally, monte_carlo};
+use crate::stop::Stop;
 use crate::theory::TheoryValue;
 
 /// File of all draws in a results folder.
@@ -42,9 +43,14 @@ pub trait Watcher: Sync {
         let _ = (draws, maximum);
     }
 
-    /// Whether to stop.
+    /// A request to stop, which long work looks at as it goes.
+    fn stop(&self) -> Stop {
+        Stop::default()
+    }
+
+    /// Whether to stop: asked often, where a watcher that can stop says it without a copy of the request.
     fn interrupted(&self) -> bool {
-        false
+        self.stop().is_asked()
     }
 }
 
@@ -94,6 +100,11 @@ impl Experiment {
     /// In words, the theoretical means that are beyond double precision, and left out of the rows.
     pub fn theory_beyond_double(&self) -> Vec<String> {
         self.points.iter().flat_map(|point| beyond_double(&self.spec, point, &point.theory)).collect()
+    }
+
+    /// What each point costs beside the others, its sampler's cost for all draws that it may take.
+    pub fn costs(&self) -> impl Iterator<Item = f64> + '_ {
+        self.points.iter().map(|point| point.sampler.cost() * self.spec.rule.maximum() as f64)
     }
 
     /// Bytes that `--keep-draws` would hold, at most.
@@ -147,6 +158,9 @@ impl Experiment {
     fn sample(&self, point: &Point, options: RunOptions, observer: &PointObserver<'_>) -> Result<Tally, RunError> {
         let fresh = options.fresh || options.keep_draws;
         let saved = if fresh { None } else { observer.checkpoint.load(self.spec.rule.maximum())? };
+        if let Some(tally) = &saved {
+            tracing::info!(point = point.describe(), draws = tally.draws, "goes on");
+        }
         let start = saved.unwrap_or_else(|| Tally::new(self.spec.observables.len()));
         let tally = monte_carlo::run(point.sampler.as_ref(), &point.key, self.spec.rule, start, observer);
         if let Some(failure) = observer.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -235,6 +249,10 @@ impl Observer for PointObserver<'_> {
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             self.failed.store(true, Ordering::Relaxed);
         }
+    }
+
+    fn stop(&self) -> Stop {
+        self.watcher.stop()
     }
 
     fn interrupted(&self) -> bool {

@@ -118,7 +118,7 @@ pub enum ArchitectureError {
     #[error("the last layer gives shape {0}, but the logits must be a vector: end with flatten or dense")]
     Logits(Shape),
     /// No layer has weights.
-    #[error("has no layer with weights, so there is nothing to sample: add a dense layer")]
+    #[error("has no layer with weights: add one, such as a dense layer")]
     NoWeights,
     /// More parameters than can be addressed.
     #[error("has more than 2^53 parameters")]
@@ -229,6 +229,13 @@ impl Architecture {
     /// Whether a sample's logits depend on the other samples of its batch.
     pub fn mixes_batch(&self) -> bool {
         self.nodes.iter().any(|node| node.layer.mixes_batch())
+    }
+
+    /// Multiplications of one forward pass of one sample, about, and one for every value that is written: as much as a pass
+    /// costs beside others.
+    pub fn cost(&self) -> f64 {
+        let of_node = |node: &Node| (1.0 + node.fan().map_or(0.0, |fan| fan.inputs as f64)) * node.output.len() as f64;
+        self.nodes.iter().map(of_node).sum()
     }
 
     /// Values that one forward and backward pass of one sample keeps: every layer's output, the gradients that are held at

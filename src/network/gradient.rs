@@ -3,6 +3,7 @@
 use super::architecture::{Addend, Architecture, Parameters};
 use super::layer::{Layer, LayerRule, Pass, Scratch, mask};
 use super::{Norm, Real, loss};
+use crate::stop::Stop;
 
 /// The memory of one network's forward and backward pass, allocated once and used for any number of runs.
 ///
@@ -30,6 +31,7 @@ pub struct Tape<T> {
     relus: Vec<Option<Joined>>,
     gradients: GradientMemory<T>,
     scratch: Scratch<T>,
+    stop: Stop,
 }
 
 /// ∂ₓL without its scale: what attacks look at, who only want a direction. A network that is all but sure of the label has a ∂ₓL that
@@ -168,7 +170,14 @@ impl<T: Real> Tape<T> {
             gradients: GradientMemory::new(architecture, &relus, batch),
             relus,
             scratch: Scratch::default(),
+            stop: Stop::default(),
         }
+    }
+
+    /// Lets passes look for a request to stop before each layer. One that finds it ends there, and what it returns means
+    /// nothing.
+    pub fn stop_at(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
     }
 
     /// Number of samples that run together.
@@ -190,6 +199,9 @@ impl<T: Real> Tape<T> {
     /// Runs the network on the input written before and returns the logits, sample after sample.
     pub fn propagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate() {
+            if self.stop.is_asked() {
+                break;
+            }
             let (before, after) = self.values.split_at_mut(index + 1);
             let pass = Pass { site: node.site(), batch: self.batch, parameters: parameters.of(node) };
             let is_joined = |index: usize| self.relus.get(index).is_some_and(Option::is_some);
@@ -263,6 +275,9 @@ impl<T: Real> Tape<T> {
     /// Carries the gradient with respect to the logits back to the inputs.
     fn backpropagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate().rev() {
+            if self.stop.is_asked() {
+                break;
+            }
             let slot = self.gradients.slots[index + 1];
             if let Some(Joined { both_ways }) = self.relus[index] {
                 if !both_ways {
@@ -296,6 +311,22 @@ impl<T: Real> Tape<T> {
 mod tests {
     use super::super::{Dense, Part, Relu, Shape};
     use super::*;
+
+    #[test]
+    fn a_pass_that_is_to_stop_does_nothing() {
+        let shape = Shape::new([2]).unwrap();
+        let network = Architecture::new(shape, vec![Dense::new(2).into(), Relu.into(), Dense::new(2).into()]).unwrap();
+        let mut parameters = Parameters::<f64>::new(&network);
+        parameters.values_mut().fill(1.0);
+        let (mut tape, stop) = (Tape::new(&network), Stop::new());
+        tape.stop_at(&stop);
+        assert_eq!(tape.forward(&network, &parameters, &[1.0, 2.0]), [6.0; 2]);
+        assert_eq!(tape.logit_gradient(&network, &parameters, 0), [2.0; 2]);
+        stop.ask();
+        assert_eq!(tape.forward(&network, &parameters, &[5.0, 5.0]), [6.0; 2]);
+        parameters.values_mut().fill(7.0);
+        assert_ne!(tape.logit_gradient(&network, &parameters, 0), [98.0; 2]);
+    }
 
     #[test]
     fn a_chain_holds_two_gradients_and_a_residual_block_three() {

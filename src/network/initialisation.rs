@@ -7,6 +7,7 @@ use super::Real;
 use super::architecture::{Architecture, Node, Parameters};
 use super::layer::Role;
 use crate::scaled::Scaled;
+use crate::stop::Stop;
 
 /// The shape of the law of one weight; every one is symmetric with mean 0 and is scaled to the layer's variance σ².
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,9 @@ pub enum WeightDistribution {
     /// ±σ with probability ½ each.
     Rademacher,
 }
+
+/// Parameters that are drawn between two looks for a request to stop.
+const UNSTOPPED: usize = 1 << 16;
 
 impl WeightDistribution {
     /// One draw of unit variance.
@@ -114,18 +118,29 @@ impl Initialisation {
     /// Draws the parameters of one network.
     pub fn draw<T: Real>(&self, architecture: &Architecture, rng: &mut impl Rng) -> Parameters<T> {
         let mut parameters = Parameters::new(architecture);
-        self.draw_into(architecture, rng, &mut parameters);
+        self.draw_into(architecture, rng, &mut parameters, &Stop::default());
         parameters
     }
 
-    /// Draws the parameters of one network over those of another of the same architecture.
-    pub fn draw_into<T: Real>(&self, architecture: &Architecture, rng: &mut impl Rng, parameters: &mut Parameters<T>) {
+    /// Draws the parameters of one network over those of another of the same architecture; breaks off where it is asked to stop.
+    pub fn draw_into<T: Real>(
+        &self,
+        architecture: &Architecture,
+        rng: &mut impl Rng,
+        parameters: &mut Parameters<T>,
+        stop: &Stop,
+    ) {
         for (index, node) in architecture.nodes().iter().enumerate() {
             for (place, tensor) in node.tensors.iter().enumerate() {
                 let values = parameters.tensor_mut(node, place);
                 match self.law_of(index, tensor.role) {
                     Some((distribution, std_dev)) => {
-                        values.fill_with(|| T::from_f64(std_dev * distribution.draw(rng)));
+                        for values in values.chunks_mut(UNSTOPPED) {
+                            if stop.is_asked() {
+                                return;
+                            }
+                            values.fill_with(|| T::from_f64(std_dev * distribution.draw(rng)));
+                        }
                     }
                     None => values.fill(T::from_f64(tensor.role.initial_value())),
                 }

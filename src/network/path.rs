@@ -7,6 +7,7 @@ use super::Real;
 use super::architecture::{Architecture, Parameters};
 use super::gradient::Tape;
 use super::layer::{LayerRule, NoPathTheory, Pass};
+use crate::short::short;
 
 /// Most paths that are enumerated.
 pub const MOST_PATHS: f64 = 1e8;
@@ -18,7 +19,7 @@ pub const MOST_EDGES: usize = 20_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum PathError {
     /// There are too many.
-    #[error("has {0:.0} paths, more than the {MOST_PATHS:.0} that can be enumerated")]
+    #[error("has {} paths, more than the {MOST_PATHS:.0} that can be enumerated", short(.0))]
     TooMany(f64),
     /// The graph is too large.
     #[error("has {0} edges in its first layers, more than the {MOST_EDGES} of a graph whose paths can be enumerated")]

@@ -32,6 +32,7 @@ use crate::network::norm::NormSums;
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, NotADenseChain, WeightDistribution, loss};
 use crate::scaled::Scaled;
 use crate::statistics::gaussian::expected_sphere_norm;
+use crate::stop::Stop;
 
 /// Coordinates held at a time.
 const BLOCK_OF_COORDINATES: usize = 4096;
@@ -116,6 +117,15 @@ impl Sampler for CollapsedSampler {
         held.saturating_add(scalars.saturating_mul(size_of::<f64>() as u64))
     }
 
+    fn cost(&self) -> f64 {
+        // A coordinate is drawn, and taken up by the sums; with a given input it is read and drawn twice.
+        let passes = if self.input.is_gaussian() { 1.0 } else { 2.0 };
+        let coordinates = |wanted: Wanted, passes: f64| if wanted.coordinates { 8.0 * passes } else { 0.0 };
+        let each = coordinates(self.wants(Gradient::Loss), passes) + coordinates(self.wants(Gradient::Logit), 1.0);
+        let scalars = 100.0 * (1 + self.chain.widths.len()) as f64 + 20.0 * self.chain.outputs as f64;
+        scalars + each * self.chain.dimension as f64
+    }
+
     fn worker(&self) -> Box<dyn Worker + '_> {
         let norms: Vec<Norm> = self.observables.iter().filter_map(GradientObservable::norm).collect();
         let held = self.held();
@@ -130,6 +140,7 @@ impl Sampler for CollapsedSampler {
             logit_gradient: vec![0.0; self.chain.outputs],
             active: vec![0; self.chain.widths.len()],
             lengths: vec![Scaled::ZERO; self.chain.widths.len()],
+            stop: Stop::default(),
         })
     }
 }
@@ -147,6 +158,8 @@ struct CollapsedWorker<'a> {
     active: Vec<u64>,
     /// ‖h_l‖².
     lengths: Vec<Scaled>,
+    /// Looked at before each block of coordinates.
+    stop: Stop,
 }
 
 /// ∂ₓL = along·x + across·P ξ, with P the projection orthogonal to x.
@@ -167,6 +180,10 @@ struct Measured<'a> {
 }
 
 impl Worker for CollapsedWorker<'_> {
+    fn stop_at(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
+    }
+
     fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
         if self.loss.any {
             self.draw_loss(&mut stream, values);
@@ -339,7 +356,7 @@ impl CollapsedWorker<'_> {
         let mut generator = BulkGenerator::new(stream);
         self.sums.clear();
         let mut left = self.sampler.chain.dimension;
-        while left > 0 {
+        while left > 0 && !self.stop.is_asked() {
             let block = &mut self.normals[..left.min(BLOCK_OF_COORDINATES)];
             generator.fill_normal(1.0, block);
             self.sums.add(block);
@@ -372,6 +389,9 @@ impl CollapsedWorker<'_> {
     fn for_each_input_block(&mut self, mut input: ChosenInput<'_>, mut visit: impl FnMut(&[f32])) {
         let held = self.input.len();
         for first in (0..self.sampler.chain.dimension).step_by(held) {
+            if self.stop.is_asked() {
+                return;
+            }
             let block = &mut self.input[..held.min(self.sampler.chain.dimension - first)];
             input.next_block(block);
             visit(block);
@@ -387,6 +407,9 @@ impl CollapsedWorker<'_> {
     ) {
         let held = self.input.len();
         for first in (0..self.sampler.chain.dimension).step_by(held) {
+            if self.stop.is_asked() {
+                return;
+            }
             let size = held.min(self.sampler.chain.dimension - first);
             input.next_block(&mut self.input[..size]);
             generator.fill_normal(1.0, &mut self.normals[..size]);

@@ -18,6 +18,7 @@ use super::observable::Gradient;
 use crate::network::layer::{Layer, Role};
 use crate::network::norm::NormSums;
 use crate::network::{Departures, InstructionSet, Norm, WeightDistribution, loss};
+use crate::stop::Stop;
 
 /// Weights that a worker keeps of one network at most: 16 MB.
 const KEPT: usize = 1 << 22;
@@ -145,6 +146,7 @@ pub(super) struct FusedWorker<'a> {
     /// The gradients with respect to a layer's outputs and inputs.
     gradients: [Vec<f32>; 2],
     sums: NormSums,
+    stop: Stop,
 }
 
 impl<'a> FusedWorker<'a> {
@@ -166,6 +168,7 @@ impl<'a> FusedWorker<'a> {
             logits: vec![0.0; outputs],
             gradients: [vec![0.0; widest.max(outputs)], vec![0.0; widest.max(outputs)]],
             sums: NormSums::new(&norms),
+            stop: Stop::default(),
         }
     }
 
@@ -174,7 +177,7 @@ impl<'a> FusedWorker<'a> {
         for layer in &self.plan.layers {
             let Some((own, later)) = memory.split_first_mut() else { return };
             let outputs = later.first_mut().map_or(&mut self.logits[..], |next| &mut next.input[..layer.units]);
-            layer.forward(own, generator, outputs);
+            layer.forward(own, generator, outputs, &self.stop);
             memory = later;
         }
     }
@@ -186,7 +189,7 @@ impl<'a> FusedWorker<'a> {
         upstream.fill(0.0);
         write(&self.logits, upstream);
         for (layer, memory) in self.plan.layers.iter().zip(&self.memory).rev() {
-            layer.backward(memory, above, &mut below[..layer.length]);
+            layer.backward(memory, above, &mut below[..layer.length], &self.stop);
             std::mem::swap(&mut above, &mut below);
         }
         &above[..self.sampler.architecture.dimension()]
@@ -194,12 +197,19 @@ impl<'a> FusedWorker<'a> {
 }
 
 impl Worker for FusedWorker<'_> {
+    fn stop_at(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
+    }
+
     fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
         let ExplicitSampler { architecture, input, label, observables, .. } = self.sampler;
         let (chosen, label) = input.choose(*label, architecture.outputs(), &mut stream);
         // A plan has a layer at least: an architecture has weights.
         chosen.write(&mut self.memory[0].input[..architecture.dimension()]);
         self.forward(&mut BulkGenerator::new(&mut stream));
+        if self.stop.is_asked() {
+            return;
+        }
         for gradient in [Gradient::Loss, Gradient::Logit] {
             let observed = || observables.iter().map(|o| o.of_gradient().filter(|o| o.gradient == gradient));
             if observed().flatten().next().is_none() {
@@ -224,7 +234,8 @@ impl Worker for FusedWorker<'_> {
 }
 
 impl DenseLayer {
-    fn forward(&self, memory: &mut LayerMemory, generator: &mut BulkGenerator, outputs: &mut [f32]) {
+    /// Where it is asked to stop it leaves out the rows that are still to be made: the draw is then thrown away.
+    fn forward(&self, memory: &mut LayerMemory, generator: &mut BulkGenerator, outputs: &mut [f32], stop: &Stop) {
         let LayerMemory { input, biases, open, kept, states } = memory;
         open.clear();
         states.clear();
@@ -238,6 +249,10 @@ impl DenseLayer {
             return;
         }
         for (unit, value) in outputs.iter_mut().enumerate() {
+            // Rows here are long, or made again because they are too many to keep: the question costs nothing beside one.
+            if stop.is_asked() {
+                return;
+            }
             let place = open.len();
             let output = std::slice::from_mut(value);
             if place < self.capacity {
@@ -278,7 +293,7 @@ impl DenseLayer {
     }
 
     /// downstream = Wᵀ upstream, rows of closed units left out; rows are added one after another in their order.
-    fn backward(&self, memory: &LayerMemory, upstream: &[f32], downstream: &mut [f32]) {
+    fn backward(&self, memory: &LayerMemory, upstream: &[f32], downstream: &mut [f32], stop: &Stop) {
         let LayerMemory { open, kept, states, .. } = memory;
         let (kept_units, other_units) =
             open.split_at(if self.whole { open.len() } else { open.len().min(self.capacity) });
@@ -299,6 +314,9 @@ impl DenseLayer {
             break;
         }
         for (&unit, state) in other_units.iter().zip(states).filter(|(unit, _)| upstream[**unit] != 0.0) {
+            if stop.is_asked() {
+                return;
+            }
             state.clone().add_row(self.weights, upstream[unit], downstream);
         }
     }
@@ -414,6 +432,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// 2⁴⁴ weights would take hours.
+    #[test]
+    fn a_draw_that_is_to_stop_makes_no_more_rows() {
+        let layers = vec![Dense::new(1 << 22).into(), Relu.into(), Dense::new(1 << 4).into()];
+        let architecture = Architecture::new(Shape::new([1 << 22]).unwrap(), layers).unwrap();
+        let mut large = sampler(WeightDistribution::Normal, InputLaw::Gaussian);
+        large.initialisation = Initialisation::he(&architecture, WeightDistribution::Normal, 1.0);
+        large.architecture = architecture;
+        let (mut worker, stop) = (large.worker(), Stop::new());
+        worker.stop_at(&stop);
+        stop.ask();
+        worker.draw(StreamKey::new(1, &[]).draw(0), &mut [0.0; 2]);
     }
 
     #[test]

@@ -8,11 +8,19 @@ use super::fused::{FusedPlan, FusedWorker};
 use super::hypotheses::Sampled;
 use super::monte_carlo::{Sampler, Worker};
 use super::normal::{BulkGenerator, WeightLaw};
-use super::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
+use super::observable::{AttackObservable, Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, loss};
 use crate::scaled::Scaled;
+use crate::stop::Stop;
+
+/// Parameters that are drawn between two looks for a request to stop: as many as signs of one integer many times over, so that
+/// the numbers do not depend on it.
+const UNSTOPPED: usize = 1 << 20;
+
+/// What it takes to draw a weight, in multiplications.
+const DRAWN: f64 = 4.0;
 
 impl Sampler for ExplicitSampler {
     fn observables(&self) -> usize {
@@ -30,6 +38,23 @@ impl Sampler for ExplicitSampler {
         values.saturating_mul(if self.needs_double() { size_of::<f64>() } else { size_of::<f32>() } as u64)
     }
 
+    fn cost(&self) -> f64 {
+        let mut attacks = Vec::new();
+        let mut passes = 1.0;
+        for gradient in [Gradient::Loss, Gradient::Logit] {
+            passes += f64::from(u8::from(self.observables.iter().any(|observable| concerns(observable, gradient))));
+        }
+        for observable in &self.observables {
+            if let Observable::Attack(AttackObservable { attack, epsilon, .. }) = observable
+                && !attacks.contains(&(attack, epsilon))
+            {
+                attacks.push((attack, epsilon));
+                passes += 1.0 + 2.0 * attack.steps().unwrap_or(1) as f64;
+            }
+        }
+        DRAWN * self.architecture.parameter_count() as f64 + passes * self.batch as f64 * self.architecture.cost()
+    }
+
     fn worker(&self) -> Box<dyn Worker + '_> {
         if let Some(plan) = FusedPlan::new(self) {
             Box::new(FusedWorker::new(self, plan))
@@ -42,7 +67,16 @@ impl Sampler for ExplicitSampler {
 }
 
 /// How the parameters of a network are drawn.
-type DrawParameters<T> = fn(&Architecture, &Initialisation, &mut Stream, &mut Parameters<T>);
+type DrawParameters<T> = fn(&Architecture, &Initialisation, &mut Stream, &mut Parameters<T>, &Stop);
+
+/// Whether an observable is measured of this gradient.
+fn concerns(observable: &Observable, of: Gradient) -> bool {
+    match observable {
+        Observable::Gradient(observable) => observable.gradient == of,
+        Observable::Hypothesis(HypothesisObservable::Gap) => of == Gradient::Logit,
+        _ => false,
+    }
+}
 
 struct GeneralWorker<'a, T> {
     sampler: &'a ExplicitSampler,
@@ -58,6 +92,7 @@ struct GeneralWorker<'a, T> {
     tape: Tape<T>,
     sums: NormSums,
     attacked: Attacked<T>,
+    stop: Stop,
 }
 
 impl<'a, T: Real> GeneralWorker<'a, T> {
@@ -78,6 +113,7 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
             running,
             sums: NormSums::new(&norms),
             attacked: Attacked::default(),
+            stop: Stop::default(),
         }
     }
 
@@ -100,11 +136,7 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
         let ExplicitSampler { observables, path_total, .. } = self.sampler;
         let (architecture, parameters) = (&self.running, &self.parameters);
         for gradient in [Gradient::Loss, Gradient::Logit] {
-            let concerns = |observable: &Observable| match observable {
-                Observable::Gradient(observable) => observable.gradient == gradient,
-                Observable::Hypothesis(HypothesisObservable::Gap) => gradient == Gradient::Logit,
-                _ => false,
-            };
+            let concerns = |observable: &Observable| concerns(observable, gradient);
             if !observables.iter().any(concerns) {
                 continue;
             }
@@ -148,11 +180,20 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
 }
 
 impl<T: Real> Worker for GeneralWorker<'_, T> {
+    fn stop_at(&mut self, stop: &Stop) {
+        self.tape.stop_at(stop);
+        self.stop = stop.clone();
+    }
+
     fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
         let ExplicitSampler { architecture, observables, .. } = self.sampler;
         let label = self.draw_inputs(&mut stream);
-        (self.draw_parameters)(architecture, &self.initialisation, &mut stream, &mut self.parameters);
+        (self.draw_parameters)(architecture, &self.initialisation, &mut stream, &mut self.parameters, &self.stop);
         self.tape.propagate(&self.running, &self.parameters);
+        // The passes look for themselves; what is measured of the layers takes long, too.
+        if self.stop.is_asked() {
+            return;
+        }
         self.measure_gradients(label, values);
         self.measure_hypotheses(values);
         // Last, since attacks move the input.
@@ -167,8 +208,9 @@ fn draw_one_by_one(
     initialisation: &Initialisation,
     stream: &mut Stream,
     parameters: &mut Parameters<f64>,
+    stop: &Stop,
 ) {
-    initialisation.draw_into(architecture, stream, parameters);
+    initialisation.draw_into(architecture, stream, parameters, stop);
 }
 
 /// Draws all parameters in bulk, in single precision: the fast twin of [`Initialisation::draw`].
@@ -177,6 +219,7 @@ fn draw_in_bulk(
     initialisation: &Initialisation,
     stream: &mut Stream,
     parameters: &mut Parameters<f32>,
+    stop: &Stop,
 ) {
     let mut generator = BulkGenerator::new(stream);
     for (index, node) in architecture.nodes().iter().enumerate() {
@@ -186,7 +229,12 @@ fn draw_in_bulk(
                 values.fill(tensor.role.initial_value() as f32);
                 continue;
             };
-            generator.fill(WeightLaw { distribution, std_dev }, values);
+            for values in values.chunks_mut(UNSTOPPED) {
+                if stop.is_asked() {
+                    return;
+                }
+                generator.fill(WeightLaw { distribution, std_dev }, values);
+            }
         }
     }
     initialisation.depart(architecture, parameters, stream);
@@ -216,7 +264,7 @@ mod tests {
             let mut parameters = Parameters::new(&network());
             for draw in 0..3000 {
                 let mut stream = StreamKey::new(1, &["parameters"]).draw(draw);
-                draw_in_bulk(&network(), &initialisation, &mut stream, &mut parameters);
+                draw_in_bulk(&network(), &initialisation, &mut stream, &mut parameters, &Stop::default());
                 let [weights, biases] = [0, 1].map(|place| parameters.tensor(&network().nodes()[2], place));
                 mean.extend(weights.iter().map(|&weight| weight.into()));
                 square.extend(weights.iter().map(|&weight| f64::from(weight).powi(2)));
@@ -224,6 +272,23 @@ mod tests {
             }
             assert!(mean.mean().abs() < 4.5 * mean.std_error(), "{distribution:?}");
             assert!((square.mean() - 1.0 / 12.0).abs() < 4.5 * square.std_error() + 1e-8, "{distribution:?}");
+        }
+    }
+
+    /// Looks for a request to stop between parts of a tensor leave its bits as they are.
+    #[test]
+    fn large_tensors_have_the_bits_of_one_fill() {
+        let architecture = Architecture::new(Shape::new([1050]).unwrap(), vec![Dense::new(1020).into()]).unwrap();
+        assert!(architecture.parameter_count() > UNSTOPPED);
+        for distribution in [WeightDistribution::Normal, WeightDistribution::Uniform, WeightDistribution::Rademacher] {
+            let initialisation = Initialisation::he(&architecture, distribution, 1.0);
+            let stream = || StreamKey::new(1, &["parameters"]).draw(0);
+            let mut parameters = Parameters::new(&architecture);
+            draw_in_bulk(&architecture, &initialisation, &mut stream(), &mut parameters, &Stop::default());
+            let mut whole = vec![0.0f32; architecture.parameter_count()];
+            let std_dev = initialisation.variances(0).weight.sqrt();
+            BulkGenerator::new(&mut stream()).fill(WeightLaw { distribution, std_dev }, &mut whole);
+            assert_eq!(parameters.values(), whole, "{distribution:?}");
         }
     }
 

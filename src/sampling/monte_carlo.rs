@@ -4,6 +4,7 @@
 //! their indices. The result has the same bits for any number of threads, and 10⁴ draws are the first 10⁴ of 10⁵. The
 //! driver knows nothing of terminals or files: an [`Observer`] watches it, may stop it, and keeps its state.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Stream, StreamKey};
 use crate::statistics::{Moments, QuantileSketch};
+use crate::stop::Stop;
 
 /// Draws in a block, the unit of work and of reduction; part of what fixes the bits of a result.
 pub const BLOCK: u64 = 64;
@@ -19,6 +21,9 @@ pub const BLOCK: u64 = 64;
 /// How long a wave of blocks should take: short enough for progress, and little to lose where it is interrupted; long beside the
 /// time for which a core waits at its end, half a block's in the mean.
 const WAVE: Duration = Duration::from_millis(800);
+
+/// Multiplications from which on a draw takes so long that each one is reported.
+const LONG_DRAW: f64 = 1e8;
 
 /// Values that one wave may hold.
 const WAVE_VALUES: usize = 1 << 21;
@@ -38,12 +43,21 @@ pub trait Sampler: Sync {
     fn observables(&self) -> usize;
     /// Bytes that one worker will hold, at most; nothing is allocated to know it.
     fn bytes_per_worker(&self) -> u64;
+    /// Multiplications that a draw takes, about: what it costs beside draws of other samplers.
+    fn cost(&self) -> f64 {
+        1.0
+    }
     /// The memory to make draws with, one for each thread.
     fn worker(&self) -> Box<dyn Worker + '_>;
 }
 
 /// One thread's means to make draws.
 pub trait Worker: Send {
+    /// Lets draws that take long look for a request to stop. One that finds it breaks off, and its values mean nothing.
+    fn stop_at(&mut self, stop: &Stop) {
+        let _ = stop;
+    }
+
     /// Makes the draw of this stream and writes its values, [`LEFT_OUT`] where there is none.
     fn draw(&mut self, stream: Stream, values: &mut [f64]);
 }
@@ -128,7 +142,7 @@ impl Tally {
 
 /// Watches a run.
 pub trait Observer: Sync {
-    /// After each wave: draws made, and the draws at which the run ends at the latest.
+    /// Now and then: draws made, and the draws at which the run ends at the latest.
     fn progress(&self, draws: u64, maximum: u64) {
         let _ = (draws, maximum);
     }
@@ -144,9 +158,14 @@ pub trait Observer: Sync {
         let _ = (tally, last);
     }
 
-    /// Whether to stop before the end.
+    /// Whether to stop before the end; once it says so it goes on saying so.
     fn interrupted(&self) -> bool {
         false
+    }
+
+    /// A request that is looked at inside draws, too. Where it is made, [`interrupted`](Self::interrupted) says so.
+    fn stop(&self) -> Stop {
+        Stop::default()
     }
 }
 
@@ -173,7 +192,15 @@ pub fn run(
     observer: &dyn Observer,
 ) -> Option<Tally> {
     let mut tally = start;
-    let mut driver = Driver { sampler, key, observer, workers: workers(), wave: rayon::current_num_threads() as u64 };
+    let mut driver = Driver {
+        sampler,
+        key,
+        observer,
+        stop: observer.stop(),
+        made: (sampler.cost() >= LONG_DRAW).then(AtomicU64::default),
+        workers: workers(),
+        wave: rayon::current_num_threads() as u64,
+    };
     match rule {
         StoppingRule::Draws(draws) => {
             let done = driver.reach(&mut tally, draws, draws)?;
@@ -212,6 +239,9 @@ struct Driver<'a> {
     sampler: &'a dyn Sampler,
     key: &'a StreamKey,
     observer: &'a dyn Observer,
+    stop: Stop,
+    /// Draws of the wave so far, where each one is reported.
+    made: Option<AtomicU64>,
     workers: Vec<Slot<'a>>,
     /// Blocks in the next wave.
     wave: u64,
@@ -221,14 +251,14 @@ impl Driver<'_> {
     /// Brings `tally` to the last whole block within `draws`, and returns what `draws` draws give.
     fn reach(&mut self, tally: &mut Tally, draws: u64, maximum: u64) -> Option<Tally> {
         while tally.draws + BLOCK <= draws {
-            if self.observer.interrupted() {
+            if self.is_interrupted() {
                 self.observer.state(tally, true);
                 return None;
             }
             let blocks = ((draws - tally.draws) / BLOCK).min(self.wave);
             let began = Instant::now();
             // A wave that was interrupted is thrown away whole: the next turn of the loop ends the run.
-            let wave = self.draw(tally.draws, blocks * BLOCK).unwrap_or_default();
+            let wave = self.draw(tally.draws, blocks * BLOCK, maximum).unwrap_or_default();
             self.merge(tally, &wave);
             self.resize_wave(began.elapsed());
             self.observer.state(tally, false);
@@ -236,7 +266,7 @@ impl Driver<'_> {
         }
         let mut whole = tally.clone();
         if whole.draws < draws {
-            let Some(rest) = self.draw(whole.draws, draws - whole.draws) else {
+            let Some(rest) = self.draw(whole.draws, draws - whole.draws, maximum) else {
                 self.observer.state(tally, true);
                 return None;
             };
@@ -244,6 +274,10 @@ impl Driver<'_> {
             self.observer.progress(whole.draws, maximum);
         }
         Some(whole)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.stop.is_asked() || self.observer.interrupted()
     }
 
     fn merge(&self, tally: &mut Tally, blocks: &[BlockOfDraws]) {
@@ -259,18 +293,23 @@ impl Driver<'_> {
     }
 
     /// Makes draws `first`, `first + 1`, …, in blocks, on all threads; `None` when interrupted.
-    fn draw(&self, first: u64, count: u64) -> Option<Vec<BlockOfDraws>> {
+    fn draw(&self, first: u64, count: u64, maximum: u64) -> Option<Vec<BlockOfDraws>> {
+        self.made.iter().for_each(|made| made.store(first, Ordering::Relaxed));
         (0..count.div_ceil(BLOCK))
             .into_par_iter()
-            .map(|block| self.draw_block(first + block * BLOCK, (count - block * BLOCK).min(BLOCK)))
+            .map(|block| self.draw_block(first + block * BLOCK, (count - block * BLOCK).min(BLOCK), maximum))
             .collect()
     }
 
-    fn draw_block(&self, first: u64, draws: u64) -> Option<BlockOfDraws> {
+    fn draw_block(&self, first: u64, draws: u64, maximum: u64) -> Option<BlockOfDraws> {
         let thread = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
         // A worker holds no result between draws, so one whose thread panicked is as good as new.
         let mut slot = self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        let worker = slot.get_or_insert_with(|| self.sampler.worker());
+        let worker = slot.get_or_insert_with(|| {
+            let mut worker = self.sampler.worker();
+            worker.stop_at(&self.stop);
+            worker
+        });
         let observables = self.sampler.observables();
         let mut block = BlockOfDraws {
             draws,
@@ -281,10 +320,17 @@ impl Driver<'_> {
             return Some(block);
         }
         for (draw, values) in (first..).zip(block.values.chunks_exact_mut(observables)) {
-            if self.observer.interrupted() {
+            if self.is_interrupted() {
                 return None;
             }
             worker.draw(self.key.draw(draw), values);
+            // It may have been broken off.
+            if self.stop.is_asked() {
+                return None;
+            }
+            if let Some(made) = &self.made {
+                self.observer.progress(made.fetch_add(1, Ordering::Relaxed) + 1, maximum);
+            }
             for (moments, &mut value) in block.moments.iter_mut().zip(values) {
                 if !is_left_out(value) {
                     moments.push(value);
@@ -438,14 +484,64 @@ mod tests {
         assert_eq!(run(&One, &key(), capped, Tally::new(1), &Unobserved).unwrap().draws, 3000);
     }
 
+    /// A draw that is stopped inside leaves no trace, not even as the last one; a run goes on from before it.
+    #[test]
+    fn a_draw_that_is_stopped_inside_is_thrown_away() {
+        struct Stopped(Stop);
+        impl Sampler for Stopped {
+            fn observables(&self) -> usize {
+                1
+            }
+            fn bytes_per_worker(&self) -> u64 {
+                0
+            }
+            fn worker(&self) -> Box<dyn Worker + '_> {
+                Box::new(Stopped(self.0.clone()))
+            }
+        }
+        impl Worker for Stopped {
+            fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
+                values[0] = stream.random();
+                if values[0] == key().draw(255).random::<f64>() {
+                    self.0.ask();
+                    values[0] = f64::NAN;
+                }
+            }
+        }
+        struct Watching(Stop, Keeper);
+        impl Observer for Watching {
+            fn stop(&self) -> Stop {
+                self.0.clone()
+            }
+            fn interrupted(&self) -> bool {
+                self.0.is_asked()
+            }
+            fn state(&self, tally: &Tally, last: bool) {
+                self.1.state(tally, last);
+            }
+        }
+        let stop = Stop::new();
+        let watching = Watching(stop.clone(), Keeper::default());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let stopped = Stopped(stop.clone());
+        let run_to = |draws, start, observer: &dyn Observer| {
+            pool.install(|| run(&stopped, &key(), StoppingRule::Draws(draws), start, observer))
+        };
+        assert!(run_to(256, Tally::new(1), &watching).is_none() && stop.is_asked());
+        let states = watching.1.states.into_inner().unwrap();
+        let last = states.last().unwrap().clone();
+        assert!(last.draws < 256 && last.draws.is_multiple_of(BLOCK) && last.summaries[0].non_finite == 0);
+        assert_eq!(run_to(255, last, &Unobserved), run_to(255, Tally::new(1), &Unobserved));
+    }
+
     #[test]
     fn an_interruption_ends_the_run() {
-        struct Stop;
-        impl Observer for Stop {
+        struct Interrupted;
+        impl Observer for Interrupted {
             fn interrupted(&self) -> bool {
                 true
             }
         }
-        assert!(run(&Uniforms, &key(), StoppingRule::Draws(1000), Tally::new(3), &Stop).is_none());
+        assert!(run(&Uniforms, &key(), StoppingRule::Draws(1000), Tally::new(3), &Interrupted).is_none());
     }
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::{GivenNetwork, Labels, of_data, read_samples};
 use crate::attack::Bounds;
-use crate::data::{Cifar10, Npy, Resized, SampleSet, Split};
+use crate::data::{Cifar10, Npy, ResizeFilter, Resized, SampleSet, Split};
 use crate::experiment::SpecError;
 use crate::experiment::reader::Origin;
 use crate::network::{Real, Shape, Tape, loss};
+use crate::short::short;
 
 /// Samples that are taken of CIFAR-10 unless it is said how many.
 const IMAGES: usize = 1000;
@@ -42,12 +43,14 @@ pub struct Selection<'a> {
     pub labels: Option<&'a Labels>,
     /// How many are taken, from the first on; unless given the first 1000 of CIFAR-10, all of an array.
     pub count: Option<usize>,
+    /// How images are resized to the network's side; by the nearest pixel unless given.
+    pub filter: Option<ResizeFilter>,
     /// The values that coordinates may take, `Some(None)` for any; unless given [0, 1] for CIFAR-10 and any for an array.
     pub bounds: Option<Option<Bounds>>,
 }
 
 impl<T: Real> LabelledSamples<T> {
-    /// Reads samples for a network. Images of CIFAR-10, byte/255, are resized by nearest neighbour to the network's side.
+    /// Reads samples for a network. Images of CIFAR-10, byte/255, are resized to the network's side.
     ///
     /// # Errors
     /// The data is missing or damaged, does not fit the network, has fewer samples than asked for, or one of these is outside the
@@ -65,6 +68,9 @@ impl<T: Real> LabelledSamples<T> {
     fn from_array(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
         if selection.split.is_some() {
             return Err(refuse(Path::new("--split"), "goes with CIFAR-10; a .npy file has no parts"));
+        }
+        if selection.filter.is_some() {
+            return Err(refuse(Path::new("--resize-filter"), "goes with images; .npy samples are taken as they are"));
         }
         let array: Npy<T> = read_samples(selection.path, &network.architecture)?;
         let available = array.count();
@@ -101,7 +107,8 @@ impl<T: Real> LabelledSamples<T> {
             let message = "must be [3, side, side], or 3·side² for a vector, to take the images of CIFAR-10";
             network.origin.error("input", &input.to_string(), message)
         })?;
-        let images: Box<dyn SampleSet> = Box::new(Resized::new(images, side));
+        let images: Box<dyn SampleSet> =
+            Box::new(Resized::with_filter(images, side, selection.filter.unwrap_or_default()));
         let available = images.len();
         let count = taken(selection, available, IMAGES.min(available))?;
         let classes = network.architecture.outputs();
@@ -122,7 +129,7 @@ impl<T: Real> LabelledSamples<T> {
         for index in 0..self.count() {
             self.write(index, &mut sample);
             if let Some(at) = bounds.outside(&sample) {
-                let ([low, high], value) = (bounds.ends(), sample[at]);
+                let ([low, high], value) = (bounds.ends().map(short), short(sample[at]));
                 let message = format!(
                     "sample {index} has the value {value} outside the box; with --box {low},{high} all must be inside"
                 );

@@ -6,6 +6,7 @@ use crate::experiment::claim::Baseline;
 use crate::experiment::expression::{Variables, describe};
 use crate::experiment::point::Point;
 use crate::experiment::results::{Measurement, Row, Sampled};
+use crate::short::short;
 use crate::theory::TheoryValue;
 
 /// A measurement that a claim rests on, with its place.
@@ -34,7 +35,11 @@ pub(super) fn baseline(relative_to: Option<&Baseline>, point: &Point) -> Result<
             None => return Err(format!("has no exact mean for \"{}\"", point.network)),
         },
     };
-    if value > 0.0 { Ok(value) } else { Err(format!("must be above 0, but is {value} at {}", point.describe())) }
+    if value > 0.0 {
+        Ok(value)
+    } else {
+        Err(format!("must be above 0, but is {} at {}", short(value), point.describe()))
+    }
 }
 
 /// Why the rows cannot be judged: a gradient was not finite, or there are too few draws for the tail.

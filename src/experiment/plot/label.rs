@@ -5,6 +5,7 @@ use crate::experiment::claim::{ClaimKind, ClaimSpec, ValueSource};
 use crate::experiment::format::{rounded, with_error};
 use crate::experiment::results::{Outcome, Verdict};
 use crate::sampling::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
+use crate::short::short;
 use crate::statistics::{Fit, WeightedPoint};
 
 /// "slope 0.4998 ± 0.0004, predicted 0.5", and the verdict where the claim does not hold; `predictions` are the values that the
@@ -86,7 +87,7 @@ pub(super) fn strand_label(strand: &Strand<'_>, all: &[Strand<'_>]) -> String {
     }
     // A variable of one value tells nothing apart.
     let telling = strand.others.iter().filter(|other| all.iter().any(|strand| !strand.others.contains(other)));
-    parts.extend(telling.map(|(name, value)| unbroken(&format!("{name} = {value}"))));
+    parts.extend(telling.map(|(name, value)| unbroken(&format!("{name} = {}", short(value)))));
     if parts.is_empty() { symbol(strand.observable) } else { parts.join(", ") }
 }
 

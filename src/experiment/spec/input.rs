@@ -2,8 +2,10 @@
 
 use toml::Value;
 
+use crate::data::ResizeFilter;
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::short::short;
 
 /// The `[input]` table.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub enum InputDistribution {
         path: Option<String>,
         /// Side to resize to.
         resize: Option<Expression>,
+        /// How.
+        filter: ResizeFilter,
     },
     /// An array of samples.
     Npy {
@@ -73,14 +77,14 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
     let gaussian =
         InputSpec { distribution: InputDistribution::Gaussian, label: LabelSpec::Random, batch: DEFAULT_BATCH };
     let Some(table) = reader.table("input")? else { return Ok(gaussian) };
-    let known = &["distribution", "label", "batch", "path", "resize", "low", "high", "value"];
+    let known = &["distribution", "label", "batch", "path", "resize", "resize_filter", "low", "high", "value"];
     let input = Reader::new(table, origin, "input", known)?;
     let kind = input.string("distribution")?.unwrap_or("gaussian");
     let keys: &[&str] = match kind {
         "gaussian" => &[],
         "uniform" => &["low", "high"],
         "constant" => &["value"],
-        "cifar10" => &["path", "resize"],
+        "cifar10" => &["path", "resize", "resize_filter"],
         "npy" => &["path"],
         _ => return Err(input.refuse("distribution", "must be gaussian, uniform, constant, cifar10 or npy")),
     };
@@ -96,13 +100,17 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
     let distribution = match kind {
         "uniform" => InputDistribution::Uniform { low: number("low", 0.0)?, high: number("high", 1.0)? },
         "constant" => InputDistribution::Constant(number("value", 1.0)?),
-        "cifar10" => InputDistribution::Cifar10 { path, resize: input.expression("resize")? },
+        "cifar10" => InputDistribution::Cifar10 {
+            path,
+            resize: input.expression("resize")?,
+            filter: read_resize_filter(&input)?,
+        },
         "npy" => InputDistribution::Npy { path },
         _ => InputDistribution::Gaussian,
     };
     match distribution {
         InputDistribution::Uniform { low, high } if low as f32 >= high as f32 => {
-            return Err(input.complain("high", &high.to_string(), format!("must be above low = {low}")));
+            return Err(input.complain("high", &short(high), format!("must be above low = {}", short(low))));
         }
         InputDistribution::Constant(value) if value as f32 == 0.0 => {
             return Err(input.refuse("value", "must not be 0: a bias-free network has no gradient at the origin"));
@@ -112,6 +120,19 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
     let label = read_label(&input, distribution.path().is_some())?;
     let batch = input.whole("batch", 1, MOST_BATCH)?.map_or(DEFAULT_BATCH, |batch| batch as usize);
     Ok(InputSpec { distribution, label, batch })
+}
+
+/// Reads how images are resized, which goes with the side that they are resized to.
+///
+/// # Errors
+/// A filter that there is not, or one without a side.
+pub fn read_resize_filter(reader: &Reader<'_>) -> Result<ResizeFilter, SpecError> {
+    let key = "resize_filter";
+    let filter = reader.word(key, ResizeFilter::names(), ResizeFilter::named)?;
+    if filter.is_some() && !reader.has("resize") {
+        return Err(reader.refuse(key, "goes with resize, the side of the images"));
+    }
+    Ok(filter.unwrap_or_default())
 }
 
 fn read_label(input: &Reader<'_>, has_data: bool) -> Result<LabelSpec, SpecError> {

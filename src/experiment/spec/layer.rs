@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
+use crate::experiment::reader::{Origin, Reader, SpecError, as_number, text_of, unknown};
 use crate::network::{
     BatchNorm, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, Normalise, PaddingMode, Relu, Statistics,
 };
@@ -116,7 +116,7 @@ fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, S
         "repeat" => &["type", "times", "layers"],
         _ => {
             let message = unknown("layer type", name, types);
-            return Err(origin.error(&format!("{path}.type"), &kind.to_string(), message));
+            return Err(origin.error(&format!("{path}.type"), &text_of(kind), message));
         }
     };
     let reader = Reader::new(table, origin, path, keys)?;

@@ -13,6 +13,7 @@ use std::ops::Deref;
 use toml::{Table, Value};
 
 pub use heading::Heading;
+pub(super) use input::read_resize_filter;
 pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, WindowSpec, read_layers};
 pub use network::{InitSpec, NetworkSpec, VarianceSpec};
@@ -232,7 +233,7 @@ fn read_observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, O
         let key = format!("observables.{index}");
         let unknown = |point: &Variables| {
             let at = if point.is_empty() { String::new() } else { format!(" (at {})", describe(point)) };
-            reader.complain(&key, name, format!("unknown observable{at}; must be {}", Observable::ALLOWED))
+            reader.complain(&key, name, format!("unknown observable{at}; must be {}", Observable::allowed()))
         };
         // At every point of the grid, so that none is met later that has no meaning.
         let read = |point: &Vec<(String, f64)>| observable_at(name, point).ok_or_else(|| unknown(point));

@@ -13,9 +13,10 @@ use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::initialisation::InitialisationBinder;
 use crate::experiment::reader::SpecError;
 use crate::experiment::results::place;
-use crate::experiment::spec::{NetworkSpec, Sweep};
+use crate::experiment::spec::{LayerSpec, NetworkSpec, Sweep};
 use crate::network::layer::{Layer, Statistics};
 use crate::network::{Architecture, Initialisation, Normalise, Shape};
+use crate::short::short;
 use crate::stream::StreamKey;
 use crate::training::objective::{
     AdversarialAugmentation, CrossLipschitz, GradientPenalty, Objective, Plain, ProjectedGradient,
@@ -67,16 +68,13 @@ impl Job {
 
     /// Multiplications of a pass, about: longer jobs are begun first.
     pub fn cost(&self) -> f64 {
-        let nodes = self.architecture.nodes().iter();
-        let products: f64 =
-            nodes.map(|node| node.fan().map_or(0.0, |fan| fan.inputs as f64 * node.output.len() as f64)).sum();
         let passes = match self.settings.objective {
             Objective::Plain(_) => 1.0,
             Objective::GradientPenalty(_) | Objective::AdversarialAugmentation(_) => 2.0,
             Objective::ProjectedGradient(attack) => 1.0 + attack.steps as f64,
             Objective::CrossLipschitz(_) => 1.5 * self.architecture.outputs() as f64,
         };
-        products * passes
+        self.architecture.cost() * passes
     }
 }
 
@@ -105,21 +103,23 @@ impl TrainingExperiment {
     }
 
     /// Writes the constants that were found for a network's first layer into the resolved spec, with which weights of the network
-    /// can be used elsewhere.
+    /// can be used elsewhere; not where they differ from point to point, as the lengths of flat images do.
     fn resolve_constants(&mut self) {
         let jobs = self.jobs.len() / self.spec.networks.len().max(1);
         let Some(Value::Array(networks)) = self.spec.resolved.get_mut("network") else { return };
-        for (network, job) in networks.iter_mut().zip(self.jobs.iter().step_by(jobs.max(1))) {
-            let Some(Layer::Normalise(Normalise { mean, std })) =
-                job.architecture.nodes().first().map(|node| &node.layer)
-            else {
+        let specs = networks.iter_mut().zip(&self.spec.networks);
+        for ((table, network), jobs) in specs.zip(self.jobs.chunks(jobs.max(1))) {
+            // A layer inside a block or a repetition has its own constants, whatever the architecture begins with.
+            let Some(LayerSpec::Normalise(None)) = network.layers.first() else { continue };
+            let first = |job: &Job| job.architecture.nodes().first().map(|node| node.layer.clone());
+            let Some(Some(Layer::Normalise(Normalise { mean, std }))) = jobs.first().map(first) else { continue };
+            if jobs.iter().any(|job| first(job) != first(&jobs[0])) {
                 continue;
-            };
-            let layers = network.get_mut("layers").and_then(Value::as_array_mut);
+            }
+            let layers = table.get_mut("layers").and_then(Value::as_array_mut);
             let Some(Value::Table(layer)) = layers.and_then(|layers| layers.first_mut()) else { continue };
             for (key, values) in [("mean", mean), ("std", std)] {
-                let list = || Value::Array(values.iter().copied().map(Value::Float).collect());
-                layer.entry(key).or_insert_with(list);
+                layer.insert(key.into(), Value::Array(values.into_iter().map(Value::Float).collect()));
             }
         }
     }
@@ -225,7 +225,7 @@ impl Binder<'_> {
                 Ok(value) if value > 0.0 || (least && value == 0.0) => Ok(value),
                 Ok(value) => {
                     let allowed = if least { "must not be negative" } else { "must be above 0" };
-                    Err(origin.error(key, formula.text(), format!("{allowed}, but is {value}")))
+                    Err(origin.error(key, formula.text(), format!("{allowed}, but is {}", short(value))))
                 }
                 Err(message) => Err(origin.error(key, formula.text(), message)),
             }
@@ -252,5 +252,70 @@ impl Binder<'_> {
             optimiser: Sgd { momentum: settings.momentum, weight_decay: settings.weight_decay },
             augmentation: Augmentation { crop: settings.crop, flip: settings.flip },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::load::{AnySpec, parse_any};
+
+    fn prepared(text: &str) -> TrainingExperiment {
+        match parse_any("spec.toml", text, &[]) {
+            Ok(AnySpec::Training(spec)) => TrainingExperiment::prepare(*spec).unwrap(),
+            other => panic!("{other:?} of {text}"),
+        }
+    }
+
+    /// The resolved spec is read again, and its jobs are the same ones.
+    #[test]
+    fn resolved_specs_give_the_same_jobs() {
+        let given = "{ type = \"normalise\", mean = 0.5, std = 2 }";
+        let firsts = [
+            ("{ type = \"normalise\" }", "[3, 4, 4]", true),
+            ("{ type = \"normalise\" }", "[48]", true),
+            (given, "[3, 4, 4]", false),
+            (&format!("{{ type = \"repeat\", times = 1, layers = [{given}] }}"), "[3, 4, 4]", false),
+            (&format!("{{ type = \"repeat\", times = 1, layers = {given} }}"), "[3, 4, 4]", false),
+            (&format!("{{ type = \"residual\", layers = [{given}] }}"), "[3, 4, 4]", false),
+            (
+                &format!("{{ type = \"residual\", layers = [{{ type = \"relu\" }}], projection = {given} }}"),
+                "[48]",
+                false,
+            ),
+            (&format!("{{ type = \"repeat\", times = \"n\", layers = [{given}] }}"), "[48]", false),
+        ];
+        for (first, input, finds) in firsts {
+            let text = format!(
+                "name = \"t\"\nobservables = [\"accuracy\"]\n[sweep]\nn = [1, 2]\n\
+                 [data]\nset = \"synthetic\"\nsamples = 60\nside = 4\nclasses = 2\nvalidation = 10\ntest = 10\n\
+                 [training]\nepochs = 1\nbatch = 8\nrate = 0.1\n\
+                 [[network]]\ninput = {input}\nlayers = [{first}, {{ type = \"flatten\" }}, {{ type = \"dense\", units = 2 }}]"
+            );
+            let experiment = prepared(&text);
+            let saved = toml::to_string(&experiment.spec.resolved).unwrap();
+            let layer = &experiment.spec.resolved["network"][0]["layers"][0];
+            assert_eq!(layer.get("mean").is_some_and(Value::is_array), finds, "{saved}");
+            let again = prepared(&saved);
+            let jobs = |experiment: &TrainingExperiment| -> Vec<String> {
+                experiment.jobs.iter().map(|job| job.fingerprint.clone()).collect()
+            };
+            assert_eq!(jobs(&again), jobs(&experiment), "{saved}");
+        }
+    }
+
+    /// Constants of flat images are as many as there are pixels: none are written where the sweep changes how many.
+    #[test]
+    fn constants_that_differ_between_points_are_found_again() {
+        let text = "name = \"t\"\nobservables = [\"accuracy\"]\n[sweep]\nside = [4, 8]\n\
+                    [data]\nset = \"synthetic\"\nsamples = 60\nside = 8\nresize = \"side\"\nclasses = 2\nvalidation = 10\ntest = 10\n\
+                    [training]\nepochs = 1\nbatch = 8\nrate = 0.1\n\
+                    [[network]]\ninput = [\"3 * side^2\"]\nlayers = [{ type = \"normalise\" }, { type = \"dense\", units = 2 }]";
+        let experiment = prepared(text);
+        let again = prepared(&toml::to_string(&experiment.spec.resolved).unwrap());
+        let architectures = |experiment: TrainingExperiment| -> Vec<Architecture> {
+            experiment.jobs.into_iter().map(|job| job.architecture).collect()
+        };
+        assert_eq!(architectures(again), architectures(experiment));
     }
 }

@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use crate::data::{Cifar10, DataError, ImageFolder, Mnist, SampleSet, Split, Synthetic, SyntheticSpec};
+use crate::data::{Cifar10, DataError, ImageFolder, Mnist, ResizeFilter, SampleSet, Split, Synthetic, SyntheticSpec};
 use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::inputs::{as_seen, locate, stamp_of};
 use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::experiment::spec::read_resize_filter;
 use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;
 
@@ -17,8 +18,10 @@ use crate::stream::StreamKey;
 pub struct DataSpec {
     /// Which set.
     pub set: SetSpec,
-    /// The side to which images are resized, by the nearest pixel.
+    /// The side to which images are resized.
     pub resize: Option<Expression>,
+    /// How they are.
+    pub resize_filter: ResizeFilter,
     /// Training samples; all that are left beside the validation samples, unless given.
     pub training: Option<usize>,
     /// Validation samples, taken from the training part.
@@ -53,7 +56,9 @@ const MOST: i64 = 1 << 32;
 
 pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec, SpecError> {
     let table = reader.table("data")?.ok_or_else(|| reader.missing("data", "a table"))?;
-    let known = &["set", "resize", "training", "validation", "test", "path", "classes", "side", "samples", "noise"];
+    let everywhere = &["set", "resize", "resize_filter", "training", "validation", "test"];
+    let of_some = &["path", "classes", "side", "samples", "noise"];
+    let known = &[&everywhere[..], &of_some[..]].concat();
     let data = Reader::new(table, origin, "data", known)?;
     let set = data.required_string("set")?;
     let keys: &[&str] = match set {
@@ -61,7 +66,7 @@ pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec
         "synthetic" => &["classes", "side", "samples", "noise"],
         _ => return Err(data.refuse("set", "must be cifar10, mnist, images or synthetic")),
     };
-    if let Some(key) = known[5..].iter().find(|key| data.has(key) && !keys.contains(*key)) {
+    if let Some(key) = of_some.iter().find(|key| data.has(key) && !keys.contains(*key)) {
         return Err(data.refuse(key, format!("does not go with set = \"{set}\"")));
     }
     let path = data.string("path")?.map(str::to_owned);
@@ -83,6 +88,7 @@ pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec
     }
     Ok(DataSpec {
         set,
+        resize_filter: read_resize_filter(&data)?,
         resize,
         training: data.whole("training", 1, MOST)?.map(|count| count as usize),
         validation: count("validation", 1, 1000)?,
@@ -247,7 +253,7 @@ impl DataSpec {
         let side = self.side(origin, variables)?;
         // The files of one part may hold images of another size than those of the other.
         let seen = |part: usize, name: Split| {
-            as_seen(data.parts[part].clone(), side, shape).map_err(|seen| {
+            as_seen(data.parts[part].clone(), side, self.resize_filter, shape).map_err(|seen| {
                 let message = format!(
                     "must be the {name} images' shape {seen:?} (or its length): set data.resize to change the side"
                 );

@@ -8,7 +8,9 @@ use crate::attack::{Model, State};
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Norm, Parameters, Tape, pools_first};
 use crate::sampling::monte_carlo::is_left_out;
+use crate::sampling::observable::AttackObservable;
 use crate::sampling::{Attacked, Gradient, GradientObservable, Observable};
+use crate::stop::Stop;
 use crate::stream::StreamKey;
 use crate::training::Samples;
 
@@ -34,10 +36,13 @@ pub enum Quantity {
 
 impl Measure {
     /// What a measure may be, for error messages.
-    pub const ALLOWED: &'static str = "accuracy, loss, a norm of the gradient (loss.l1, loss.l2, loss.linf, loss.lQ, \
-                                       loss.coordinate, with .scaled and .squared where wanted), or damage, vulnerability or changed, \
-                                       then .fgsm, .l2, .ifgsm, .il2, .pgd or .pgd-l2, then @ and a size, then .first-order for a \
-                                       damage; with `initial.` before it for networks before training";
+    pub fn allowed() -> String {
+        format!(
+            "accuracy, loss, a norm of the gradient (loss.l1, loss.l2, loss.linf, loss.lQ, loss.coordinate, with .scaled and \
+             .squared where wanted), or {}; with `initial.` before it for networks before training",
+            AttackObservable::allowed()
+        )
+    }
 }
 
 impl FromStr for Measure {
@@ -73,7 +78,8 @@ pub struct Measured {
     pub nonfinite_gradients: usize,
 }
 
-/// Measures a network, with running statistics, on some samples. Each sample's attacks have a stream of `key` of their own.
+/// Measures a network, with running statistics, on some samples. Each sample's attacks have a stream of `key` of their own. What it
+/// gives after a request to stop means nothing.
 pub fn measure(
     architecture: &Architecture,
     parameters: &Parameters<f32>,
@@ -81,11 +87,15 @@ pub fn measure(
     indices: &[usize],
     quantities: &[Quantity],
     key: StreamKey,
+    stop: &Stop,
 ) -> Measured {
     let runs = &pools_first(architecture);
     let observables: Vec<Observable> = quantities.iter().filter_map(|quantity| quantity.observable()).collect();
     let norms: Vec<Norm> = observables.iter().filter_map(|observable| observable.of_gradient()?.norm()).collect();
     let one = |memory: &mut (Tape<f32>, Attacked<f32>, Vec<f32>), place: usize| {
+        if stop.is_asked() {
+            return (vec![f64::NAN; quantities.len()], f64::NAN);
+        }
         let (tape, attacked, input) = memory;
         let index = indices[place];
         samples.set.copy_into(index, input);
@@ -110,7 +120,11 @@ pub fn measure(
         });
         (values.collect::<Vec<f64>>(), sums.norm(Norm::ONE))
     };
-    let memory = || (Tape::new(runs), Attacked::default(), vec![0.0; runs.dimension()]);
+    let memory = || {
+        let mut tape = Tape::new(runs);
+        tape.stop_at(stop);
+        (tape, Attacked::default(), vec![0.0; runs.dimension()])
+    };
     let all: Vec<(Vec<f64>, f64)> = (0..indices.len()).into_par_iter().map_init(memory, one).collect();
     let mean = |index: usize| {
         let values = || all.iter().map(|(values, _)| values[index]).filter(|value| !is_left_out(*value));

@@ -244,6 +244,11 @@ impl Run<'_> {
             checkpoint.keep(&weights.map_err(|error| ResultsError::new(self.folder, error))?)?;
         }
         let outcome = self.measure(job, &state, &initial(), &samples(1));
+        if self.watcher.stop().is_asked() {
+            // Measured in part at best; trained as it is, it is measured when the run goes on.
+            checkpoint.offer(&state, true)?;
+            return Err(RunError::Interrupted);
+        }
         self.keep(index, JobState::Finished(checkpoint.finish(outcome, &state.epochs)?))?;
         Ok(())
     }
@@ -278,10 +283,10 @@ impl Run<'_> {
         let experiment = self.experiment;
         let architecture = |statistics| job.architecture.clone().with_statistics(statistics);
         let indices = &experiment.data.test;
-        let diverged = state.diverged();
+        let (diverged, stop) = (state.diverged(), self.watcher.stop());
         let after = (!diverged).then(|| {
             let quantities = experiment.quantities(false);
-            measure(&architecture(Statistics::Running), &state.best, samples, indices, &quantities, job.key)
+            measure(&architecture(Statistics::Running), &state.best, samples, indices, &quantities, job.key, &stop)
         });
         let quantities = experiment.quantities(true);
         let before = (!quantities.is_empty()).then(|| {
@@ -292,6 +297,7 @@ impl Run<'_> {
                 indices,
                 &quantities,
                 job.key,
+                &stop,
             )
         });
         let means = |measured: &Option<Measured>| measured.as_ref().map_or(Vec::new(), |m| m.means.clone()).into_iter();

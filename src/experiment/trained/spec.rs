@@ -195,7 +195,7 @@ fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Measure)>, SpecE
         let key = format!("observables.{index}");
         let measure = name
             .parse()
-            .map_err(|_| reader.complain(&key, name, format!("unknown observable; must be {}", Measure::ALLOWED)))?;
+            .map_err(|_| reader.complain(&key, name, format!("unknown observable; must be {}", Measure::allowed())))?;
         if observables.iter().any(|(known, _)| known == name) {
             return Err(reader.complain(&key, name, "must stand only once"));
         }

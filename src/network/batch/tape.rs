@@ -18,7 +18,8 @@ pub struct BatchTape<T> {
     architecture: Architecture,
     operations: Vec<Operation<T>>,
     /// For every node whether it is a ReLU that takes over the memory of the value before it, which it alone reads: the layer
-    /// there needs only its own input on the way back, and which units are open is seen from what the ReLU gives.
+    /// there needs only its own input on the way back, and which units are open is seen from what the ReLU gives. A ReLU
+    /// behind another one does not: the one before looks at what it gave itself.
     in_place: Vec<bool>,
     /// Samples of the last forward pass.
     count: usize,
@@ -40,7 +41,9 @@ impl<T: Real> BatchTape<T> {
         let readers = |value: usize| nodes.iter().flat_map(Node::sources).filter(|&source| source == value).count();
         let operations: Vec<Operation<T>> = nodes.iter().map(Operation::new).collect();
         let in_place = nodes.iter().zip(&operations).enumerate().map(|(index, (node, operation))| {
-            matches!(operation, Operation::Relu) && index > 0 && node.source == index && readers(index) == 1
+            let is_relu = |operation: &Operation<T>| matches!(operation, Operation::Relu);
+            let follows = index > 0 && node.source == index && !is_relu(&operations[index - 1]);
+            is_relu(operation) && follows && readers(index) == 1
         });
         Self {
             in_place: in_place.collect(),

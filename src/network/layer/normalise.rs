@@ -1,6 +1,7 @@
 //! Normalisation of each channel by constants, as of a data set.
 
 use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+use crate::short::short;
 
 /// y = (x − mean)/std for each channel: the first axis of an image, the units of a vector. One constant alone is that of all
 /// channels. It has no parameters and learns nothing.
@@ -55,11 +56,11 @@ impl LayerRule for Normalise {
             }
         }
         if let Some(mean) = self.mean.iter().find(|mean| !mean.is_finite()) {
-            return Err(format!("subtracts {mean}; mean must be finite"));
+            return Err(format!("subtracts {}; mean must be finite", short(mean)));
         }
         let is_divisor = |std: f64| std.is_finite() && std > 0.0 && ((1.0 / std) as f32).is_finite();
         if let Some(std) = self.std.iter().find(|std| !is_divisor(**std)) {
-            return Err(format!("divides by {std}; std must be above 0, and 1/std within single precision"));
+            return Err(format!("divides by {}; std must be above 0, and 1/std within single precision", short(std)));
         }
         Ok(input.clone())
     }

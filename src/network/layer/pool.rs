@@ -77,9 +77,10 @@ impl Windows {
         rows.flat_map(move |row| columns().map(move |column| row * width + column))
     }
 
-    /// Whether there is one window, which sees all pixels.
+    /// Whether there is one window, which sees all pixels once: no dilation leaves any out, and none lies beyond the edge.
     fn is_global(&self) -> bool {
-        self.count() == 1 && self.members == self.pixels()
+        let is_dense = self.window.size == 1 || self.window.dilation == 1;
+        self.count() == 1 && self.members == self.pixels() && self.window.padding == 0 && is_dense
     }
 
     /// Neighbouring places under one tap.
@@ -304,6 +305,16 @@ mod tests {
         let largest = run(&MaxPool(Window::new(2, 2)), [1, 2, 4], &image);
         assert_eq!(largest, (vec![8.0, 6.0], vec![0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]));
         assert!(run(&MaxPool(Window::new(2, 2)), [1, 2, 2], &[1.0, f64::NAN, 3.0, 0.0]).0[0].is_nan());
+    }
+
+    /// As many pixels under the one window as there are, but others: zeros beyond the edge among them, or gaps.
+    #[test]
+    fn a_window_over_gaps_is_not_the_whole_image() {
+        let image = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+        let gaps = Window { padding: 1, dilation: 2, ..Window::new(3, 1) };
+        let (values, gradient) = run(&AveragePool(gaps), [1, 3, 3], &image);
+        assert_eq!(values, [5.0 * (1.0 / 9.0)]);
+        assert_eq!(gradient, [0.0, 0.0, 0.0, 0.0, 1.0 / 9.0, 0.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]

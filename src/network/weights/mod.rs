@@ -20,6 +20,7 @@ use super::architecture::{Architecture, Node, Parameters};
 use super::layer::{Role, Tensor};
 use crate::array::{Element, Layout, unravel};
 use crate::nearest::nearest;
+use crate::short::short;
 
 /// Types of weights that can be read.
 const ALLOWED: &[Element] = &[Element::F16, Element::Bf16, Element::F32, Element::F64];
@@ -129,7 +130,7 @@ impl WeightFile {
                 *place = T::from_f64(value);
                 if let Some(objection) = objection(*place, value, tensor.role) {
                     let index = unravel(at, &tensor.sizes);
-                    return Err(fail(format!("has the value {value} at index {index:?}; {objection}")));
+                    return Err(fail(format!("has the value {} at index {index:?}; {objection}", short(value))));
                 }
             }
         }

@@ -31,6 +31,27 @@ pub enum Consequence {
     Changed,
 }
 
+impl AttackObservable {
+    /// What its name may be, for error messages.
+    pub fn allowed() -> String {
+        let attacks: Vec<String> =
+            AnyAttack::names().filter(|name| observed(name).is_some()).map(|name| format!(".{name}")).collect();
+        let (last, others) = attacks.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+        format!(
+            "damage, vulnerability or changed, then {} or {last}, then @ and a size from {:e} to {:e}, then .first-order for a damage",
+            others.join(", "),
+            SIZES.start(),
+            SIZES.end()
+        )
+    }
+}
+
+/// The attack of this name, where it can be observed: at initialisation labels are random, and an attack that changes a
+/// prediction has none to change.
+fn observed(name: &str) -> Option<AnyAttack> {
+    AnyAttack::named(name).filter(|attack| !attack.finds_its_size())
+}
+
 impl FromStr for AttackObservable {
     type Err = UnknownObservable;
 
@@ -45,8 +66,7 @@ impl FromStr for AttackObservable {
             ("changed", false) => Consequence::Changed,
             _ => return Err(UnknownObservable),
         };
-        // At initialisation labels are random, and an attack that changes a prediction has none to change.
-        let attack = AnyAttack::named(attack).filter(|attack| !attack.finds_its_size()).ok_or(UnknownObservable)?;
+        let attack = observed(attack).ok_or(UnknownObservable)?;
         let epsilon = size.parse().ok().filter(|epsilon| SIZES.contains(epsilon));
         Ok(Self { consequence, attack, epsilon: epsilon.ok_or(UnknownObservable)? })
     }

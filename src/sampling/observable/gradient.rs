@@ -45,6 +45,10 @@ pub struct GradientObservable {
 }
 
 impl GradientObservable {
+    /// What its name may be, for error messages.
+    pub const ALLOWED: &'static str = "loss or logit, then .l1, .l2, .l2sq, .linf, .lQ (a number Q >= 1), .coordinate or \
+                                       .l1.rao-blackwell, then .scaled and .squared where wanted";
+
     /// The norm whose sums the observable needs; `None` for the Rao–Blackwell form.
     pub fn norm(&self) -> Option<Norm> {
         match self.statistic {

@@ -28,7 +28,23 @@ pub enum HypothesisObservable {
     Gap,
 }
 
+/// Each of them by its name.
+const NAMES: [(&str, HypothesisObservable); 7] = [
+    ("masks.open", HypothesisObservable::OpenMasks),
+    ("masks.weight-correlation", HypothesisObservable::MaskWeightCorrelation),
+    ("masks.square-correlation", HypothesisObservable::MaskSquareCorrelation),
+    ("weights.variance", HypothesisObservable::WeightVariance),
+    ("weights.layer-correlation", HypothesisObservable::LayerCorrelation),
+    ("weights.unit-correlation", HypothesisObservable::UnitCorrelation),
+    ("logit.l2sq.gap", HypothesisObservable::Gap),
+];
+
 impl HypothesisObservable {
+    /// The names of all of them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
     /// Whether an architecture has what is measured: ReLUs, weights right before one, several layers with weights.
     pub fn is_measurable(self, architecture: &Architecture) -> bool {
         let nodes = architecture.nodes();
@@ -64,15 +80,6 @@ impl FromStr for HypothesisObservable {
     type Err = UnknownObservable;
 
     fn from_str(name: &str) -> Result<Self, UnknownObservable> {
-        Ok(match name {
-            "masks.open" => Self::OpenMasks,
-            "masks.weight-correlation" => Self::MaskWeightCorrelation,
-            "masks.square-correlation" => Self::MaskSquareCorrelation,
-            "weights.variance" => Self::WeightVariance,
-            "weights.layer-correlation" => Self::LayerCorrelation,
-            "weights.unit-correlation" => Self::UnitCorrelation,
-            "logit.l2sq.gap" => Self::Gap,
-            _ => return Err(UnknownObservable),
-        })
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, hypothesis)| *hypothesis).ok_or(UnknownObservable)
     }
 }

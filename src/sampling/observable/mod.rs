@@ -29,12 +29,11 @@ pub enum Observable {
 
 impl Observable {
     /// What an observable may be, for error messages.
-    pub const ALLOWED: &'static str = "loss or logit, then .l1, .l2, .l2sq, .linf, .lQ (a number Q >= 1), .coordinate or \
-                                       .l1.rao-blackwell, then .scaled and .squared where wanted; damage, vulnerability or \
-                                       changed, then .fgsm, .l2, .pgd or .pgd-l2, then @ and a size from 1e-10 to 1e30, then \
-                                       .first-order for a damage; masks.open, masks.weight-correlation, \
-                                       masks.square-correlation, weights.variance, weights.layer-correlation, \
-                                       weights.unit-correlation, or logit.l2sq.gap";
+    pub fn allowed() -> String {
+        let hypotheses: Vec<&str> = HypothesisObservable::names().collect();
+        let (gradients, attacks) = (GradientObservable::ALLOWED, AttackObservable::allowed());
+        format!("{gradients}; {attacks}; or {}", hypotheses.join(", "))
+    }
 
     /// The observable of a gradient, where it is one.
     pub fn of_gradient(&self) -> Option<&GradientObservable> {
@@ -71,4 +70,23 @@ impl FromStr for Observable {
 /// Removes a modifier from the end of a name, and says whether it was there.
 fn strip<'a>(name: &'a str, modifier: &str) -> (&'a str, bool) {
     name.strip_suffix(modifier).map_or((name, false), |rest| (rest, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every name that can stand in an observable is in the message.
+    #[test]
+    fn what_is_allowed_names_everything_that_is() {
+        let allowed = Observable::allowed();
+        let words: Vec<&str> = allowed.split([' ', ',', ';']).collect();
+        for attack in crate::attack::AnyAttack::names() {
+            let is_allowed = format!("damage.{attack}@0.1").parse::<Observable>().is_ok();
+            assert_eq!(words.contains(&&*format!(".{attack}")), is_allowed, "{attack}");
+        }
+        for name in HypothesisObservable::names() {
+            assert!(name.parse::<Observable>().is_ok() && words.contains(&name), "{name}");
+        }
+    }
 }
