@@ -9,7 +9,7 @@ use super::expression::Variables;
 use super::reader::SpecError;
 use super::spec::{InputDistribution, LabelSpec, NetworkSpec, Spec};
 use crate::array::checked_product;
-use crate::data::{Cifar10, DataError, Npy, Resized, SampleSet};
+use crate::data::{Cifar10, DataError, Npy, ResizeFilter, Resized, SampleSet};
 use crate::network::{Architecture, Node, Shape};
 use crate::sampling::{InputLaw, Samples};
 
