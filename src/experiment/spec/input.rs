@@ -3,7 +3,7 @@
 use toml::Value;
 
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::experiment::reader::{Origin, Reader, SpecError, as_whole};
 
 /// The `[input]` table.
 #[derive(Debug, Clone)]
@@ -121,9 +121,9 @@ fn read_label(input: &Reader<'_>, has_data: bool) -> Result<LabelSpec, SpecError
         Some(Value::String(word)) if word == "random" => Ok(LabelSpec::Random),
         Some(Value::String(word)) if word == "true" && has_data => Ok(LabelSpec::True),
         Some(Value::Boolean(true)) if has_data => Ok(LabelSpec::True),
-        Some(Value::Integer(index)) => {
-            usize::try_from(*index).map(LabelSpec::Fixed).map_err(|_| input.refuse("label", allowed))
+        Some(value) => {
+            let index = as_whole(value).and_then(|index| usize::try_from(index).ok());
+            index.map(LabelSpec::Fixed).ok_or_else(|| input.refuse("label", allowed))
         }
-        Some(_) => Err(input.refuse("label", allowed)),
     }
 }
