@@ -294,6 +294,130 @@ fn theory_prints_the_rows_without_sampling() {
 }
 
 #[test]
+fn theory_in_json_holds_the_same_rows_of_all_specs() {
+    let place = Place::new(SPEC);
+    let csv = place.ok(&["theory", "spec.toml"]);
+    let json = place.ok(&["theory", "spec.toml", "dense-dimension", "--json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().map(|number| number.to_string()).unwrap_or_default();
+    let small: Vec<_> = rows.iter().filter(|row| row["experiment"] == "small").collect();
+    assert_eq!(small.iter().map(|row| number(&row["theory"])).collect::<Vec<_>>(), column(&csv, "theory"));
+    assert_eq!(small.iter().map(|row| number(&row["variables"][0][1])).collect::<Vec<_>>(), column(&csv, "d"));
+    assert!(rows.len() > small.len() && rows.iter().all(|row| row["network"].is_string()));
+}
+
+/// Each option below would change nothing: it is refused by its name, and without it the command works.
+#[test]
+fn options_that_a_command_would_ignore_are_refused() {
+    let place = Place::new(SPEC);
+    place.ok(&["run", "spec.toml", "--set", "draws=100"]);
+    let commands: &[(&[&str], &[&str])] = &[
+        (&["theory", "spec.toml"], &["--out", "--seed", "--threads", "--memory"]),
+        (&["paths", "spec.toml", "--walks", "10"], &["--out", "--memory"]),
+        (&["plot", "runs/small"], &["--out", "--seed", "--threads", "--set", "--memory", "--json"]),
+        (&["report", "runs/small"], &["--seed", "--threads", "--set", "--memory", "--json"]),
+        (&["list"], &["--out", "--seed", "--threads", "--set", "--memory", "--json"]),
+        (&["explain", "spec.toml"], &["--out", "--seed", "--threads", "--memory", "--json"]),
+        (&["completions", "bash"], &["--out", "--seed", "--threads", "--set", "--memory", "--json"]),
+    ];
+    for (command, ignored) in commands {
+        place.ok(command);
+        for option in *ignored {
+            let value: &[&str] = match *option {
+                "--json" => &[],
+                "--set" => &["draws=7"],
+                "--out" => &["elsewhere"],
+                _ => &["1"],
+            };
+            let output = place.run(&[command, &[*option][..], value].concat());
+            let message = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{command:?} {option}: {message}");
+            let expected = format!("{option}: changes nothing in `gradlaw {}`", command[0]);
+            assert!(message.contains(&expected) && output.stdout.is_empty(), "{command:?} {option}: {message}");
+        }
+    }
+    assert!(!place.path("elsewhere").exists());
+    for command in
+        [&["theory", "spec.toml"][..], &["paths", "spec.toml"], &["explain", "spec.toml"], &["verify", "spec.toml"]]
+    {
+        for key in ["input.path", "data.path"] {
+            let output = place.run(&[command, &["--set", &format!("{key}=x")]].concat());
+            let message = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{command:?}: {message}");
+            assert!(message.contains(&format!("--set {key}: nothing here reads such data")), "{command:?}: {message}");
+        }
+    }
+    let explained = place.ok(&["explain", "spec.toml", "--set", "title=Another title"]);
+    assert!(explained.starts_with("Another title"), "{explained}");
+}
+
+#[test]
+fn numbers_with_an_exponent_are_whole_where_they_are() {
+    let place = Place::new(SPEC);
+    let (plain, scientific) = (["run", "spec.toml", "--set", "draws=100"], ["run", "spec.toml", "--set", "draws=1e2"]);
+    place.ok(&[&plain[..], &["--out", "plain"]].concat());
+    place.ok(&[&scientific[..], &["--out", "scientific"]].concat());
+    for file in ["points.csv", "spec.toml", "verdicts.json"] {
+        assert_eq!(
+            place.read(&format!("plain/small/{file}")),
+            place.read(&format!("scientific/small/{file}")),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn verify_without_names_says_what_it_takes_and_errors_name_the_file() {
+    let place = Place::new(SPEC);
+    fs::create_dir(place.path("experiments")).unwrap();
+    fs::copy(place.path("spec.toml"), place.path("experiments/one.toml")).unwrap();
+    let said = |output: &Output| text(&output.stderr);
+    let one = place.run(&["verify", "--set", "draws=100"]);
+    assert!(said(&one).contains("no spec is named: takes the 1 in experiments/ of this folder\n"), "{}", said(&one));
+    assert!(!said(&place.run(&["verify", "spec.toml", "--set", "draws=100"])).contains("no spec is named"));
+    let broken = |contents: &[u8], expected: &str| {
+        fs::write(place.path("experiments/two.toml"), contents).unwrap();
+        let output = place.run(&["verify"]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        let wanted = format!("error: ./experiments/two.toml: {expected}");
+        assert!(said(&output).contains(&wanted), "{wanted}: {}", said(&output));
+    };
+    broken(b"name = ", "line 1");
+    broken(b"name = \"\xff\"", "cannot be read");
+    broken(b"colour = 1", "colour = 1: unknown key");
+    broken(SPEC.as_bytes(), "name = small: must differ from the name of ./experiments/one.toml");
+    broken(SPEC.replace("small", "wide").replace("\"d\"]", "\"d / 32\"]").as_bytes(), "network.0.input.0");
+}
+
+/// The sweep would do all the work twice; a variable that anything uses is none of these.
+#[test]
+fn sweep_variables_that_nothing_uses_are_refused() {
+    let place = Place::new(SPEC);
+    let refused = |changes: &[&str], expected: &str| {
+        let output = place.run(&[&["theory", "spec.toml"][..], changes].concat());
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{changes:?}: {message}");
+        assert!(message.contains(expected), "{changes:?}: {message}");
+    };
+    let unused = ["--set", "sweep.widht=[1, 2]"];
+    refused(&unused, "spec.toml with --set sweep.widht: sweep.widht: is used by nothing, so that every point");
+    let meant = [&unused[..], &["--set", "network.0.layers.0.units=width"]].concat();
+    refused(&meant, "or leave it out; did you mean `width`?");
+    refused(&["--set", "sweep.layer=[1, 2]"], "or leave it out; did you mean `layers`?");
+    for name in ["pi", "tau", "e", "sqrt", "max", "fan_in", "mean"] {
+        refused(&["--set", &format!("sweep.{name}=[1, 2]")], "is not a name for a variable");
+    }
+    for used in [
+        "network.0.layers.0.units=widht * 10",
+        "observables=[\"loss.l1\", \"damage.fgsm@widht\"]",
+        "claim.0.exponent=0.5 + 0 * widht",
+        "claim.0.against=widht",
+    ] {
+        place.ok(&[&["theory", "spec.toml"][..], &unused, &["--set", used]].concat());
+    }
+}
+
+#[test]
 fn quiet_prints_nothing_and_no_terminal_gets_no_progress() {
     let place = Place::new(SPEC);
     let quiet = place.run(&["run", "spec.toml", "--quiet"]);
@@ -576,12 +700,17 @@ fn bad_usage_exits_with_two() {
         &["run", "spec.toml", "spec.toml"],
         &["run", "spec.toml", "--set", "input.path=x", "--set", "input.distribution=npy"],
         &["run", "spec.toml", "--set", "input.path=x"],
+        &["run", "spec.toml", "--set", "draws=1e-3"],
         &["explain", "nothing"],
         &["fly"],
     ] {
         let output = place.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
         assert!(!place.path("runs").exists());
+    }
+    for (name, meant) in [("dense-dimention", "dense-dimension"), ("experiments/poling.toml", "pooling")] {
+        let message = text(&place.run(&["verify", name]).stderr);
+        assert!(message.contains(&format!("{name}: no such file; did you mean `{meant}`?")), "{message}");
     }
 }
 

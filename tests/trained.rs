@@ -191,6 +191,63 @@ fn a_network_can_be_normalised_by_constants_of_its_data() {
     assert!(wide.iter().zip(&usual).all(|(wide, usual)| wide < &(0.2 * usual)), "{wide:?} {usual:?}");
 }
 
+/// Images of 6 rows and 5 columns: taken as they are, refused with their own shape, and resized to a square.
+#[test]
+fn images_need_not_be_square() {
+    let folder = with_spec(RECTANGLES);
+    let folder = folder.path();
+    let idx = |lengths: &[u32], bytes: Vec<u8>| {
+        let magic = 0x800 + lengths.len() as u32;
+        let header = std::iter::once(&magic).chain(lengths).flat_map(|number| number.to_be_bytes());
+        header.chain(bytes).collect::<Vec<u8>>()
+    };
+    let write = |part: &str, count: u32, [rows, columns]: [u32; 2]| {
+        let pixels = (0..count * rows * columns).map(|at| (at * 37 % 251) as u8).collect();
+        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), idx(&[count, rows, columns], pixels)).unwrap();
+        let labels = (0..count).map(|at| (at % 3) as u8).collect();
+        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), idx(&[count], labels)).unwrap();
+    };
+    write("train", 40, [6, 5]);
+    write("t10k", 20, [6, 5]);
+    let run = |changes: &[&str]| run(folder, &[&["run", "sweep.toml", "--quiet"][..], changes].concat());
+    let refused = |output: Output, expected: &str| {
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(expected), "{expected}: {message}");
+    };
+    refused(run(&["--set", "network.0.input=[1, 6, 6]"]), "must be the training images' shape [1, 6, 5]");
+    refused(run(&["--set", "network.0.input=[1, 5, 5]"]), "must be the training images' shape [1, 6, 5]");
+    for changes in [
+        &[][..],
+        &["--set", "data.resize=6", "--set", "network.0.input=[1, 6, 6]"],
+        &["--set", "data.resize=5", "--set", "network.0.input=[25]"],
+    ] {
+        let output = run(changes);
+        assert!(output.status.success(), "{changes:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    // As many pixels, and another height.
+    write("t10k", 20, [5, 6]);
+    refused(run(&[]), "must be the test images' shape [1, 5, 6]");
+}
+
+const RECTANGLES: &str = r#"
+name = "rectangles"
+observables = ["accuracy", "loss.l1"]
+[data]
+set = "mnist"
+path = "."
+validation = 10
+[training]
+epochs = 1
+batch = 10
+rate = 0.05
+crop = 1
+flip = true
+[[network]]
+input = [1, 6, 5]
+layers = [{ type = "flatten" }, { type = "dense", units = 10 }]
+"#;
+
 #[test]
 fn weights_that_are_kept_can_be_attacked() {
     let folder = with_spec(&SPEC.replacen("{ type = \"batch-norm\" }", "{ type = \"normalise\" }", 1));
@@ -257,6 +314,13 @@ fn wrong_specs_are_refused_and_nothing_is_written() {
         with_spec(&SPEC.replace("set = \"synthetic\"\nsamples = 400\nside = 8\nclasses = 4", "set = \"cifar10\""));
     let output = run(folder.path(), &["run", "sweep.toml"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("--set data.path=PATH"));
+    let output = run(with_spec(SPEC).path(), &["run", "sweep.toml", "--keep-draws"]);
+    assert!(output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains("--keep-draws: "));
+    let idle = SPEC.replace("[sweep]", "[sweep]\nstrenght = [1, 2]");
+    let output = run(with_spec(&idle).path(), &["run", "sweep.toml"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("sweep.strenght: is used by nothing"), "{message}");
+    assert!(message.contains("did you mean `strength`?"), "{message}");
     let output = run(folder.path(), &["theory", "sweep.toml"]);
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && message.contains("trained networks"), "{message}");

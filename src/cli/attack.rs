@@ -202,6 +202,7 @@ pub fn attack(arguments: &AttackArguments, common: &Common, terminal: &Terminal)
 fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Terminal) -> Result<Report, Failure> {
     let attack = chosen(arguments)?;
     let network = given::load::<T>(&arguments.network, &arguments.weights, &common.overrides, &common.limits())?;
+    common.check_paths([&network.origin])?;
     let selection = Selection {
         path: &arguments.data,
         split: arguments.split.map(Split::from),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use gradlaw::experiment::load::{self, AnySpec};
 use gradlaw::experiment::spec::Heading;
 
+use super::Common;
 use super::failure::Failure;
 use super::terminal::Terminal;
 
@@ -42,8 +43,9 @@ impl<'a> Summary<'a> {
 }
 
 /// Prints what the spec says of itself.
-pub fn explain(name: &str, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let spec = load::load_any(name, &[])?;
+pub fn explain(name: &str, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let spec = load::load_any(name, &common.overrides())?;
+    common.check_paths([spec.origin()])?;
     let Summary { heading: Heading { title, source, explanation, .. }, claims, command } = Summary::of(&spec);
     terminal.print(&format!("{title}\n{source}\n"))?;
     if !explanation.is_empty() {

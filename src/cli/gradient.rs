@@ -123,6 +123,7 @@ pub fn gradient(arguments: &GradientArguments, common: &Common, terminal: &Termi
 
 fn compute<T: Real + WritableElement>(arguments: &GradientArguments, common: &Common) -> Result<Report, Failure> {
     let network = given::load::<T>(&arguments.network, &arguments.weights, &common.overrides, &common.limits())?;
+    common.check_paths([&network.origin])?;
     let samples = given::read_samples(&arguments.input, &network.architecture)?;
     let labels = arguments.label.as_ref().unwrap_or(&Labels::Predicted);
     let labels = labels.resolve(samples.count(), network.architecture.outputs())?;

@@ -16,7 +16,7 @@ mod terminal;
 mod theory;
 mod train;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -24,6 +24,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use attack::AttackArguments;
 use failure::Failure;
 use gradient::GradientArguments;
+use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::{Limits, Override};
 use gradlaw::network::InstructionSet;
 use terminal::Terminal;
@@ -130,9 +131,9 @@ struct Sampling {
 
 #[derive(Debug, Args)]
 struct Common {
-    /// Folder of the results
-    #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
-    out: PathBuf,
+    /// Folder of the results [default: runs]
+    #[arg(long, global = true, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Seed of all random numbers, instead of the specs'
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     seed: Option<i64>,
@@ -142,19 +143,22 @@ struct Common {
     /// Change a spec's key, dotted; the value is TOML, a bare word a string (repeatable)
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = |text: &str| text.parse::<Override>())]
     overrides: Vec<Override>,
-    /// GiB that explicitly sampled networks may take, all threads together
-    #[arg(long, global = true, value_name = "GIB", default_value_t = 4.0, value_parser = parse_gib)]
-    memory: f64,
+    /// GiB that explicitly sampled networks may take, all threads together [default: 4]
+    #[arg(long, global = true, value_name = "GIB", value_parser = parse_gib)]
+    memory: Option<f64>,
     /// Print no progress and no table
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Print verdicts, or the rows of paths, as JSON
+    /// Print verdicts, or the rows of theory and paths, as JSON
     #[arg(long, global = true)]
     json: bool,
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
 }
+
+/// GiB unless `--memory` says.
+const DEFAULT_GIB: f64 = 4.0;
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -171,14 +175,77 @@ fn parse_gib(text: &str) -> Result<f64, String> {
     }
 }
 
+impl Command {
+    /// The command's name, and the common options that change what it does; --quiet and --color go with all.
+    fn heeds(&self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Verify { .. } => ("verify", ALL),
+            Self::Run { .. } => ("run", ALL),
+            Self::Theory { .. } => ("theory", &["--set", "--json"]),
+            Self::Paths { .. } => ("paths", &["--seed", "--threads", "--set", "--json"]),
+            // What they print is JSON in any case.
+            Self::Gradient(_) => ("gradient", &["--threads", "--set", "--memory", "--json"]),
+            Self::Attack(_) => ("attack", &["--seed", "--threads", "--set", "--memory", "--json"]),
+            Self::Plot { .. } => ("plot", &[]),
+            Self::List => ("list", &[]),
+            Self::Explain { .. } => ("explain", &["--set"]),
+            Self::Report { .. } => ("report", &["--out"]),
+            Self::Completions { .. } => ("completions", &[]),
+        }
+    }
+}
+
+/// The common options that not every command heeds.
+const ALL: &[&str] = &["--out", "--seed", "--threads", "--set", "--memory", "--json"];
+
 impl Common {
+    /// Refuses options that the command would ignore: whoever gives one expects something of it.
+    fn check(&self, command: &Command) -> Result<(), Failure> {
+        let given = [
+            self.out.is_some(),
+            self.seed.is_some(),
+            self.threads.is_some(),
+            !self.overrides.is_empty(),
+            self.memory.is_some(),
+            self.json,
+        ];
+        let (name, heeded) = command.heeds();
+        match ALL.iter().zip(given).find(|(option, given)| *given && !heeded.contains(option)) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let instead = if matches!(command, Command::Plot { .. }) && *option == "--out" {
+                    ", and --to says where figures go"
+                } else {
+                    ""
+                };
+                Err(Failure::Usage(format!("{option}: changes nothing in `gradlaw {name}`; leave it out{instead}")))
+            }
+        }
+    }
+
+    /// Refuses a path of data that none of these takes: each takes it only where it reads such data.
+    fn check_paths<'a>(&self, origins: impl IntoIterator<Item = &'a Origin>) -> Result<(), Failure> {
+        let taken: Vec<&String> = origins.into_iter().flat_map(|origin| &origin.overridden).collect();
+        let mut paths = self.overrides.iter().filter(|change| change.is_data_path());
+        match paths.find(|path| !taken.iter().any(|key| *key == path.key())) {
+            None => Ok(()),
+            Some(path) => Err(Failure::Usage(format!("--set {}: nothing here reads such data", path.key()))),
+        }
+    }
+
+    /// The folder of the results.
+    fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("runs"))
+    }
+
     fn threads(&self) -> usize {
         let all = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(all, usize::from)
     }
 
     fn limits(&self) -> Limits {
-        Limits { threads: self.threads(), memory: (self.memory * f64::from(1u32 << 30)) as u64 }
+        let gib = self.memory.unwrap_or(DEFAULT_GIB);
+        Limits { threads: self.threads(), memory: (gib * f64::from(1u32 << 30)) as u64 }
     }
 
     /// Starts the threads that compute.
@@ -201,7 +268,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { command, common } = arguments;
     let terminal = Terminal::new(common.color, common.quiet);
     let ended = InstructionSet::requested().map_err(|error| Failure::Usage(error.to_string()));
-    let ended = ended.and_then(|_| match command {
+    let ended = ended.and_then(|_| common.check(command)).and_then(|()| match command {
         Command::Verify { specs, sampling } => run::verify(specs, sampling, common, &terminal),
         Command::Run { specs, sampling } => run::run(specs, sampling, common, &terminal),
         Command::Theory { specs } => theory::theory(specs, common, &terminal),
@@ -209,9 +276,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Gradient(given) => gradient::gradient(given, common, &terminal),
         Command::Attack(given) => attack::attack(given, common, &terminal),
         Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
-        Command::Report { folders } => report::report(folders, &common.out, &terminal),
+        Command::Report { folders } => report::report(folders, common.out(), &terminal),
         Command::List => list::list(&terminal),
-        Command::Explain { name } => explain::explain(name, &terminal),
+        Command::Explain { name } => explain::explain(name, common, &terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "gradlaw", &mut script);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use gradlaw::experiment::load::AnySpec;
+use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
 use gradlaw::experiment::trained::TrainingExperiment;
 use gradlaw::experiment::{
@@ -33,7 +34,7 @@ pub fn verify(
     common: &Common,
     terminal: &Terminal,
 ) -> Result<ExitCode, Failure> {
-    let verdicts = perform(&default_specs(specs), sampling, common, terminal, true)?;
+    let verdicts = perform(&default_specs(specs, terminal), sampling, common, terminal, true)?;
     let all_hold = verdicts.iter().all(|verdict| verdict.verdict == Outcome::Holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -44,20 +45,27 @@ pub fn run(specs: &[String], sampling: &Sampling, common: &Common, terminal: &Te
     Ok(ExitCode::SUCCESS)
 }
 
-/// The given specs; else those of the working folder's `experiments`; else all that ship.
-fn default_specs(specs: &[String]) -> Vec<String> {
+/// The given specs; else those of the working folder's `experiments`; else all that ship; but for those that train. Which of them is
+/// said where none is given.
+fn default_specs(specs: &[String], terminal: &Terminal) -> Vec<String> {
     if !specs.is_empty() {
         return specs.to_vec();
     }
     let mut here = catalogue::specs_in(Path::new("."));
     catalogue::sort_as_shipped(&mut here);
-    let here: Vec<String> = here.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let here: Vec<String> = here.into_iter().filter(|path| !trains(path)).collect();
-    let shipped = || {
+    let here = here.iter().map(|path| path.to_string_lossy().into_owned());
+    let here: Vec<String> = here.filter(|path| !trains(path)).collect();
+    if here.is_empty() {
         let names = catalogue::SHIPPED.iter().map(|shipped| shipped.name.to_owned());
-        names.filter(|name| !trains(name)).collect()
-    };
-    if here.is_empty() { shipped() } else { here }
+        let shipped: Vec<String> = names.filter(|name| !trains(name)).collect();
+        terminal.note(&format!(
+            "no spec is named: takes the {} that ship, for there is none in experiments/",
+            shipped.len()
+        ));
+        return shipped;
+    }
+    terminal.note(&format!("no spec is named: takes the {} in experiments/ of this folder", here.len()));
+    here
 }
 
 /// Whether a spec is one of trained networks, which are run only when asked for: they take long.
@@ -82,14 +90,14 @@ fn perform(
     let judged = judge(&measured(&entries, &done));
     for ((experiment, measurements), verdicts) in ready(&entries).zip(&done).zip(&judged) {
         let rows: Vec<Row> = measurements.iter().map(|measurement| measurement.row.clone()).collect();
-        save::save(&save::folder_of(&common.out, &experiment.spec), &experiment.spec, &rows, verdicts)?;
+        save::save(&save::folder_of(common.out(), &experiment.spec), &experiment.spec, &rows, verdicts)?;
     }
     if let Some(failure) = stopped {
         return Err(failure);
     }
     let trained = train::train(training(&entries), sampling.fresh, common, terminal)?;
     if verifies && entries.iter().any(|entry| !matches!(entry, Entry::Skipped { .. })) {
-        report::of_folder(&common.out, terminal)?;
+        report::of_folder(common.out(), terminal)?;
     }
     print(&entries, &judged, &trained, common, terminal)?;
     ready(&entries)
@@ -100,7 +108,7 @@ fn perform(
         terminal.note("no claim was judged");
     }
     let seconds = began.elapsed().as_secs_f64();
-    terminal.note(&format!("{} · {seconds:.1} s · results in {}", format::summary(&count), common.out.display()));
+    terminal.note(&format!("{} · {seconds:.1} s · results in {}", format::summary(&count), common.out().display()));
     Ok(judged.into_iter().chain(trained).flatten().collect())
 }
 
@@ -128,18 +136,21 @@ fn prepare(
 ) -> Result<Vec<Entry>, Failure> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut names: Vec<String> = Vec::new();
-    let mut reads_data = false;
+    let mut origins: Vec<Origin> = Vec::new();
+    let mut draws = false;
     for name in specs {
         let spec = load::load_any(name, &common.overrides())?;
-        if names.iter().any(|known| known == spec.name()) {
-            let message = "must differ from the names of the run's other specs, whose results it would overwrite";
+        if let Some(at) = names.iter().position(|known| known == spec.name()) {
+            let other = &origins[at].file;
+            let message = format!("must differ from the name of {other}, whose results it would overwrite in this run");
             return Err(spec.origin().error("name", spec.name(), message).into());
         }
         names.push(spec.name().to_owned());
+        origins.push(spec.origin().clone());
+        draws |= matches!(spec, AnySpec::Initialisation(_));
         let spec = match spec {
             AnySpec::Initialisation(spec) => *spec,
             AnySpec::Training(spec) => {
-                reads_data = true;
                 entries.push(if skip_without_data && spec.data.lacks_path() {
                     Entry::Skipped { name: spec.heading.name, reason: "needs data: --set data.path=PATH".into() }
                 } else {
@@ -148,7 +159,6 @@ fn prepare(
                 continue;
             }
         };
-        reads_data |= spec.input.distribution.path().is_some();
         if skip_without_data && spec.input.distribution.path() == Some(None) {
             let reason = "needs data: --set input.path=PATH".into();
             entries.push(Entry::Skipped { name: spec.heading.name, reason });
@@ -162,8 +172,9 @@ fn prepare(
         }
         entries.push(Entry::Ready(Box::new(experiment)));
     }
-    if !reads_data && let Some(path) = common.overrides().iter().find(|change| change.is_data_path()) {
-        return Err(Failure::Usage(format!("--set {}: none of these specs reads data", path.key())));
+    common.check_paths(&origins)?;
+    if sampling.keep_draws && !draws {
+        return Err(Failure::Usage("--keep-draws: these specs train networks and have no draws; leave it out".into()));
     }
     Ok(entries)
 }
@@ -194,7 +205,7 @@ fn sample(
     let mut done = Vec::new();
     let mut stopped = None;
     for experiment in ready(entries) {
-        let folder: PathBuf = save::folder_of(&common.out, &experiment.spec);
+        let folder: PathBuf = save::folder_of(common.out(), &experiment.spec);
         let began = Instant::now();
         let result = save::make_folder(&folder)
             .map_err(RunError::from)

@@ -27,7 +27,7 @@ fn one(
     common: &Common,
     terminal: &Terminal,
 ) -> Result<Vec<Verdict>, Failure> {
-    let folder = common.out.join(&experiment.spec.name);
+    let folder = common.out().join(&experiment.spec.name);
     save::make_folder(&folder)?;
     let progress = Progress::new([1.0], terminal);
     let result =

@@ -1,12 +1,16 @@
 //! Expressions of the sweep variables: "3 * side^2", "1 - a/2", "(1 + 5/n)^depth".
 //!
 //! Parsed once, when the spec is read. The grammar and its functions (`sqrt`, `ln`, `exp`, `^`, …) are those of the `exmex`
-//! crate, with two surprises taken out before it reads a formula: numbers such as 1e-3 are numbers, and −x^2 is −(x²).
+//! crate, with three surprises taken out before it reads a formula: numbers such as 1e-3 are numbers, −x^2 is −(x²), and a constant
+//! is the same in small letters.
 
 use std::sync::Arc;
 
 use crate::short::short;
 use exmex::prelude::*;
+use exmex::{FloatOpsFactory, MakeOperators};
+
+use super::reader::did_you_mean;
 
 /// Values of the variables that an expression may use, by name.
 pub type Variables = [(String, f64)];
@@ -66,7 +70,8 @@ impl Expression {
             variables.iter().find(|(known, _)| known == name).map(|&(_, value)| value).ok_or_else(|| {
                 let known: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
                 let known = if known.is_empty() { "there are none".into() } else { known.join(", ") };
-                format!("uses `{name}`, which is not a variable here (variables: {known})")
+                let hint = did_you_mean(name, variables.iter().map(|(name, _)| name.as_str()));
+                format!("uses `{name}`, which is not a variable here{hint} (variables: {known})")
             })
         };
         let values = self.names().iter().map(look_up).collect::<Result<Vec<_>, _>>()?;
@@ -109,10 +114,23 @@ const LONGEST: usize = 1000;
 /// Largest size that a double holds exactly.
 const LARGEST_SIZE: f64 = 9_007_199_254_740_992.0;
 
+/// Names of constants beside those that `exmex` knows, and the ones that they stand for.
+const ALIASES: [(&str, &str); 2] = [("pi", "PI"), ("tau", "TAU")];
+
+/// Names that have a meaning of their own in every formula: functions and constants.
+pub fn reserved_names() -> impl Iterator<Item = String> {
+    let operators = FloatOpsFactory::<f64>::make();
+    let names = operators.into_iter().map(|operator| operator.repr().to_owned());
+    names
+        .filter(|name| name.starts_with(char::is_alphabetic))
+        .chain(ALIASES.iter().map(|(alias, _)| (*alias).to_owned()))
+}
+
 /// The formula in a form that `exmex` reads as mathematicians do.
 ///
-/// Numbers with an exponent are written out. `exmex` lets a sign bind more tightly than a power: a minus that begins a
-/// formula, a parenthesis or an argument becomes a subtraction from 0, and one after another operator a factor −1.
+/// Names of constants in small letters become those that it knows. Numbers with an exponent are written out. `exmex` lets a sign
+/// bind more tightly than a power: a minus that begins a formula, a parenthesis or an argument becomes a subtraction from 0, and one
+/// after another operator a factor −1.
 fn conventional(text: &str) -> String {
     let mut out = String::new();
     let mut before = '(';
@@ -125,6 +143,11 @@ fn conventional(text: &str) -> String {
                     Ok(number) => out.push_str(&number.to_string()),
                     Err(_) => out.push_str(&rest[..length]),
                 }
+                length
+            }
+            (letter, last) if letter.is_alphabetic() && !(last.is_alphanumeric() || last == '_') => {
+                let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                push_name(&rest[..length], &mut out);
                 length
             }
             ('-', '(' | ',') => {
@@ -140,12 +163,26 @@ fn conventional(text: &str) -> String {
                 next.len_utf8()
             }
         };
-        if !next.is_whitespace() {
-            before = next;
+        if let Some(last) = rest[..length].chars().next_back().filter(|last| !last.is_whitespace()) {
+            before = last;
         }
         rest = &rest[length..];
     }
     out
+}
+
+/// Appends a name as `exmex` knows it. It takes a name that begins as a function of two numbers does for that function, unless the name
+/// is in braces.
+fn push_name(name: &str, out: &mut String) {
+    if let Some((_, constant)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+        out.push_str(constant);
+    } else if reserved_names().any(|reserved| name == reserved)
+        || !reserved_names().any(|start| name.starts_with(&start))
+    {
+        out.push_str(name);
+    } else {
+        out.extend(["{", name, "}"]);
+    }
 }
 
 /// Bytes of the number at the beginning of a text: digits, a point, and an exponent where one follows.
@@ -251,9 +288,56 @@ mod tests {
     }
 
     #[test]
+    fn constants_have_one_value_however_they_are_written() {
+        for (names, value) in [
+            (&["π", "pi", "PI"][..], std::f64::consts::PI),
+            (&["τ", "tau", "TAU"], std::f64::consts::TAU),
+            (&["e", "E"], std::f64::consts::E),
+        ] {
+            for name in names {
+                assert_eq!(evaluate(name), Ok(value), "{name}");
+                assert_eq!(evaluate(&format!("-2*{name}^2 + side/{name}")), Ok(-2.0 * value.powf(2.0) + 32.0 / value));
+            }
+        }
+    }
+
+    /// A name that begins as a constant or a function does is a name of its own.
+    #[test]
+    fn names_are_taken_whole() {
+        for name in
+            ["pix", "PIx", "pi2", "taus", "epochs", "e1", "E_2", "exponent", "sinus", "lnx", "max_width", "abs1", "_pi"]
+        {
+            let formula = Expression::parse(&format!("2 * {name} - {name}^2")).unwrap();
+            assert_eq!(formula.names(), [name]);
+            assert_eq!(formula.evaluate(&[(name.into(), 3.0)]), Ok(-3.0), "{name}");
+        }
+    }
+
+    /// The README lists every function and every constant of formulas, and none that does not exist.
+    #[test]
+    fn the_readme_lists_functions_and_constants() {
+        let readme = include_str!("../../README.md");
+        let (_, rest) = readme.split_once("**Formulas**").unwrap();
+        let paragraph = rest.split("\n\n").next().unwrap();
+        let words = |text: &str| {
+            let quoted =
+                text.split('`').skip(1).step_by(2).flat_map(|quoted| quoted.split(|c: char| !c.is_alphanumeric()));
+            quoted.filter(|word| word.starts_with(char::is_alphabetic)).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut listed = words(paragraph);
+        let mut known: Vec<String> = reserved_names().collect();
+        listed.retain(|word| !["a", "b", "x", "y"].contains(&word.as_str()));
+        listed.sort();
+        listed.dedup();
+        known.sort();
+        assert_eq!(listed, known);
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         assert!(evaluate("3 * width").unwrap_err().contains("`width`"));
         assert!(evaluate("3 * width").unwrap_err().contains("side, fan_in"));
+        assert!(evaluate("3 * sdie").unwrap_err().contains("did you mean `side`?"));
         assert!(evaluate("1 / (side - 32)").unwrap_err().contains("inf"));
         assert!(evaluate("3 * (side").unwrap_err().contains("must be an expression"));
         assert!(evaluate("").is_err());

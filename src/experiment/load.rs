@@ -1,5 +1,6 @@
 //! Loads specs: from a file, or by the name of a shipped experiment, with `--set` applied.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use toml::Table;
 
 use super::catalogue;
 use super::overrides::Override;
-use super::reader::{Origin, SpecError};
+use super::reader::{Origin, SpecError, did_you_mean};
 use super::spec::Spec;
 use super::trained::{TrainingSpec, is_training};
 
@@ -64,8 +65,10 @@ pub fn load_any(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError
         (_, Ok(text)) => parse_any(name, &text, overrides),
         (None, Err(_)) if !Path::new(name).exists() => {
             let names: Vec<&str> = catalogue::SHIPPED.iter().map(|shipped| shipped.name).collect();
-            let known = names.join(", ");
-            Err(error(format!("no such file; must be the path of a spec, or a shipped experiment ({known})")))
+            // A path is compared by its file's name.
+            let stem = Path::new(name).file_stem().and_then(OsStr::to_str).unwrap_or(name);
+            let (hint, known) = (did_you_mean(stem, names.iter().copied()), names.join(", "));
+            Err(error(format!("no such file{hint} (must be the path of a spec, or a shipped experiment: {known})")))
         }
         (None, Err(reason)) => Err(error(format!("cannot be read: {reason}"))),
     }

@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
     /// A whole number within limits.
     pub fn whole(&self, key: &str, least: i64, most: i64) -> Result<Option<i64>, SpecError> {
         let allowed = format!("must be a whole number from {least} to {most}");
-        self.get(key, &allowed, |value| value.as_integer().filter(|number| (least..=most).contains(number)))
+        self.get(key, &allowed, |value| as_whole(value).filter(|number| (least..=most).contains(number)))
     }
 
     /// One of some words; `named` gives what a word stands for.
@@ -213,11 +213,22 @@ pub fn text_of(value: &Value) -> String {
     }
 }
 
+/// A whole number however it is written, `1000`, `1e3` or `1000.0`; one with a point or an exponent only where doubles tell whole
+/// numbers apart.
+pub fn as_whole(value: &Value) -> Option<i64> {
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() <= LARGEST;
+    value.as_integer().or_else(|| value.as_float().filter(is_whole).map(|number| number as i64))
+}
+
+/// "; did you mean `layers`?", where a known name is much like this one.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|candidate| format!("; did you mean `{candidate}`?")).unwrap_or_default()
+}
+
 /// "unknown key; did you mean `layers`? (known: …)".
 pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let hint = nearest(name, known.iter().copied())
-        .map(|candidate| format!("; did you mean `{candidate}`?"))
-        .unwrap_or_default();
+    let hint = did_you_mean(name, known.iter().copied());
     format!("unknown {what}{hint} (known: {})", known.join(", "))
 }
 
@@ -254,6 +265,11 @@ mod tests {
             "law.toml: draws = 2.5: must be a whole number from 2 to 10"
         );
         assert!(reader.whole("seed", 0, 10).is_err() && reader.required_string("name").is_err());
+        let table: Table = "a = 1e3\nb = 40.0\nc = 1e300\nd = nan\ne = 9007199254740993\nf = 1e-3".parse().unwrap();
+        let written = Reader::new(&table, &origin, "", &["a", "b", "c", "d", "e", "f"]).unwrap();
+        let whole = |key: &str| written.whole(key, 0, i64::MAX).ok().flatten();
+        let expected = [Some(1000), Some(40), None, None, Some(9_007_199_254_740_993), None];
+        assert_eq!(["a", "b", "c", "d", "e", "f"].map(whole), expected);
         assert!(reader.expression("factor").is_err() && reader.required_string("title").is_err());
     }
 

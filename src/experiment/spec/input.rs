@@ -4,7 +4,7 @@ use toml::Value;
 
 use crate::data::ResizeFilter;
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::experiment::reader::{Origin, Reader, SpecError, as_whole};
 use crate::short::short;
 
 /// The `[input]` table.
@@ -142,9 +142,9 @@ fn read_label(input: &Reader<'_>, has_data: bool) -> Result<LabelSpec, SpecError
         Some(Value::String(word)) if word == "random" => Ok(LabelSpec::Random),
         Some(Value::String(word)) if word == "true" && has_data => Ok(LabelSpec::True),
         Some(Value::Boolean(true)) if has_data => Ok(LabelSpec::True),
-        Some(Value::Integer(index)) => {
-            usize::try_from(*index).map(LabelSpec::Fixed).map_err(|_| input.refuse("label", allowed))
+        Some(value) => {
+            let index = as_whole(value).and_then(|index| usize::try_from(index).ok());
+            index.map(LabelSpec::Fixed).ok_or_else(|| input.refuse("label", allowed))
         }
-        Some(_) => Err(input.refuse("label", allowed)),
     }
 }

@@ -8,6 +8,7 @@ mod input;
 mod layer;
 mod network;
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use toml::{Table, Value};
@@ -20,8 +21,8 @@ pub use network::{InitSpec, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input, read_networks};
 
 use super::claim::ClaimSpec;
-use super::expression::{Variables, describe};
-use super::reader::{Origin, Reader, SpecError, as_number};
+use super::expression::{Expression, Variables, describe, reserved_names};
+use super::reader::{Origin, Reader, SpecError, as_number, did_you_mean};
 use super::results::COLUMNS;
 use crate::sampling::{Observable, StoppingRule};
 
@@ -45,8 +46,11 @@ const KEYS: &[&str] = &[
     "claim",
 ];
 
-/// Names that formulas give a meaning of their own.
-const RESERVED: &[&str] = &["fan_in", "fan_out", "e", "E", "PI", "TAU", "network", "observable"];
+/// Names that formulas of weights and results give a meaning of their own.
+const RESERVED: &[&str] = &["fan_in", "fan_out", "network", "observable"];
+
+/// Keys whose values are words for people, or names of the spec's own.
+const WORDS: &[&str] = &["name", "title", "source", "explanation", "version", "label", "statement", "guide_label"];
 const DEFAULT_DRAWS: i64 = 4000;
 const DEFAULT_MAX_DRAWS: i64 = 1_000_000;
 const MOST_DRAWS: i64 = 1_000_000_000_000;
@@ -163,6 +167,8 @@ impl Spec {
             resolved: table.clone(),
             origin: origin.clone(),
         };
+        // Last, so that a formula which cannot be read is refused as such.
+        check_use(table, &spec.sweep, &spec.origin)?;
         spec.resolve();
         Ok(spec)
     }
@@ -272,11 +278,13 @@ pub(super) fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, 
     for name in names {
         let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !plain || RESERVED.contains(&name) || COLUMNS.contains(&name) {
+        let is_taken =
+            RESERVED.contains(&name) || COLUMNS.contains(&name) || reserved_names().any(|reserved| reserved == name);
+        if !plain || is_taken {
             return Err(sweep.refuse(
                 name,
                 "is not a name for a variable: must be letters, digits and underscores, and neither a column of points.csv \
-                 nor fan_in, fan_out or a constant (e, E, PI, TAU)",
+                 nor fan_in, fan_out, a function or a constant of formulas (e, E, pi, PI, tau, TAU)",
             ));
         }
         let allowed = "must be a list of different numbers, at least one";
@@ -294,6 +302,41 @@ pub(super) fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, 
     match size {
         Some(size) if size <= MOST_POINTS => Ok(Sweep(grid)),
         _ => Err(reader.complain("sweep", "", format!("must have at most {MOST_POINTS} points in all"))),
+    }
+}
+
+/// Refuses a swept variable that nothing else in the spec names: it would sample every point again for each of its values.
+///
+/// Any text but words for people counts as a use where it is a formula of the variable, its name alone, or an observable with the
+/// variable as the size of an attack.
+pub(super) fn check_use(table: &Table, sweep: &Sweep, origin: &Origin) -> Result<(), SpecError> {
+    let (mut keys, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let others = table.iter().filter(|(key, _)| *key != "sweep");
+    others.for_each(|(key, value)| collect_names(key, value, &mut keys, &mut names));
+    let Some((unused, _)) = sweep.0.iter().find(|(name, _)| !names.contains(name)) else { return Ok(()) };
+    let known = names.iter().map(String::as_str).chain(sweep.names().filter(|name| name != unused)).chain(keys);
+    let message = format!(
+        "is used by nothing, so that every point would be sampled again for each of its values: use it in a size, a formula, an \
+         observable or a claim, or leave it out{}",
+        did_you_mean(unused, known)
+    );
+    Err(origin.error(&format!("sweep.{unused}"), "", message))
+}
+
+/// Collects the keys of tables, and the names that their values use.
+fn collect_names<'a>(key: &'a str, value: &'a Value, keys: &mut BTreeSet<&'a str>, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Table(table) => table.iter().for_each(|(key, value)| {
+            keys.insert(key);
+            collect_names(key, value, keys, names);
+        }),
+        Value::Array(values) => values.iter().for_each(|value| collect_names(key, value, keys, names)),
+        Value::String(text) if !WORDS.contains(&key) => {
+            let size = parts_of_attack(text).map(|(_, size, _)| size.to_owned());
+            let formula = Expression::parse(text).map(|formula| formula.names().to_vec());
+            names.extend(size.into_iter().chain(formula.unwrap_or_default()));
+        }
+        _ => {}
     }
 }
 

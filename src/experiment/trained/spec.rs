@@ -10,7 +10,7 @@ use super::measure::Measure;
 use super::panel::{PanelSpec, read_panels};
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
-use crate::experiment::spec::{Heading, NetworkSpec, SamplerChoice, Sweep, read_networks, read_sweep};
+use crate::experiment::spec::{Heading, NetworkSpec, SamplerChoice, Sweep, check_use, read_networks, read_sweep};
 use crate::network::Norm;
 
 const KEYS: &[&str] = &[
@@ -158,6 +158,8 @@ impl TrainingSpec {
             resolved: table.clone(),
             origin: origin.clone(),
         };
+        // Last, so that a formula which cannot be read is refused as such.
+        check_use(table, &spec.sweep, &spec.origin)?;
         spec.heading.resolve(&mut spec.resolved);
         spec.resolved.insert("repeats".into(), Value::Integer(spec.repeats as i64));
         Ok(spec)
