@@ -3,8 +3,9 @@
 //! One file holds one attack. An attack in ‖·‖ₚ of size εₚ moves the input by δ with ‖δ‖ₚ ≤ εₚ, inside a box of allowed values
 //! where there is one ([`Threat`]); sizes that compare across p and dimension are εₚ = ε_∞ d^(1/p), a perturbation of ε_∞ in every
 //! coordinate ([`Norm::uniform_size`]). What attacks follow is the direction of ∂ₓL, which they compute without its scale
-//! ([`Model::loss_direction`]): a network that is all but sure of the label is attacked like any other. Some attacks look for the smallest perturbation that changes the prediction instead of the
-//! largest loss at a given size ([`Attack::finds_its_size`]); every attack can be asked for it ([`Attack::smallest`]).
+//! ([`Model::loss_direction`]): a network that is all but sure of the label is attacked like any other. Some attacks look for the
+//! smallest perturbation that changes the prediction instead of the largest loss at a given size ([`Attack::finds_its_size`]); every
+//! attack can be asked for it ([`Attack::smallest`]).
 
 mod boundary;
 mod deepfool;

@@ -83,7 +83,7 @@ impl Norm {
             if largest == T::zero() {
                 return;
             }
-            direction.iter_mut().for_each(|g| *g = *g / largest);
+            direction.iter_mut().for_each(|g| *g /= largest);
             norm = self.of(direction);
         }
         if self == Self::TWO {
