@@ -171,7 +171,10 @@ fn bad_input_exits_with_two() {
         (&["paths", "nothing.toml"], "nothing.toml"),
         (&["paths", "spec.toml", "--walks", "1"], "--walks"),
         (&["paths", "spec.toml", "--walks", "many"], "--walks"),
-        (&["paths", "spec.toml", "--set", "sweep.share=[1]"], "sweep.share"),
+        (
+            &["paths", "spec.toml", "--set", "sweep.share=[1]", "--set", "network.0.input=[\"share\"]"],
+            "sweep.share: has the name of a column",
+        ),
         (&["paths", "spec.toml", "--set", "network.0.input=[\"side / 3\"]"], "network.0.input.0"),
     ] {
         let output = place.run(arguments);

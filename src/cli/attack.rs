@@ -214,7 +214,7 @@ fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Ter
     let samples = LabelledSamples::read(&network, &selection)?;
     common.start_threads()?;
     let seed = common.seed.unwrap_or(SEED);
-    let progress = Progress::new([1.0], terminal);
+    let progress = Progress::of_one(terminal);
     progress.point(0, 1, &arguments.attack);
     let request = AttackRequest { attack, epsilons: &arguments.epsilons, seed: seed.unsigned_abs() };
     let attacked = given::attacks(&network, &samples, &request, &progress);

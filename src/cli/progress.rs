@@ -1,9 +1,10 @@
 //! A progress bar with the time left, on standard error and only on a terminal.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use gradlaw::experiment::Watcher;
 use gradlaw::stop::Stop;
@@ -13,6 +14,12 @@ use super::terminal::Terminal;
 
 /// Steps of the bar.
 const STEPS: f64 = 1e6;
+
+/// Multiplications a second that a thread is taken to do before it was seen.
+const USUAL_RATE: f64 = 4e9;
+
+/// Seconds for which that is believed: what was seen counts more from then on.
+const BELIEVED: f64 = 10.0;
 
 /// One bar over all points of a run, each as long as it costs: the time left knows that later ones take longer.
 #[derive(Debug)]
@@ -29,22 +36,41 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A bar over points of these costs; hidden when quiet or not on a terminal.
+    /// A bar over points of these costs, in multiplications; hidden when quiet or not on a terminal.
     pub fn new(costs: impl IntoIterator<Item = f64>, terminal: &Terminal) -> Self {
+        let costs: Vec<f64> = costs.into_iter().collect();
+        let usual = costs.iter().sum::<f64>() / (USUAL_RATE * rayon::current_num_threads() as f64);
+        Self::with_prior(costs, Some(usual), terminal)
+    }
+
+    /// A bar over work of which nothing is known before it is seen.
+    pub fn of_one(terminal: &Terminal) -> Self {
+        Self::with_prior(vec![1.0], None, terminal)
+    }
+
+    /// `usual`: the seconds that all of it takes, as far as that is known before.
+    fn with_prior(costs: Vec<f64>, usual: Option<f64>, terminal: &Terminal) -> Self {
         let target = if terminal.quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(STEPS as u64), target);
         // The template is fixed and tested; a wrong one would leave the default style.
-        if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bar:24} {percent:>3} %  {eta} left") {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bar:24} {percent:>3} %  {left} left") {
+            bar.set_style(style.with_key("left", move |state: &ProgressState, text: &mut dyn Write| {
+                let left = seconds_left(state.elapsed().as_secs_f64(), state.pos() as f64 / STEPS, usual);
+                // Where nothing is known yet the seconds are not finite. A string takes all that is written.
+                let _ = match Duration::try_from_secs_f64(left) {
+                    Ok(left) => write!(text, "{:#}", HumanDuration(left)),
+                    Err(_) => write!(text, "?"),
+                };
+            }));
         }
         if !bar.is_hidden() {
-            // The time left grows where nothing is done.
+            // The time left grows while nothing is done.
             bar.enable_steady_tick(Duration::from_secs(1));
         }
         interrupt::write_beside(Some(bar.clone()));
         Self {
             bar,
-            ends: ends(costs),
+            ends: ends(&costs),
             before: AtomicUsize::default(),
             done: AtomicUsize::default(),
             position: AtomicU64::default(),
@@ -73,11 +99,21 @@ impl Progress {
     }
 }
 
+/// The time left after so many seconds of which a share is done: at the rate seen, with the usual one for some seconds more where
+/// there is one.
+fn seconds_left(elapsed: f64, share: f64, usual: Option<f64>) -> f64 {
+    let seconds_a_share = match usual {
+        Some(usual) if usual > 0.0 => (elapsed + BELIEVED) / (share + BELIEVED / usual),
+        _ => elapsed / share,
+    };
+    (1.0 - share) * seconds_a_share
+}
+
 /// Where each of these costs ends, as a share of their sum; the first entry is the beginning, 0.
-fn ends(costs: impl IntoIterator<Item = f64>) -> Vec<f64> {
+fn ends(costs: &[f64]) -> Vec<f64> {
     let mut ends = vec![0.0];
     let mut sum = 0.0;
-    ends.extend(costs.into_iter().map(|cost| {
+    ends.extend(costs.iter().map(|cost| {
         sum += cost;
         sum
     }));
@@ -111,7 +147,19 @@ mod tests {
 
     #[test]
     fn points_are_as_long_as_they_cost() {
-        assert_eq!(ends([1.0, 3.0, 12.0]), [0.0, 1.0 / 16.0, 4.0 / 16.0, 1.0]);
-        assert_eq!(ends([]), [0.0]);
+        assert_eq!(ends(&[1.0, 3.0, 12.0]), [0.0, 1.0 / 16.0, 4.0 / 16.0, 1.0]);
+        assert_eq!(ends(&[]), [0.0]);
+    }
+
+    #[test]
+    fn the_time_left_begins_with_what_is_usual_and_learns() {
+        assert_eq!(seconds_left(0.0, 0.0, Some(600.0)), 600.0);
+        // A hundredth of the work in a second says that the rest takes 99: it is believed more and more.
+        let left = [1.0, 10.0, 50.0].map(|elapsed| seconds_left(elapsed, elapsed / 100.0, Some(600.0)) + elapsed);
+        assert!(left[0] < 450.0 && left.is_sorted_by(|a, b| a > b) && left[2] < 110.0, "{left:?}");
+        // Nothing done for a minute: no more than the minute says.
+        assert!(seconds_left(60.0, 0.0, Some(600.0)) < 8.0 * 600.0);
+        assert_eq!(seconds_left(30.0, 0.25, None), 90.0);
+        assert!(!seconds_left(0.0, 0.0, None).is_finite() && seconds_left(9.0, 1.0, Some(5.0)) == 0.0);
     }
 }

@@ -29,7 +29,7 @@ fn one(
 ) -> Result<Vec<Verdict>, Failure> {
     let folder = common.out().join(&experiment.spec.name);
     save::make_folder(&folder)?;
-    let progress = Progress::new([1.0], terminal);
+    let progress = Progress::of_one(terminal);
     let result =
         experiment.run(&folder, fresh, &progress, &|so_far| trained::save(&folder, experiment, so_far).map(|_| ()));
     progress.clear();

@@ -132,7 +132,7 @@ mod tests {
             ("a = 1\nb = 2\n  = 3", "line 3, column 3:"),
             ("a = 1\né = 2", "line 2, column 1:"),
             ("a = \"é\" é", "line 1, column 9:"),
-            ("a = 1\n\n\nb = [1,\n2 3]\n", "line 5, column 3:"),
+            ("a = 1\n\n\nb = [1,\n2 3]\n", "line 5, column 1:"),
         ] {
             let error = parse_any("spec.toml", text, &[]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("spec.toml: {place} is not TOML")), "{text:?}: {error}");
