@@ -277,6 +277,8 @@ fn images_come_with_labels_and_a_box_and_are_resized() {
         |given: &str, more: &str| place.ok(&words(&format!("{given} --attack pgd --epsilon 0.1 --dtype f64 {more}")));
     let mut again = area(&given, labels);
     again["data"] = "cifar".into();
+    again["split"] = "test".into();
+    again["files"] = serde_json::json!(["test_batch.bin"]);
     assert_eq!(again, area(IMAGES, "--resize-filter area"));
     assert_ne!(again["loss"], printed["loss"]);
 

@@ -5,7 +5,7 @@ use ndarray_rand::rand::Rng;
 use super::gradient_step::step;
 use super::smallest::{along_line, distance, scale};
 use super::{Attack, Bounds, Model, Threat};
-use crate::network::{Norm, Real};
+use crate::network::{Norm, Real, loss};
 
 /// Steps to the nearest boundary of the network linearised where the point is, until the prediction changes: with
 /// w_k = ∂ₓf_k − ∂ₓf_y the boundary of class k is |f_k − f_y|/‖w_k‖_q away, in the direction that attains Hölder's bound of
@@ -87,7 +87,7 @@ struct Boundary<T> {
     slope: Vec<T>,
     /// ‖w_k‖_q.
     steepness: f64,
-    /// f_y − f_k, for which w_k·r has to make up.
+    /// f_y − f_k and what makes the two differ by more than a tie, for which w_k·r has to make up.
     rise: f64,
 }
 
@@ -115,7 +115,8 @@ impl DeepFool {
             if steepness == 0.0 {
                 continue;
             }
-            let rise = (logits[label] - *logit).as_f64().abs();
+            // A little beyond the boundary: on it logits are equal, and the prediction may be the label still.
+            let rise = (logits[label] - *logit).as_f64().abs() + 2.0 * loss::tie_margin(&logits);
             let boundary = Boundary { slope, steepness, rise };
             let reach = match bounds {
                 None => Reach::Boundary(rise / steepness),

@@ -84,12 +84,16 @@ const TIE: f64 = 128.0;
 /// Exactly equal logits are no accident: those of units that are dead or have the same weights up to signs. Rounding would give
 /// one or the other the lead, from one input to the next; the margin keeps the prediction what it is without rounding.
 pub fn prediction<T: Real>(logits: &[T]) -> usize {
-    let (largest, size) = logits.iter().fold((f64::NEG_INFINITY, 0.0f64), |(largest, size), logit| {
-        (largest.max(logit.as_f64()), size.max(logit.abs().as_f64()))
-    });
-    let least = largest - TIE * T::epsilon().as_f64() * size;
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, logit| largest.max(logit.as_f64()));
+    let least = largest - tie_margin(logits);
     let leads = |logit: f64| logit >= least || logit == largest;
     logits.iter().position(|logit| leads(logit.as_f64())).unwrap_or_default()
+}
+
+/// The difference up to which logits count as equal.
+pub fn tie_margin<T: Real>(logits: &[T]) -> f64 {
+    let size = logits.iter().fold(0.0f64, |size, logit| size.max(logit.abs().as_f64()));
+    TIE * T::epsilon().as_f64() * size
 }
 
 /// The largest logit, and Σ exp(f − largest).

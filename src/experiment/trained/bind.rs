@@ -286,8 +286,9 @@ mod tests {
             (&format!("{{ type = \"repeat\", times = \"n\", layers = [{given}] }}"), "[48]", false),
         ];
         for (first, input, finds) in firsts {
+            let sweep = if first.contains("\"n\"") { "[sweep]\nn = [1, 2]\n" } else { "" };
             let text = format!(
-                "name = \"t\"\nobservables = [\"accuracy\"]\n[sweep]\nn = [1, 2]\n\
+                "name = \"t\"\nobservables = [\"accuracy\"]\n{sweep}\
                  [data]\nset = \"synthetic\"\nsamples = 60\nside = 4\nclasses = 2\nvalidation = 10\ntest = 10\n\
                  [training]\nepochs = 1\nbatch = 8\nrate = 0.1\n\
                  [[network]]\ninput = {input}\nlayers = [{first}, {{ type = \"flatten\" }}, {{ type = \"dense\", units = 2 }}]"

@@ -289,7 +289,7 @@ mod tests {
         repeats = 2
         observables = ["accuracy"]
         data = { set = "synthetic" }
-        training = { epochs = 1 }
+        training = { epochs = 1, rate = 0.1 }
         [[method]]
         objective = "plain"
         [[network]]
