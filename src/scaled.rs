@@ -75,6 +75,7 @@ impl Scaled {
     }
 
     /// Whether it is exactly zero.
+    #[inline]
     pub fn is_zero(self) -> bool {
         self.mantissa == 0.0
     }
@@ -87,7 +88,13 @@ impl Scaled {
 
     /// The nearest double: infinite where it is too large; where it is too small, the smallest double above zero, so that nothing
     /// becomes zero that is none.
+    #[inline]
     pub fn nearest(self) -> f64 {
+        if self.exponent == 0 { self.mantissa } else { self.nearest_of_far() }
+    }
+
+    #[cold]
+    fn nearest_of_far(self) -> f64 {
         let Self { mut mantissa, mut exponent } = self;
         while exponent > 0 && mantissa.is_finite() {
             (mantissa, exponent) = (mantissa * UNIT, exponent - STEP);
@@ -100,7 +107,11 @@ impl Scaled {
 
     /// A double from 2⁻⁷⁶⁸ to 2⁷⁶⁸, and the power of two by which to multiply it: 1 for ordinary numbers. Where only the order of
     /// magnitude counts, as for the softmax of huge and tiny logits, the double will do.
+    #[inline]
     pub fn clamped(self) -> (f64, Self) {
+        if self.exponent == 0 {
+            return (self.mantissa, Self::ONE);
+        }
         let step = self.exponent.clamp(-STEP, STEP);
         (Self { exponent: step, ..self }.nearest(), Self { mantissa: 1.0, exponent: self.exponent - step })
     }
@@ -122,14 +133,33 @@ impl Scaled {
     }
 
     /// √ of a number that is not negative.
+    #[inline]
     pub fn sqrt(self) -> Self {
+        if self.exponent == 0 {
+            // Nearer to 1 than the number is.
+            return Self { mantissa: self.mantissa.sqrt(), exponent: 0 };
+        }
+        self.sqrt_of_far()
+    }
+
+    #[cold]
+    fn sqrt_of_far(self) -> Self {
         // Half of an odd multiple of 512 is 256 more than a multiple of it.
         let (half, is_odd) = (self.exponent.div_euclid(2 * STEP) * STEP, self.exponent % (2 * STEP) != 0);
         Self::new(self.mantissa.sqrt() * if is_odd { MOST } else { 1.0 }, half)
     }
 
     /// The power of a whole exponent from 0 on, by repeated squaring.
+    #[inline]
     pub fn power(self, exponent: u32) -> Self {
+        match exponent {
+            1 => self,
+            2 => self * self,
+            _ => self.power_by_squaring(exponent),
+        }
+    }
+
+    fn power_by_squaring(self, exponent: u32) -> Self {
         let (mut power, mut square, mut left) = (Self::ONE, self, exponent);
         while left > 0 {
             if left % 2 == 1 {

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 /// Binary exponents, relative to the unit, between which the largest value may lie: its cube, and the square of what is next to
 /// rounding beside it, are then far from the ends of the floating-point range.
 const COMFORT: i32 = 300;
+/// 2⁻³⁰⁰.
+const LEAST_ORDINARY: f64 = f64::from_bits((1023 - COMFORT as u64) << 52);
+/// 2³⁰⁰.
+const MOST_ORDINARY: f64 = f64::from_bits((1023 + COMFORT as u64) << 52);
 /// Largest magnitude of the unit's exponent, so that its reciprocal is a normal number.
 const LARGEST_EXPONENT: i32 = 900;
 
@@ -43,11 +47,17 @@ impl Moments {
     }
 
     /// The value in units of 2^exponent, after a change of the unit where it is out of proportion.
+    #[inline]
     fn in_units(&mut self, value: f64) -> f64 {
+        let is_ordinary = self.exponent == 0 && (LEAST_ORDINARY..=MOST_ORDINARY).contains(&value.abs());
+        if is_ordinary { value } else { self.in_other_units(value) }
+    }
+
+    #[cold]
+    fn in_other_units(&mut self, value: f64) -> f64 {
         let magnitude = value.abs();
-        let ordinary = self.exponent == 0 && (2f64.powi(-COMFORT)..=2f64.powi(COMFORT)).contains(&magnitude);
-        if ordinary || magnitude == 0.0 || !magnitude.is_finite() {
-            return value * 2f64.powi(-self.exponent);
+        if magnitude == 0.0 || !magnitude.is_finite() {
+            return value;
         }
         let size = magnitude.log2() as i32;
         if size > self.exponent + COMFORT || (self.are_zero() && size < self.exponent - COMFORT) {

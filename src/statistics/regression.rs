@@ -8,7 +8,7 @@ use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor};
 use super::Reference;
 
 /// Below this probability the scatter around the fit is not explained by the points' standard errors.
-const POOR_FIT: f64 = 1e-3;
+pub const POOR_FIT: f64 = 1e-3;
 
 /// A point with the standard error of its ordinate.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,6 +6,7 @@ use crate::experiment::format::{rounded, with_error};
 use crate::experiment::results::{Outcome, Verdict};
 use crate::sampling::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
 use crate::short::short;
+use crate::statistics::regression::POOR_FIT;
 use crate::statistics::{Fit, WeightedPoint};
 
 /// "slope 0.4998 ± 0.0004, predicted 0.5", and the verdict where the claim does not hold; `predictions` are the values that the
@@ -39,11 +40,14 @@ fn numbers(claim: &ClaimSpec, strand: &Strand<'_>, predictions: &[(f64, f64)], v
     let numbers = unbroken(&with_error(measured, verdict.std_error.unwrap_or(0.0)));
     let predicted = verdict.predicted.map(|predicted| unbroken(&format!("predicted {}", rounded(predicted, 4))));
     let predicted = predicted.map(|predicted| format!(", {predicted}")).unwrap_or_default();
+    // Where the points do not fit, the verdict speaks of the local slope, or of the point, that fits worst.
+    let is_poor = verdict.goodness_of_fit.is_some_and(|probability| probability < POOR_FIT);
+    let [slope, ratio] = if is_poor { ["worst local slope", "worst ratio"] } else { ["slope", "ratio"] };
     match &claim.kind {
-        ClaimKind::Exponent { relative_to: Some(_), .. } => format!("residual slope {numbers}{predicted}"),
-        ClaimKind::Exponent { .. } => format!("slope {numbers}{predicted}"),
+        ClaimKind::Exponent { relative_to: Some(_), .. } => format!("residual {slope} {numbers}{predicted}"),
+        ClaimKind::Exponent { .. } => format!("{slope} {numbers}{predicted}"),
         ClaimKind::SameLaw { .. } => format!("distance of the laws {}", rounded(measured, 4)),
-        _ => format!("ratio {numbers}{predicted}"),
+        _ => format!("{ratio} {numbers}{predicted}"),
     }
 }
 
