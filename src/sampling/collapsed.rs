@@ -17,7 +17,7 @@
 //! Lengths are products over layers, and [`Scaled`] numbers: a network of any depth and variance is drawn as it is, and only
 //! an observable that is itself beyond double precision is infinite, or the smallest number above zero.
 
-use std::ops::Range;
+use std::ops::{Add, Div, Mul, Range};
 
 use ndarray_rand::rand::{Rng, RngCore};
 use rand_distr::{Binomial, ChiSquared, Distribution, StandardNormal};
@@ -51,6 +51,8 @@ pub struct CollapsedSampler {
     masks: Vec<FairCoins>,
     /// σ₁²…σ²_{D+1}.
     variances: Vec<Scaled>,
+    /// The same as doubles, where no product over neighbouring layers comes near the ends of their range.
+    ordinary: Option<Vec<f64>>,
     /// E‖u‖₁ of a uniform direction u.
     direction_l1: f64,
 }
@@ -77,7 +79,8 @@ impl CollapsedSampler {
         let masks = chain.widths.iter().map(|&width| FairCoins::new(width as u64)).collect();
         let direction_l1 = expected_sphere_norm(chain.dimension as u64, 1.0);
         let variances = chain.std_devs.iter().map(|&std_dev| Scaled::from(std_dev).power(2)).collect();
-        Ok(Self { chain, input, label, observables, masks, variances, direction_l1 })
+        let ordinary = ordinary(&chain);
+        Ok(Self { chain, input, label, observables, masks, variances, ordinary, direction_l1 })
     }
 
     /// Coordinates that a worker holds at a time: a sample is held whole.
@@ -96,6 +99,79 @@ impl CollapsedSampler {
             conditional_mean: of().any(|observable| observable.statistic == Statistic::RaoBlackwell),
         }
     }
+}
+
+/// Most layers, and the largest magnitude of the logarithm (to base 2) of a product of variances over neighbouring ones, for which doubles
+/// have room: the draws' own scatter, the squares of what they give, and inputs of a size within [`SINGLE`] are far from filling it.
+const ORDINARY: (usize, f64) = (64, 100.0);
+
+/// σ₁²…σ²_{D+1}, where the recursions need no more range than doubles have.
+fn ordinary(chain: &DenseChain) -> Option<Vec<f64>> {
+    let fan_ins = std::iter::once(&chain.dimension).chain(&chain.widths);
+    let factors = fan_ins.zip(&chain.std_devs).map(|(&fan_in, std_dev)| (fan_in as f64).log2() + 2.0 * std_dev.log2());
+    let (mut sum, mut least, mut most) = (0.0f64, 0.0f64, 0.0f64);
+    for factor in factors {
+        sum += factor;
+        (least, most) = (least.min(sum), most.max(sum));
+    }
+    let (layers, reach) = ORDINARY;
+    let fits = chain.std_devs.len() <= layers && most - least <= reach && chain.dimension as f64 <= reach.exp2().sqrt();
+    fits.then(|| chain.std_devs.iter().map(|std_dev| std_dev * std_dev).collect())
+}
+
+/// What the recursions over layers compute with: doubles where their range will do, [`Scaled`] numbers elsewhere, to the same bits.
+trait Length: Copy + From<f64> + Into<Scaled> + Mul<Output = Self> + Div<Output = Self> + Add<Output = Self> {
+    fn is_zero(self) -> bool;
+    fn root(self) -> Self;
+    /// See [`Scaled::clamped`].
+    fn clamped(self) -> (f64, Self);
+    /// `None` where it has no room in the products to come.
+    fn from_scaled(value: Scaled) -> Option<Self>;
+}
+
+impl Length for f64 {
+    fn is_zero(self) -> bool {
+        self == 0.0
+    }
+
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    fn clamped(self) -> (f64, Self) {
+        (self, 1.0)
+    }
+
+    fn from_scaled(value: Scaled) -> Option<Self> {
+        Some(value.nearest()).filter(|value| *value >= SINGLE.start)
+    }
+}
+
+impl Length for Scaled {
+    fn is_zero(self) -> bool {
+        Scaled::is_zero(self)
+    }
+
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    fn clamped(self) -> (f64, Self) {
+        Scaled::clamped(self)
+    }
+
+    fn from_scaled(value: Scaled) -> Option<Self> {
+        Some(value)
+    }
+}
+
+/// σ₁² Π σ²_{l+1} χ²_{K_l}.
+fn product_of_layers<L: Length>(variances: &[L], masks: &[FairCoins], stream: &mut Stream) -> L {
+    let mut square = variances[0];
+    for (mask, &variance) in masks.iter().zip(&variances[1..]) {
+        square = square * (variance * chi_squared(mask.heads(stream), stream).into());
+    }
+    square
 }
 
 /// What the observables need of one gradient.
@@ -140,6 +216,7 @@ impl Sampler for CollapsedSampler {
             logit_gradient: vec![0.0; self.chain.outputs],
             active: vec![0; self.chain.widths.len()],
             lengths: vec![Scaled::ZERO; self.chain.widths.len()],
+            ordinary_lengths: vec![0.0; self.chain.widths.len()],
             stop: Stop::default(),
         })
     }
@@ -158,6 +235,7 @@ struct CollapsedWorker<'a> {
     active: Vec<u64>,
     /// ‖h_l‖².
     lengths: Vec<Scaled>,
+    ordinary_lengths: Vec<f64>,
     /// Looked at before each block of coordinates.
     stop: Stop,
 }
@@ -212,30 +290,14 @@ impl CollapsedWorker<'_> {
 
     /// The recursions forward and back; `None` where the gradient is zero.
     fn draw_scalars(&mut self, input_square: f64, label: usize, stream: &mut Stream) -> Option<LossGradient> {
-        let CollapsedSampler { chain: DenseChain { std_devs, widths, .. }, variances, masks, .. } = self.sampler;
-        let (mut square, mut closed) = (Scaled::from(input_square), false);
-        for (layer, (mask, &variance)) in masks.iter().zip(variances).enumerate() {
-            self.active[layer] = mask.heads(stream);
-            closed |= self.active[layer] == 0;
-            square = square * (variance * chi_squared(self.active[layer], stream).into());
-            self.lengths[layer] = square;
+        let Self { sampler, active, lengths, ordinary_lengths, logits, logit_gradient, .. } = self;
+        let mut recursion = Recursion { sampler, active, logits, logit_gradient, label };
+        match &sampler.ordinary {
+            Some(variances) if SINGLE.contains(&input_square) => {
+                recursion.run(variances, input_square, ordinary_lengths, stream)
+            }
+            _ => recursion.run(&sampler.variances, input_square.into(), lengths, stream),
         }
-        if closed || (!widths.is_empty() && square.is_zero()) {
-            return None;
-        }
-        // The chain has one more standard deviation than hidden layers. Logits of a size beyond double precision have the softmax
-        // of any that are huge, or tiny.
-        let (scale, unit) = (Scaled::from(std_devs[widths.len()]) * square.sqrt()).clamped();
-        self.logits.fill_with(|| scale * stream.sample::<f64, _>(StandardNormal));
-        loss::cross_entropy_gradient(&self.logits, label, &mut self.logit_gradient);
-        let product: f64 = self.logits.iter().zip(&self.logit_gradient).map(|(f, delta)| f * delta).sum();
-        let homogeneity = unit * product.into();
-        let mut square = squared_length(&self.logit_gradient);
-        for layer in (0..widths.len()).rev() {
-            let across = variances[layer + 1] * square * chi_squared(self.active[layer] - 1, stream).into();
-            square = homogeneity * homogeneity / self.lengths[layer] + across;
-        }
-        Some(LossGradient { homogeneity, across: Scaled::from(std_devs[0]) * square.sqrt() })
     }
 
     /// Gaussian inputs: the direction of the gradient is uniform on the sphere, whatever its length.
@@ -322,12 +384,11 @@ impl CollapsedWorker<'_> {
 
     /// ∂ₓf₀ = σ₁ √A ξ, of a network of its own.
     fn draw_logit(&mut self, stream: &mut Stream, values: &mut [f64]) {
-        let CollapsedSampler { chain, variances, masks, .. } = self.sampler;
-        let mut square = variances[0];
-        for (mask, &variance) in masks.iter().zip(&variances[1..]) {
-            square = square * (variance * chi_squared(mask.heads(stream), stream).into());
-        }
-        let scale = square.sqrt();
+        let CollapsedSampler { chain, variances, ordinary, masks, .. } = self.sampler;
+        let scale = match ordinary {
+            Some(variances) => product_of_layers(variances, masks, stream).sqrt().into(),
+            None => product_of_layers(variances, masks, stream).sqrt(),
+        };
         let length = if self.logit.coordinates {
             self.sum_normals(stream);
             scale * self.sums.norm(Norm::TWO).into()
@@ -428,6 +489,64 @@ fn folded_normal_mean(mean: f64, std_dev: f64) -> f64 {
         + mean * erf(ratio * std::f64::consts::FRAC_1_SQRT_2)
 }
 
+/// The memory of one pass forward and back.
+struct Recursion<'a> {
+    sampler: &'a CollapsedSampler,
+    active: &'a mut [u64],
+    logits: &'a mut [f64],
+    logit_gradient: &'a mut [f64],
+    label: usize,
+}
+
+impl Recursion<'_> {
+    /// `lengths` takes ‖h_l‖²; `None` where the gradient is zero.
+    fn run<L: Length>(
+        &mut self,
+        variances: &[L],
+        input_square: L,
+        lengths: &mut [L],
+        stream: &mut Stream,
+    ) -> Option<LossGradient> {
+        let CollapsedSampler { chain: DenseChain { std_devs, widths, .. }, masks, .. } = self.sampler;
+        let (mut square, mut closed) = (input_square, false);
+        for (layer, (mask, &variance)) in masks.iter().zip(variances).enumerate() {
+            self.active[layer] = mask.heads(stream);
+            closed |= self.active[layer] == 0;
+            square = square * (variance * chi_squared(self.active[layer], stream).into());
+            lengths[layer] = square;
+        }
+        if closed || (!widths.is_empty() && square.is_zero()) {
+            return None;
+        }
+        // The chain has one more standard deviation than hidden layers. Logits of a size beyond double precision have the softmax
+        // of any that are huge, or tiny.
+        let (scale, unit) = (L::from(std_devs[widths.len()]) * square.root()).clamped();
+        self.logits.fill_with(|| scale * stream.sample::<f64, _>(StandardNormal));
+        loss::cross_entropy_gradient(self.logits, self.label, self.logit_gradient);
+        let product: f64 = self.logits.iter().zip(&*self.logit_gradient).map(|(f, delta)| f * delta).sum();
+        let homogeneity = unit * product.into();
+        // Squares that doubles do not hold are those of a softmax that is all but sure.
+        let of_logits = squared_length(self.logit_gradient);
+        let Some(start) = L::from_scaled(of_logits) else {
+            let lengths: Vec<Scaled> = lengths.iter().map(|&length| length.into()).collect();
+            let across = self.back(&self.sampler.variances, of_logits, homogeneity.into(), &lengths, stream);
+            return Some(LossGradient { homogeneity: homogeneity.into(), across });
+        };
+        let across = self.back(variances, start, homogeneity, lengths, stream).into();
+        Some(LossGradient { homogeneity: homogeneity.into(), across })
+    }
+
+    /// σ₁ √A₁, from A_{D+1} = ‖∂L/∂f‖².
+    fn back<L: Length>(&self, variances: &[L], mut square: L, homogeneity: L, lengths: &[L], stream: &mut Stream) -> L {
+        let of_homogeneity = homogeneity * homogeneity;
+        for layer in (0..lengths.len()).rev() {
+            let across = variances[layer + 1] * square * chi_squared(self.active[layer] - 1, stream).into();
+            square = of_homogeneity / lengths[layer] + across;
+        }
+        L::from(self.sampler.chain.std_devs[0]) * square.root()
+    }
+}
+
 /// ‖v‖² of any size.
 fn squared_length(vector: &[f64]) -> Scaled {
     let plain: f64 = vector.iter().map(|value| value * value).sum();
@@ -503,6 +622,34 @@ mod tests {
         for (value, ordinary) in draws.iter().flatten().zip(ordinary.iter().flatten()) {
             let expected = (Scaled::from(*ordinary) * Scaled::power_of_two(power.into())).nearest();
             assert!(expected.is_normal() && (value / expected - 1.0).abs() <= tolerance, "{value} {expected}");
+        }
+    }
+
+    /// Doubles and scaled numbers give the same bits, where doubles will do.
+    #[test]
+    fn ordinary_networks_are_drawn_in_doubles_to_the_same_bits() {
+        let hidden = (0..4).flat_map(|_| [Dense::new(5).into(), Relu.into()]);
+        let layers = hidden.chain([Dense::new(3).into()]).collect();
+        let network = Architecture::new(Shape::new([30]).unwrap(), layers).unwrap();
+        let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
+        let observables: Vec<Observable> = NAMES.iter().map(|name| name.parse().unwrap()).collect();
+        for input in inputs() {
+            let mut sampler =
+                CollapsedSampler::new(&network, &initialisation, input, LabelRule::Random, observables.clone())
+                    .unwrap();
+            let draws = |sampler: &CollapsedSampler| -> Vec<[f64; 6]> {
+                let mut worker = sampler.worker();
+                let draw = |draw| {
+                    let mut values = [f64::NAN; 6];
+                    worker.draw(StreamKey::new(7, &["bits"]).draw(draw), &mut values);
+                    values
+                };
+                (0..200).map(draw).collect()
+            };
+            assert!(sampler.ordinary.is_some());
+            let doubles = draws(&sampler);
+            sampler.ordinary = None;
+            assert_eq!(draws(&sampler), doubles);
         }
     }
 
