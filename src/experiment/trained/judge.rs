@@ -355,10 +355,9 @@ mod tests {
 
     #[test]
     fn a_large_difference_on_many_samples_is_seen() {
-        let accuracies = [("A", [0.50, 0.51]), ("B", [0.79, 0.80])];
-        let networks = accuracies.map(|(label, values)| {
-            [0, 1].map(|repeat| network(label, repeat, values[repeat] + 0.001 * repeat as f64, 10_000))
-        });
+        let accuracies = [("A", [0.50, 0.51]), ("B", [0.79, 0.81])];
+        let networks =
+            accuracies.map(|(label, values)| [0, 1].map(|repeat| network(label, repeat, values[repeat], 10_000)));
         let verdicts = judge(&spec(), &networks.concat());
         assert_eq!(verdicts[1].verdict, Outcome::Holds, "{verdicts:#?}");
     }
