@@ -174,6 +174,7 @@ fn the_training_spec_in_the_readme_trains() {
 fn early_results_are_saved_now_and_then_not_after_every_network() {
     let changes = [
         "data.samples=60",
+        "training.batch=25",
         "data.validation=10",
         "data.test=10",
         "training.epochs=1",
