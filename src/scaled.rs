@@ -15,7 +15,7 @@ use std::ops::{Add, Div, Mul};
 /// use gradlaw::scaled::Scaled;
 ///
 /// let product: Scaled = (0..10_000).map(|_| Scaled::from(0.25)).product();
-/// assert_eq!(product.to_string(), "2.507e-6021");
+/// assert_eq!(product.to_string(), "2.512e-6021");
 /// assert_eq!(product.to_f64(), None);
 /// assert_eq!((product * Scaled::power_of_two(20_000)).to_f64(), Some(1.0));
 /// ```
@@ -238,7 +238,7 @@ impl PartialOrd for Scaled {
     }
 }
 
-/// Four digits, as in 2.507e-6021.
+/// Four digits, as in 2.512e-6021.
 impl fmt::Display for Scaled {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(value) = self.to_f64().or((!self.mantissa.is_finite()).then_some(self.mantissa)) {

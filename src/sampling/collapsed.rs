@@ -687,7 +687,7 @@ mod tests {
             assert!(wrong > 0, "the label is not always the largest logit");
             let far = draws(850, |_| 1, input, &NAMES[3..]);
             for (far, ordinary) in far.iter().zip(&ordinary).filter(|(_, values)| values[0] > 0.0) {
-                assert_scaled(&[far.clone()], &[ordinary.clone()], 651, 1e-6);
+                assert_scaled(std::slice::from_ref(far), std::slice::from_ref(ordinary), 651, 1e-6);
             }
         }
     }
