@@ -4,7 +4,7 @@ use super::Real;
 
 /// L = log Σⱼ exp(fⱼ) − f_y for logits f and label y.
 ///
-/// Computed as log(1 + e^(−u)) from the [log-odds](log_odds) u of the label, so that it keeps its relative precision where the label
+/// Computed as log(1 + e^(−u)) from the log-odds u of the label, so that it keeps its relative precision where the label
 /// is all but certain, down to e^(−745). NaN where a logit is NaN or infinite. Panics if `label` is not an index of `logits`.
 pub fn cross_entropy<T: Real>(logits: &[T], label: usize) -> f64 {
     softplus(-log_odds(logits, label))
