@@ -155,21 +155,93 @@ impl Scaled {
         match exponent {
             1 => self,
             2 => self * self,
-            _ => self.power_by_squaring(exponent),
+            _ => by_squaring(self, exponent),
         }
+    }
+}
+
+/// What products over layers are computed with: doubles where their range is known to do, [`Scaled`] numbers elsewhere, to the same bits.
+pub(crate) trait Magnitude:
+    Copy + From<f64> + Into<Scaled> + Mul<Output = Self> + Div<Output = Self> + Add<Output = Self>
+{
+    /// Whether it is exactly zero.
+    fn is_zero(self) -> bool;
+    /// √ of a number that is not negative.
+    fn root(self) -> Self;
+    /// The power of a whole exponent.
+    fn powered(self, exponent: u32) -> Self;
+    /// See [`Scaled::clamped`].
+    fn clamped(self) -> (f64, Self);
+    /// See [`Scaled::nearest`].
+    fn nearest(self) -> f64;
+}
+
+impl Magnitude for f64 {
+    #[inline]
+    fn is_zero(self) -> bool {
+        self == 0.0
     }
 
-    fn power_by_squaring(self, exponent: u32) -> Self {
-        let (mut power, mut square, mut left) = (Self::ONE, self, exponent);
-        while left > 0 {
-            if left % 2 == 1 {
-                power = power * square;
-            }
-            square = square * square;
-            left /= 2;
-        }
-        power
+    #[inline]
+    fn root(self) -> Self {
+        self.sqrt()
     }
+
+    #[inline]
+    fn powered(self, exponent: u32) -> Self {
+        by_squaring(self, exponent)
+    }
+
+    #[inline]
+    fn clamped(self) -> (f64, Self) {
+        (self, 1.0)
+    }
+
+    #[inline]
+    fn nearest(self) -> f64 {
+        self
+    }
+}
+
+impl Magnitude for Scaled {
+    #[inline]
+    fn is_zero(self) -> bool {
+        Scaled::is_zero(self)
+    }
+
+    #[inline]
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    #[inline]
+    fn powered(self, exponent: u32) -> Self {
+        self.power(exponent)
+    }
+
+    #[inline]
+    fn clamped(self) -> (f64, Self) {
+        Scaled::clamped(self)
+    }
+
+    #[inline]
+    fn nearest(self) -> f64 {
+        Scaled::nearest(self)
+    }
+}
+
+/// The power of a whole exponent from 0 on.
+#[inline]
+fn by_squaring<M: Magnitude>(base: M, exponent: u32) -> M {
+    let (mut power, mut square, mut left) = (M::from(1.0), base, exponent);
+    while left > 0 {
+        if left % 2 == 1 {
+            power = power * square;
+        }
+        square = square * square;
+        left /= 2;
+    }
+    power
 }
 
 impl Default for Scaled {

@@ -2,7 +2,7 @@
 //!
 //! The standardised mean of a law with a long tail is not normal: samples that missed the tail have a mean that is too low and a
 //! standard error that is too small. [`Reference::Skewed`] takes that out to first order where the skewness is small beside √n; where
-//! it is not, there are too few values. Simulated (`tests/calibration.rs`): the rates of false alarms are those that tests state.
+//! it is not, there are too few values. Simulated (`tests/suite/calibration.rs`): the rates of false alarms are those that tests state.
 
 use super::Reference;
 

@@ -2,6 +2,8 @@
 
 mod label;
 mod prediction;
+#[cfg(test)]
+mod tests;
 
 use super::claim::{ClaimKind, ClaimSpec};
 use super::format::outcomes;
@@ -158,10 +160,16 @@ fn curve(
         let predictions = if theory.is_empty() || claim.states_value() { law } else { &theory };
         annotation(claim, strand, predictions, verdicts)
     });
-    let remarks: Vec<String> = remarks.filter(|remark| !remark.is_empty()).collect();
+    let mut said: Vec<String> = Vec::new();
+    for remark in remarks {
+        // Two claims may speak of one number.
+        if !remark.is_empty() && !said.contains(&remark) {
+            said.push(remark);
+        }
+    }
     Curve {
         label: strand_label(strand, shown),
-        annotation: remarks.join("; "),
+        annotation: said.join("; "),
         points: points.collect(),
         theory,
         guides: laws.iter().filter(|law| !law.is_empty()).cloned().collect(),

@@ -10,6 +10,7 @@ use crate::network::{Architecture, Norm, Parameters, Tape, pools_first};
 use crate::sampling::monte_carlo::is_left_out;
 use crate::sampling::observable::AttackObservable;
 use crate::sampling::{Attacked, Gradient, GradientObservable, Observable};
+use crate::scaled::Scaled;
 use crate::stop::Stop;
 use crate::stream::StreamKey;
 use crate::training::Samples;
@@ -106,7 +107,7 @@ pub fn measure(
         sums.add(direction.along);
         let of_gradient = |observable: &GradientObservable| {
             let norm = observable.norm().map_or(f64::NAN, |norm| direction.in_scale(sums.norm(norm)));
-            observable.value(norm.into(), sums.count()).nearest()
+            observable.value(Scaled::from(norm), sums.count()).nearest()
         };
         let mut values: Vec<f64> =
             observables.iter().map(|observable| observable.of_gradient().map_or(f64::NAN, of_gradient)).collect();

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::{UnknownObservable, strip};
 use crate::network::Norm;
 use crate::network::norm::NormSums;
-use crate::scaled::Scaled;
+use crate::scaled::{Magnitude, Scaled};
 
 /// Whose gradient with respect to the input is observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +64,14 @@ impl GradientObservable {
     }
 
     /// The observable from the norm of its gradient (for [`Statistic::RaoBlackwell`], from the conditional mean of ℓ₁).
-    pub fn value(&self, norm: Scaled, dimension: usize) -> Scaled {
+    pub(crate) fn value<M: Magnitude>(&self, norm: M, dimension: usize) -> M {
         let value = match self.statistic {
-            Statistic::Coordinate => norm / Scaled::from(dimension as f64),
+            Statistic::Coordinate => norm / (dimension as f64).into(),
             Statistic::Norm(order) if self.scaled => norm * order.dimension_factor(dimension).into(),
             _ => norm,
         };
         // 1, 2 or 4.
-        value.power(self.power as u32)
+        value.powered(self.power as u32)
     }
 
     /// The observable of a whole gradient. The Rao–Blackwell form needs the collapsed sampler's scalars: NaN. Infinite where it

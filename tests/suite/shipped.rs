@@ -136,7 +136,7 @@ fn a_constant_one_per_cent_off_is_refuted() {
 
 /// A spec in the README, by its name.
 fn in_readme(name: &str) -> String {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let start = format!("name = \"{name}\"");
     let rest = readme.split("```toml\n").find(|block| block.starts_with(&start)).unwrap();
     rest.split("```").next().unwrap().to_owned()

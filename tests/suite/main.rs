@@ -1,0 +1,17 @@
+//! What only makes sense from outside: the command line, whole experiments, laws, properties. One program, so that the library is linked
+//! and its generic code compiled once.
+
+mod attack;
+mod calibration;
+mod command_line;
+mod generator;
+mod golden;
+mod gradient;
+mod laws;
+mod layers;
+mod observables;
+mod paths;
+mod shipped;
+mod stacks;
+mod trained;
+mod training;
