@@ -8,14 +8,14 @@
 //! To run a spec from a program:
 //!
 //! ```
-//! use gradlaw::experiment::{Experiment, Limits, Measured, RunOptions, Unwatched, judge, load};
+//! use gradlaw::experiment::{Experiment, Limits, RunOptions, Unwatched, judge, load};
 //!
 //! let changes = ["draws=500".parse()?, "sweep.d=[64, 256]".parse()?];
 //! let spec = load::load("dense-dimension", &changes)?;
 //! let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 })?;
 //! let folder = std::env::temp_dir().join("gradlaw-example");
 //! let measurements = experiment.run(&folder, RunOptions::default(), &Unwatched)?;
-//! let verdicts = judge(&[Measured { spec: &experiment.spec, points: &experiment.points, measurements: &measurements }]);
+//! let verdicts = judge(&[experiment.measured(&measurements)]);
 //! assert_eq!(verdicts[0].len(), 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use gradlaw::experiment::claim::Claim;
 use gradlaw::experiment::load::{self, AnySpec};
 use gradlaw::experiment::spec::Heading;
 
@@ -20,26 +21,20 @@ pub struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     pub fn of(spec: &'a AnySpec) -> Self {
-        let of = |statement: &str, network: Option<&String>| match network {
-            Some(label) => format!("{statement} [{label}]"),
-            None => statement.to_owned(),
+        let (heading, claims, command): (&Heading, _, _) = match spec {
+            AnySpec::Initialisation(spec) => (spec, &spec.claims, "gradlaw verify"),
+            AnySpec::Training(spec) => (spec, &spec.claims, "gradlaw run"),
         };
-        match spec {
-            AnySpec::Initialisation(spec) => {
-                let claims = spec.claims.iter().map(|claim| {
-                    let detail = format!("{} within {}", claim.observable, claim.tolerance);
-                    (of(&claim.statement, claim.network.as_ref()), detail)
-                });
-                Self { heading: spec, claims: claims.collect(), command: "gradlaw verify" }
-            }
-            AnySpec::Training(spec) => {
-                let claims = spec.claims.iter();
-                let claims = claims
-                    .map(|claim| (of(&claim.statement, claim.network.as_ref()), claim.kind.name().replace('_', " ")));
-                Self { heading: spec, claims: claims.collect(), command: "gradlaw run" }
-            }
-        }
+        Self { heading, claims: claims.iter().map(words).collect(), command }
     }
+}
+
+/// The claim in words with its network, and what it rests on.
+fn words(claim: &Claim) -> (String, String) {
+    let network = claim.network.as_ref().map(|label| format!(" [{label}]")).unwrap_or_default();
+    let tolerance = if claim.tolerance > 0.0 { format!(" within {}", claim.tolerance) } else { String::new() };
+    let detail = format!("{} of {}{tolerance}", claim.key().replace('_', " "), claim.observables().join(" and "));
+    (format!("{}{network}", claim.statement), detail)
 }
 
 /// Prints what the spec says of itself.

@@ -87,15 +87,26 @@ fn perform(
     interrupt::listen();
     let began = Instant::now();
     let (done, stopped) = sample(&entries, sampling, common, terminal);
-    let judged = judge(&measured(&entries, &done));
-    for ((experiment, measurements), verdicts) in ready(&entries).zip(&done).zip(&judged) {
-        let rows: Vec<Row> = measurements.iter().map(|measurement| measurement.row.clone()).collect();
-        save::save(&save::folder_of(common.out(), &experiment.spec), &experiment.spec, &rows, verdicts)?;
-    }
+    // Before the long part, and as far as it goes where it is stopped.
+    let drawn = judge(&measured(&entries, &done));
+    save_drawn(&entries, &done, &drawn, common)?;
     if let Some(failure) = stopped {
         return Err(failure);
     }
-    let trained = train::train(training(&entries), sampling.fresh, common, terminal)?;
+    let trainings = train::train(training(&entries), sampling.fresh, common, terminal)?;
+    let (judged, trained) = if trainings.is_empty() {
+        (drawn, Vec::new())
+    } else {
+        let networks = training(&entries).zip(&trainings);
+        let networks = networks.map(|(experiment, training)| experiment.measured(&training.measurements));
+        let mut judged = judge(&measured(&entries, &done).into_iter().chain(networks).collect::<Vec<_>>());
+        let trained = judged.split_off(done.len());
+        save_drawn(&entries, &done, &judged, common)?;
+        for ((experiment, training), verdicts) in training(&entries).zip(&trainings).zip(&trained) {
+            train::save(experiment, training, verdicts, common)?;
+        }
+        (judged, trained)
+    };
     if verifies && entries.iter().any(|entry| !matches!(entry, Entry::Skipped { .. })) {
         report::of_folder(common.out(), terminal)?;
     }
@@ -110,6 +121,19 @@ fn perform(
     let seconds = began.elapsed().as_secs_f64();
     terminal.note(&format!("{} · {seconds:.1} s · results in {}", format::summary(&count), common.out().display()));
     Ok(judged.into_iter().chain(trained).flatten().collect())
+}
+
+fn save_drawn(
+    entries: &[Entry],
+    done: &[Vec<Measurement>],
+    judged: &[Vec<Verdict>],
+    common: &Common,
+) -> Result<(), ResultsError> {
+    for ((experiment, measurements), verdicts) in ready(entries).zip(done).zip(judged) {
+        let rows: Vec<Row> = measurements.iter().map(|measurement| measurement.row.clone()).collect();
+        save::save(&save::folder_of(common.out(), &experiment.spec), &experiment.spec, &rows, verdicts)?;
+    }
+    Ok(())
 }
 
 /// Says where `max_draws` ended the draws before the precision was reached.
@@ -154,7 +178,7 @@ fn prepare(
                 entries.push(if skip_without_data && spec.data.lacks_path() {
                     Entry::Skipped { name: spec.heading.name, reason: "needs data: --set data.path=PATH".into() }
                 } else {
-                    Entry::Training(Box::new(TrainingExperiment::prepare(*spec)?))
+                    Entry::Training(Box::new(TrainingExperiment::prepare(*spec, &common.limits())?))
                 });
                 continue;
             }
@@ -235,10 +259,7 @@ fn interrupted(sampling: &Sampling) -> Failure {
 }
 
 fn measured<'a>(entries: &'a [Entry], done: &'a [Vec<Measurement>]) -> Vec<Measured<'a>> {
-    ready(entries)
-        .zip(done)
-        .map(|(experiment, measurements)| Measured { spec: &experiment.spec, points: &experiment.points, measurements })
-        .collect()
+    ready(entries).zip(done).map(|(experiment, measurements)| experiment.measured(measurements)).collect()
 }
 
 fn print(

@@ -2,7 +2,7 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
-use gradlaw::experiment::{Outcome, Verdict, format};
+use gradlaw::experiment::{Outcome, Verdict, claim, format};
 
 use super::terminal::Terminal;
 
@@ -69,9 +69,9 @@ fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
         Cell::new(experiment),
         Cell::new(statement),
         Cell::new(&verdict.network),
-        right(format::predicted(verdict)),
+        right(claim::predicted(verdict)),
         right(format::measured(verdict)),
-        right(format::interval_of(verdict)),
+        right(claim::interval(verdict)),
         Cell::new(verdict.verdict.name()).fg(color),
     ]
 }

@@ -56,30 +56,14 @@ pub fn needed(few: TooFew) -> String {
     format!("{} {} are needed", if few.is_known { "about" } else { "at least" }, about(few.needed))
 }
 
-/// What a verdict predicts: "0.5 ± 0.01" with the tolerance, relative ones as "4 ± 10 %"; empty where it predicts nothing.
-pub fn predicted(verdict: &Verdict) -> String {
-    let Some(predicted) = verdict.predicted else { return String::new() };
-    match verdict.kind.as_str() {
-        "exponent" => format!("{} ± {}", rounded(predicted, 4), rounded(verdict.tolerance, 4)),
-        "same-law" => format!("≤ {}", rounded(verdict.tolerance, 4)),
-        "less" => "< 0".into(),
-        "rank_correlation" => format!("≥ {}", rounded(predicted, 4)),
-        _ => format!("{} ± {} %", rounded(predicted, 4), rounded(100.0 * verdict.tolerance, 3)),
-    }
-}
-
 /// What a verdict measured, with its standard error.
 pub fn measured(verdict: &Verdict) -> String {
     verdict.measured.map(|measured| with_error(measured, verdict.std_error.unwrap_or(0.0))).unwrap_or_default()
 }
 
-/// A verdict's interval; the distance of two laws has an upper bound only.
-pub fn interval_of(verdict: &Verdict) -> String {
-    match verdict.interval {
-        Some([_, high]) if verdict.kind == "same-law" => format!("≤ {}", rounded(high, 4)),
-        Some(bounds) => interval(bounds),
-        None => String::new(),
-    }
+/// A text that is not broken across lines, with minus signs for hyphens.
+pub fn unbroken(text: &str) -> String {
+    text.replace(' ', "\u{a0}").replace('-', "−")
 }
 
 /// "37 claims: 36 hold, 1 refuted, 0 inconclusive".

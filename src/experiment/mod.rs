@@ -3,6 +3,7 @@
 
 mod architecture;
 pub mod catalogue;
+pub mod cell;
 pub mod checkpoint;
 pub mod claim;
 pub mod expression;
@@ -11,7 +12,6 @@ pub mod format;
 pub mod given;
 mod initialisation;
 pub mod inputs;
-pub mod judge;
 pub mod load;
 pub mod overrides;
 pub mod paths;
@@ -24,7 +24,8 @@ pub mod save;
 pub mod spec;
 pub mod trained;
 
-pub use judge::{Measured, judge};
+pub use cell::Cell;
+pub use claim::{Measured, judge};
 pub use overrides::Override;
 pub use point::{Limits, Point};
 pub use reader::SpecError;

@@ -3,8 +3,9 @@
 
 use serde::Serialize;
 
+use super::cell::Cell;
 use super::format::needed;
-use super::point::{Law, laws};
+use super::point::cells;
 use super::reader::SpecError;
 use super::results::{number, records_to_csv, z_score};
 use super::spec::Spec;
@@ -75,15 +76,15 @@ pub fn path_rows(spec: &Spec, walks: u64) -> Result<Vec<PathRow>, SpecError> {
         let message = format!("has the name of a column of the table of paths ({columns}): give it another");
         return Err(spec.origin.error(&format!("sweep.{name}"), "", message));
     }
-    Ok(laws(spec)?.iter().map(|law| row(spec, law, walks)).collect())
+    Ok(cells(spec)?.iter().map(|cell| row(spec, cell, walks)).collect())
 }
 
-fn row(spec: &Spec, law: &Law, walks: u64) -> PathRow {
+fn row(spec: &Spec, cell: &Cell, walks: u64) -> PathRow {
     let mut row = PathRow {
         experiment: spec.name.clone(),
-        network: law.network.clone(),
-        variables: law.variables.clone(),
-        dimension: law.architecture.dimension(),
+        network: cell.network.clone(),
+        variables: cell.variables.clone(),
+        dimension: cell.architecture.dimension(),
         paths: None,
         theory: None,
         walks: None,
@@ -96,7 +97,7 @@ fn row(spec: &Spec, law: &Law, walks: u64) -> PathRow {
         spread: None,
         reason: None,
     };
-    if let Err(reason) = row.fill(law, walks, &law.stream_key(spec.seed, "random walks")) {
+    if let Err(reason) = row.fill(cell, walks, &cell.stream_key(spec.seed, "random walks")) {
         row.add_reason(reason);
     }
     row
@@ -104,12 +105,12 @@ fn row(spec: &Spec, law: &Law, walks: u64) -> PathRow {
 
 impl PathRow {
     /// Computes one thing after the other, until a network is too large for the next or path theory does not apply.
-    fn fill(&mut self, law: &Law, walks: u64, key: &StreamKey) -> Result<(), String> {
+    fn fill(&mut self, cell: &Cell, walks: u64, key: &StreamKey) -> Result<(), String> {
         let variances =
-            PathVariances::new(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
+            PathVariances::new(&cell.architecture, &cell.initialisation).map_err(|error| error.to_string())?;
         self.theory = self.held("E‖∂ₓf₀‖₂²", variances.total());
         self.spread = Some(variances.relative_spread());
-        let graph = PathGraph::new(&law.architecture, &law.initialisation).map_err(|error| error.to_string())?;
+        let graph = PathGraph::new(&cell.architecture, &cell.initialisation).map_err(|error| error.to_string())?;
         self.paths = self.held("the number of paths", graph.path_count());
         if let Some(theory) = self.theory {
             self.walk(&graph, walks, key, theory);

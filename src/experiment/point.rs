@@ -5,21 +5,21 @@
 use std::ops::Deref;
 
 use super::architecture::ArchitectureBinder;
+use super::cell::Cell;
 use super::checkpoint::digest;
-use super::expression::{Variables, describe};
+use super::expression::Variables;
 use super::format::rounded;
 use super::initialisation::InitialisationBinder;
 use super::inputs::Source;
 use super::reader::SpecError;
-use super::results::place;
-use super::spec::{InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec, abscissa, with_dimension};
+use super::spec::{InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec};
 use crate::network::{Architecture, Initialisation, Statistics};
 use crate::sampling::observable::{HypothesisObservable, Statistic};
 use crate::sampling::{
     CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
 };
 use crate::scaled::Scaled;
-use crate::theory::{Expectation, PathVariances, TheoryValue};
+use crate::theory::PathVariances;
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
 const SAMPLING_FORMAT: u32 = 6;
@@ -54,83 +54,23 @@ impl Limits {
     }
 }
 
-/// One network at one point of the grid, as far as theory needs it.
-#[derive(Debug, Clone)]
-pub struct Law {
-    /// Label of the network.
-    pub network: String,
-    /// Values of the sweep variables.
-    pub variables: Vec<(String, f64)>,
-    /// Its shapes.
-    pub architecture: Architecture,
-    /// The law of its parameters.
-    pub initialisation: Initialisation,
-    /// Whether no pre-activation is zero with positive probability.
-    continuous_input: bool,
-}
-
 /// One network at one point of the grid, ready to be sampled.
 pub struct Point {
-    law: Law,
+    /// The network and the point, with what theory knows.
+    pub cell: Cell,
     /// What draws it.
     pub sampler: Box<dyn Sampler + Send>,
     /// Key of its random streams.
     pub key: StreamKey,
-    /// Exact means, one for each observable of the spec, where there are any.
-    pub theory: Vec<Option<TheoryValue>>,
     /// A text that is the same for two runs exactly when one can go on where the other stopped.
     pub fingerprint: String,
 }
 
-impl Law {
-    /// The exact mean of an observable of this network, where there is one.
-    pub fn expected(&self, observable: &Observable) -> Option<TheoryValue> {
-        self.expectation().of(observable)
-    }
-
-    /// The exact means of a spec's observables.
-    pub fn theory(&self, spec: &Spec) -> Vec<Option<TheoryValue>> {
-        let expectation = self.expectation();
-        spec.observables.iter().map(|(_, observable)| expectation.of(observable)).collect()
-    }
-
-    fn expectation(&self) -> Expectation<'_> {
-        Expectation::new(&self.architecture, &self.initialisation, self.continuous_input)
-    }
-
-    /// The key of the random streams of this network at this point, for one use of them.
-    pub fn stream_key(&self, seed: u64, using: &str) -> StreamKey {
-        let values = self.variables.iter().map(|(name, value)| format!("{name}={value:e}"));
-        let parts: Vec<String> = [using.to_owned(), self.network.clone()].into_iter().chain(values).collect();
-        StreamKey::new(seed, &parts.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    /// The network and the variables, for people.
-    pub fn describe(&self) -> String {
-        place(&self.network, &self.variables)
-    }
-
-    /// The values of the sweep variables, for people; the network where there are none.
-    pub fn variables_in_words(&self) -> String {
-        if self.variables.is_empty() { self.network.clone() } else { describe(&self.variables) }
-    }
-
-    /// What is on the abscissa `against`: a sweep variable, or the dimension.
-    pub fn abscissa(&self, against: &str) -> f64 {
-        abscissa(&self.variables, self.architecture.dimension(), against)
-    }
-
-    /// The variables of claims' formulas: those of the sweep, and `dimension`.
-    pub fn variables_with_dimension(&self) -> Vec<(String, f64)> {
-        with_dimension(&self.variables, self.architecture.dimension())
-    }
-}
-
 impl Deref for Point {
-    type Target = Law;
+    type Target = Cell;
 
-    fn deref(&self) -> &Law {
-        &self.law
+    fn deref(&self) -> &Cell {
+        &self.cell
     }
 }
 
@@ -146,8 +86,8 @@ pub fn bind(spec: &Spec, source: &Source, limits: &Limits) -> Result<Vec<Point>,
 ///
 /// # Errors
 /// The first size, shape or variance that is not allowed, with its key.
-pub fn laws(spec: &Spec) -> Result<Vec<Law>, SpecError> {
-    each(spec, |binder| binder.law())
+pub fn cells(spec: &Spec) -> Result<Vec<Cell>, SpecError> {
+    each(spec, |binder| binder.cell())
 }
 
 fn each<T>(spec: &Spec, bind: impl Fn(Binder<'_>) -> Result<T, SpecError>) -> Result<Vec<T>, SpecError> {
@@ -163,29 +103,32 @@ struct Binder<'a> {
 }
 
 impl Binder<'_> {
-    fn law(&self) -> Result<Law, SpecError> {
+    fn cell(&self) -> Result<Cell, SpecError> {
         let architecture = self.architecture_binder().bind(&self.network.input, &self.network.layers)?;
         let distribution = &self.spec.input.distribution;
-        Ok(Law {
+        Ok(Cell {
             network: self.network.label.clone(),
             variables: self.variables.to_vec(),
             initialisation: self.initialisation(&architecture)?,
             architecture,
-            continuous_input: matches!(distribution, InputDistribution::Gaussian | InputDistribution::Uniform { .. }),
+            continuous_input: Some(matches!(
+                distribution,
+                InputDistribution::Gaussian | InputDistribution::Uniform { .. }
+            )),
+            theory: Vec::new(),
         })
     }
 
     fn point(&self, source: &Source, limits: &Limits) -> Result<Point, SpecError> {
         let Self { spec, network, variables } = self;
-        let law = self.law()?;
-        let Law { architecture, initialisation, .. } = &law;
+        let cell = self.cell()?.with_theory(spec.observables.iter().map(|(_, observable)| observable));
+        let Cell { architecture, initialisation, .. } = &cell;
         let input = source.fit(spec, network, architecture, variables)?;
         let label = self.label(architecture, &input)?;
         let (sampler, name) = self.sampler(architecture, initialisation, input, label, limits)?;
-        let key = law.stream_key(spec.seed, name);
-        let theory = law.theory(spec);
-        let fingerprint = self.fingerprint(&key, &law, source);
-        Ok(Point { law, sampler, key, theory, fingerprint })
+        let key = cell.stream_key(spec.seed, name);
+        let fingerprint = self.fingerprint(&key, &cell, source);
+        Ok(Point { cell, sampler, key, fingerprint })
     }
 
     /// An error about a key of the network, at this point.
@@ -355,13 +298,13 @@ impl Binder<'_> {
         limits.check(bytes, architecture).map_err(|message| self.refuse("layers", "", self.at(message)))
     }
 
-    fn fingerprint(&self, key: &StreamKey, law: &Law, source: &Source) -> String {
+    fn fingerprint(&self, key: &StreamKey, cell: &Cell, source: &Source) -> String {
         let precision = match self.spec.rule {
             StoppingRule::Draws(_) => None,
             rule => Some(rule),
         };
         let names: Vec<&str> = self.spec.observables.iter().map(|(name, _)| name.as_str()).collect();
-        let Law { architecture, initialisation, .. } = law;
+        let Cell { architecture, initialisation, .. } = cell;
         let text = format!(
             "{SAMPLING_FORMAT} {} {key:?} {architecture:?} {initialisation:?} {:?} {} {names:?} {precision:?}",
             env!("CARGO_PKG_VERSION"),

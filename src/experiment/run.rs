@@ -7,18 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::Array2;
 use thiserror::Error;
 
+use super::cell::Cell;
 use super::checkpoint::Checkpoint;
-use super::claim::ClaimKind;
-use super::expression::Variables;
+use super::claim::{Claim, Measured};
 use super::inputs;
-use super::judge::check;
-use super::point::{Law, Limits, Point, bind, laws};
+use super::point::{Limits, Point, bind, cells};
 use super::reader::SpecError;
 use super::results::{Measurement, ResultsError, Row, write_draws};
-use super::spec::Spec;
+use super::spec::{Spec, names_of};
 use crate::sampling::{Observer, Tally, monte_carlo};
 use crate::stop::Stop;
-use crate::theory::TheoryValue;
 
 /// File of all draws in a results folder.
 const DRAWS: &str = "draws.npz";
@@ -88,18 +86,32 @@ impl Experiment {
     pub fn prepare(spec: Spec, limits: &Limits) -> Result<Self, SpecError> {
         let source = inputs::open(&spec)?;
         let points = bind(&spec, &source, limits)?;
-        check(&spec, &points)?;
+        let names = names_of(&spec.observables);
+        let cells: Vec<&Cell> = points.iter().map(|point| &point.cell).collect();
+        spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &names, &cells))?;
         Ok(Self { spec, points })
+    }
+
+    /// The experiment with its measurements, before its judge.
+    pub fn measured<'a>(&'a self, measurements: &'a [Measurement]) -> Measured<'a> {
+        Measured {
+            name: &self.spec.heading.name,
+            family_error: self.spec.family_error,
+            observables: names_of(&self.spec.observables),
+            claims: &self.spec.claims,
+            cells: self.points.iter().map(|point| &point.cell).collect(),
+            measurements,
+        }
     }
 
     /// Rows of a point without measurements, one for each observable.
     fn rows<'a>(&'a self, point: &'a Point) -> impl Iterator<Item = Row> + 'a {
-        blank_rows(&self.spec, &point.network, &point.variables, point.architecture.dimension(), &point.theory)
+        blank_rows(&self.spec, &point.cell)
     }
 
     /// In words, the theoretical means that are beyond double precision, and left out of the rows.
     pub fn theory_beyond_double(&self) -> Vec<String> {
-        self.points.iter().flat_map(|point| beyond_double(&self.spec, point, &point.theory)).collect()
+        self.points.iter().flat_map(|point| beyond_double(&self.spec, &point.cell)).collect()
     }
 
     /// What each point costs beside the others, its sampler's cost for all draws that it may take.
@@ -127,7 +139,7 @@ impl Experiment {
         }
         let mut measurements = Vec::new();
         let mut kept = Vec::new();
-        let distributions = self.spec.claims.iter().any(|claim| matches!(claim.kind, ClaimKind::SameLaw { .. }));
+        let distributions = self.spec.claims.iter().any(Claim::needs_distributions);
         for (index, point) in self.points.iter().enumerate() {
             watcher.point(index, self.points.len(), &point.describe());
             let observer = PointObserver {
@@ -177,49 +189,32 @@ impl Experiment {
 /// The first size, shape or variance that is not allowed.
 pub fn theory_rows(spec: &Spec) -> Result<(Vec<Row>, Vec<String>), SpecError> {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
-    for law in laws(spec)? {
-        let theory = law.theory(spec);
-        rows.extend(blank_rows(spec, &law.network, &law.variables, law.architecture.dimension(), &theory));
-        left_out.extend(beyond_double(spec, &law, &theory));
+    for cell in cells(spec)? {
+        let cell = cell.with_theory(spec.observables.iter().map(|(_, observable)| observable));
+        rows.extend(blank_rows(spec, &cell));
+        left_out.extend(beyond_double(spec, &cell));
     }
     Ok((rows, left_out))
 }
 
 /// In words, the theoretical means that are beyond double precision.
-fn beyond_double(spec: &Spec, law: &Law, theory: &[Option<TheoryValue>]) -> Vec<String> {
+fn beyond_double(spec: &Spec, cell: &Cell) -> Vec<String> {
     let means =
-        spec.observables.iter().zip(theory).filter_map(|((name, _), theory)| Some((name, theory.as_ref()?.mean)));
+        spec.observables.iter().zip(&cell.theory).filter_map(|((name, _), theory)| Some((name, theory.as_ref()?.mean)));
     let beyond = means.filter(|(_, mean)| mean.to_f64().is_none());
     let words = |(name, mean)| {
         format!(
             "{}: the exact {name} of {} is {mean}, beyond double precision, and left out",
             spec.name,
-            law.describe()
+            cell.describe()
         )
     };
     beyond.map(words).collect()
 }
 
-fn blank_rows<'a>(
-    spec: &'a Spec,
-    network: &'a str,
-    variables: &'a Variables,
-    dimension: usize,
-    theory: &[Option<TheoryValue>],
-) -> impl Iterator<Item = Row> + use<'a> {
-    let theory = theory.to_vec();
-    spec.observables.iter().zip(theory).map(move |((name, _), theory)| {
-        let row = Row {
-            network: network.into(),
-            observable: name.clone(),
-            variables: variables.to_vec(),
-            dimension,
-            sampled: None,
-            theory: None,
-            z: None,
-        };
-        row.with_theory(theory)
-    })
+fn blank_rows<'a>(spec: &'a Spec, cell: &'a Cell) -> impl Iterator<Item = Row> + 'a {
+    let rows = spec.observables.iter().zip(&cell.theory);
+    rows.map(|((name, _), theory)| Row::of(cell, name).with_theory(*theory))
 }
 
 /// Passes the driver's news to the watcher and keeps states and draws.

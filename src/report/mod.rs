@@ -6,7 +6,7 @@ use serde::Serialize;
 use toml::Table;
 
 use crate::experiment::spec::Heading;
-use crate::experiment::{Outcome, Verdict, format, save, trained};
+use crate::experiment::{Outcome, Verdict, claim, format, save, trained};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -100,9 +100,9 @@ fn line(verdict: &Verdict) -> Line<'_> {
         statement: &verdict.statement,
         reason: verdict.reason.as_deref(),
         network: &verdict.network,
-        predicted: format::predicted(verdict),
+        predicted: claim::predicted(verdict),
         measured: format::measured(verdict),
-        interval: format::interval_of(verdict),
+        interval: claim::interval(verdict),
         outcome: verdict.verdict.name(),
     }
 }

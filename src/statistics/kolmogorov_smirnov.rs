@@ -58,8 +58,20 @@ impl KolmogorovSmirnov {
     /// probability 1 − α at least (Dvoretzky–Kiefer–Wolfowitz inequality with Massart's constant, for each sample).
     pub fn distance_bound(&self, first: u64, second: u64, alpha: f64) -> f64 {
         let reach = ((4.0 / alpha).ln() / 2.0).sqrt();
-        self.distance + reach * (1.0 / (first as f64).sqrt() + 1.0 / (second as f64).sqrt())
+        self.distance + reach * root_of_counts(first, second)
     }
+
+    /// p-value against "the distance of the two laws is at most `tolerance`": by the same inequality a distance of D or more has
+    /// probability 4 exp(−2((D − tolerance)/(1/√n₁ + 1/√n₂))²) at most.
+    pub fn beyond(&self, first: u64, second: u64, tolerance: f64) -> f64 {
+        let excess = (self.distance - tolerance).max(0.0) / root_of_counts(first, second);
+        (4.0 * (-2.0 * excess * excess).exp()).min(1.0)
+    }
+}
+
+/// 1/√n₁ + 1/√n₂.
+fn root_of_counts(first: u64, second: u64) -> f64 {
+    1.0 / (first as f64).sqrt() + 1.0 / (second as f64).sqrt()
 }
 
 /// Q(λ) = 2 Σ_{k≥1} (−1)^{k−1} exp(−2k²λ²) at λ = D(1/s + 0.12 + 0.11 s), s the scale.
@@ -82,6 +94,16 @@ mod tests {
         // Smirnov (1948): Q(1.3581) = 0.05, Q(1.6276) = 0.01; the correction vanishes for large samples.
         assert!((p_value(1.3581e-6, 1e-6) - 0.05).abs() < 1e-4);
         assert!((p_value(1.6276e-6, 1e-6) - 0.01).abs() < 1e-4);
+    }
+
+    /// The bound at a level is the tolerance at which the distance is as far beyond on the other side.
+    #[test]
+    fn a_distance_within_the_tolerance_speaks_against_nothing() {
+        let test = KolmogorovSmirnov { distance: 0.1, p_value: 0.0, scale: 0.01 };
+        assert_eq!(test.beyond(1000, 2000, 0.1), 1.0);
+        assert_eq!(test.beyond(1000, 2000, 0.2), 1.0);
+        let reach = test.distance_bound(1000, 2000, 0.01) - test.distance;
+        assert!((test.beyond(1000, 2000, test.distance - reach) - 0.01).abs() < 1e-12);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod kolmogorov_smirnov;
 pub mod moments;
 pub mod multiple_testing;
 pub mod quantile;
-mod rank_correlation;
+pub mod rank_correlation;
 pub mod regression;
 mod skewness;
 
@@ -20,6 +20,5 @@ pub use equivalence::{Equivalence, Reference};
 pub use kolmogorov_smirnov::KolmogorovSmirnov;
 pub use moments::Moments;
 pub use quantile::QuantileSketch;
-pub use rank_correlation::RankCorrelation;
 pub use regression::{Fit, WeightedPoint};
 pub use skewness::{LEAST_COUNT, Skewness, TooFew};

@@ -1,7 +1,7 @@
 //! How often verdicts are wrong, and intervals miss, where the truth is known: few draws, skewed laws, laws that theory does not know,
 //! points that carry no scatter. Every test states its false-alarm rate.
 
-use gradlaw::experiment::{Experiment, Limits, Measured, Outcome, RunOptions, Unwatched, Verdict, judge, load};
+use gradlaw::experiment::{Experiment, Limits, Outcome, RunOptions, Unwatched, Verdict, judge, load};
 
 fn verdicts(spec: &str) -> Vec<Verdict> {
     let spec = load::parse("calibration.toml", spec, &[]).unwrap();
@@ -9,7 +9,7 @@ fn verdicts(spec: &str) -> Vec<Verdict> {
     let folder = tempfile::tempdir().unwrap();
     let options = RunOptions { fresh: true, ..RunOptions::default() };
     let measurements = experiment.run(folder.path(), options, &Unwatched).unwrap();
-    let measured = Measured { spec: &experiment.spec, points: &experiment.points, measurements: &measurements };
+    let measured = experiment.measured(&measurements);
     judge(&[measured]).remove(0)
 }
 

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use gradlaw::experiment::load::{self, AnySpec};
-use gradlaw::experiment::trained::{self, TrainingExperiment};
-use gradlaw::experiment::{
-    Experiment, Limits, Measured, Override, RunOptions, Spec, Unwatched, Verdict, catalogue, judge,
-};
+use gradlaw::experiment::trained::TrainingExperiment;
+use gradlaw::experiment::{Experiment, Limits, Override, RunOptions, Spec, Unwatched, Verdict, catalogue, judge};
+
+const LIMITS: Limits = Limits { threads: 2, memory: 1 << 30 };
 
 /// Six digits: what another processor's arithmetic leaves.
 fn number(value: Option<f64>) -> String {
@@ -49,7 +49,7 @@ fn overrides(changes: &[&str]) -> Vec<Override> {
 }
 
 fn drawn(spec: Spec, points: &mut String) -> Vec<Verdict> {
-    let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap();
+    let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let measurements = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
     for measurement in &measurements {
@@ -57,7 +57,7 @@ fn drawn(spec: Spec, points: &mut String) -> Vec<Verdict> {
         let (place, mean) = (row.place(), number(row.sampled.map(|sampled| sampled.mean)));
         writeln!(points, "{}\t{place}\t{}\t{mean}", experiment.spec.name, row.observable).unwrap();
     }
-    let measured = Measured { spec: &experiment.spec, points: &experiment.points, measurements: &measurements };
+    let measured = experiment.measured(&measurements);
     judge(&[measured]).remove(0)
 }
 
@@ -90,7 +90,7 @@ fn trained_networks_give_what_was_recorded() {
         let AnySpec::Training(spec) = load::load_any(shipped.name, &overrides(&changes)).unwrap() else {
             panic!("{} trains networks", shipped.name)
         };
-        let experiment = TrainingExperiment::prepare(*spec).unwrap();
+        let experiment = TrainingExperiment::prepare(*spec, &LIMITS).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let results = experiment.run(folder.path(), true, &Unwatched, &|_| Ok(())).unwrap();
         let trained = experiment.networks(&results);
@@ -99,7 +99,8 @@ fn trained_networks_give_what_was_recorded() {
             let place = format!("{} {:?} {}", network.label, network.variables, network.repeat);
             writeln!(networks, "{}\t{place}\t{}", shipped.name, values.join("\t")).unwrap();
         }
-        trained::judge(&experiment.spec, &trained)
+        judge(&[experiment.measured(&experiment.measurements(&results))])
+            .concat()
             .iter()
             .for_each(|verdict| writeln!(verdicts, "{}", line(verdict)).unwrap());
     }

@@ -4,10 +4,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use gradlaw::experiment::trained::{self, TrainingExperiment};
+use gradlaw::experiment::trained::TrainingExperiment;
 use gradlaw::experiment::{
-    Experiment, Limits, Measured, Outcome, Override, RunOptions, Spec, Unwatched, Verdict, catalogue, judge, load,
+    Experiment, Limits, Outcome, Override, RunOptions, Spec, Unwatched, Verdict, catalogue, judge, load,
 };
+
+const LIMITS: Limits = Limits { threads: 2, memory: 1 << 30 };
 
 fn verdicts(name: &str, changes: &[&str]) -> Vec<Verdict> {
     let overrides: Vec<Override> = changes.iter().map(|change| change.parse().unwrap()).collect();
@@ -15,10 +17,10 @@ fn verdicts(name: &str, changes: &[&str]) -> Vec<Verdict> {
 }
 
 fn judged(spec: Spec) -> Vec<Verdict> {
-    let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap();
+    let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let measurements = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
-    let measured = Measured { spec: &experiment.spec, points: &experiment.points, measurements: &measurements };
+    let measured = experiment.measured(&measurements);
     judge(&[measured]).remove(0)
 }
 
@@ -159,13 +161,13 @@ fn the_training_spec_in_the_readme_trains() {
     let overrides = changes.map(|change| change.parse().unwrap());
     let spec = load::parse_any("README.md", &in_readme("penalty-and-attack"), &overrides).unwrap();
     let load::AnySpec::Training(spec) = spec else { panic!("a spec of trained networks") };
-    let experiment = TrainingExperiment::prepare(*spec).unwrap();
+    let experiment = TrainingExperiment::prepare(*spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let results = experiment.run(folder.path(), true, &Unwatched, &|_| Ok(())).unwrap();
     let networks = experiment.networks(&results);
     assert_eq!(networks.len(), 12);
     assert!(networks.iter().all(|network| !network.outcome.diverged));
-    let verdicts = trained::judge(&experiment.spec, &networks);
+    let verdicts = judge(&[experiment.measured(&experiment.measurements(&results))]).remove(0);
     assert!(verdicts.len() == 1 && verdicts[0].verdict != Outcome::Refuted, "{verdicts:#?}");
 }
 
@@ -184,7 +186,7 @@ fn early_results_are_saved_now_and_then_not_after_every_network() {
     let overrides = changes.map(|change| change.parse().unwrap());
     let spec = load::parse_any("README.md", &in_readme("penalty-and-attack"), &overrides).unwrap();
     let load::AnySpec::Training(spec) = spec else { panic!("a spec of trained networks") };
-    let experiment = TrainingExperiment::prepare(*spec).unwrap();
+    let experiment = TrainingExperiment::prepare(*spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (saved, began) = (AtomicUsize::new(0), Instant::now());
     let save = |_: &_| {

@@ -1,18 +1,17 @@
 //! What is written beside curves and axes: the paper's notation, the fitted numbers.
 
 use super::Strand;
-use crate::experiment::claim::{ClaimKind, ClaimSpec, ValueSource};
-use crate::experiment::format::{rounded, with_error};
+use crate::experiment::claim::{Claim, Remark};
+use crate::experiment::format::{rounded, unbroken, with_error};
 use crate::experiment::results::{Outcome, Verdict};
 use crate::sampling::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
 use crate::short::short;
-use crate::statistics::regression::POOR_FIT;
 use crate::statistics::{Fit, WeightedPoint};
 
 /// "slope 0.4998 ± 0.0004, predicted 0.5", and the verdict where the claim does not hold; `predictions` are the values that the
 /// strand's means are compared with.
 pub(super) fn annotation(
-    claim: &ClaimSpec,
+    claim: &Claim,
     strand: &Strand<'_>,
     predictions: &[(f64, f64)],
     verdicts: &[Verdict],
@@ -24,34 +23,20 @@ pub(super) fn annotation(
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn numbers(claim: &ClaimSpec, strand: &Strand<'_>, predictions: &[(f64, f64)], verdict: Option<&Verdict>) -> String {
-    if let ClaimKind::Value(source) = &claim.kind {
+fn numbers(claim: &Claim, strand: &Strand<'_>, predictions: &[(f64, f64)], verdict: Option<&Verdict>) -> String {
+    if claim.is_value() {
         let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
-        let of = match source {
-            ValueSource::Theory if exact => "exact",
-            ValueSource::Theory => "path theory",
-            ValueSource::Formula(_) => "predicted",
+        let of = match claim.states_value() {
+            true => "predicted",
+            false if exact => "exact",
+            false => "path theory",
         };
         return ratio_to(strand, predictions).map(|ratio| format!("measured/{of} {ratio}")).unwrap_or_default();
     }
-    let Some((verdict, measured)) = verdict.and_then(|verdict| Some((verdict, verdict.measured?))) else {
-        return String::new();
-    };
-    let numbers = unbroken(&with_error(measured, verdict.std_error.unwrap_or(0.0)));
-    let predicted = verdict.predicted.map(|predicted| unbroken(&format!("predicted {}", rounded(predicted, 4))));
-    let predicted = predicted.map(|predicted| format!(", {predicted}")).unwrap_or_default();
-    // Where the points do not fit, the verdict speaks of the local slope, or of the point, that fits worst.
-    let is_poor = verdict.goodness_of_fit.is_some_and(|probability| probability < POOR_FIT);
-    let [slope, ratio] = if is_poor { ["worst local slope", "worst ratio"] } else { ["slope", "ratio"] };
-    match &claim.kind {
-        ClaimKind::Exponent { relative_to: Some(_), .. } => format!("residual {slope} {numbers}{predicted}"),
-        ClaimKind::Exponent { .. } => format!("{slope} {numbers}{predicted}"),
-        ClaimKind::SameLaw { .. } => format!("distance of the laws {}", rounded(measured, 4)),
-        _ => format!("{ratio} {numbers}{predicted}"),
-    }
+    verdict.and_then(Remark::of).map(|remark| claim.remark(&remark)).unwrap_or_default()
 }
 
-fn speaks_of(verdict: &Verdict, claim: &ClaimSpec, strand: &Strand<'_>) -> bool {
+fn speaks_of(verdict: &Verdict, claim: &Claim, strand: &Strand<'_>) -> bool {
     verdict.claim.is_some_and(|index| claim.path == format!("claim.{index}"))
         && (claim.pair().is_some() || verdict.network == strand.network)
         && (verdict.variables.is_empty() || verdict.variables == strand.others)
@@ -67,11 +52,6 @@ fn ratio_to(strand: &Strand<'_>, predictions: &[(f64, f64)]) -> Option<String> {
     });
     let fit = Fit::constant(&ratios.collect::<Vec<_>>())?;
     Some(unbroken(&with_error(fit.estimate, fit.std_error)))
-}
-
-/// A text that is not broken across lines, with minus signs for hyphens.
-fn unbroken(text: &str) -> String {
-    text.replace(' ', "\u{a0}").replace('-', "−")
 }
 
 /// A digit as a subscript; a point stays.

@@ -5,9 +5,8 @@ mod prediction;
 #[cfg(test)]
 mod tests;
 
-use super::claim::{ClaimKind, ClaimSpec};
+use super::claim::{Claim, moves_dimension};
 use super::format::outcomes;
-use super::judge::moves_dimension;
 use super::results::{Row, Sampled, Verdict};
 use super::spec::{self, Spec};
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
@@ -62,10 +61,7 @@ pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
 /// What is on the abscissa: that of the first claim of an exponent, else the size of the attacks where it is swept, else
 /// the dimension where it changes, else the first sweep variable.
 fn abscissa(spec: &Spec, rows: &[Row]) -> String {
-    let claimed = spec.claims.iter().find_map(|claim| match &claim.kind {
-        ClaimKind::Exponent { against, .. } => Some(against.clone()),
-        _ => None,
-    });
+    let claimed = spec.claims.iter().find_map(|claim| claim.against().map(str::to_owned));
     let dimension = rows.iter().any(|row| row.dimension != rows[0].dimension);
     claimed.or(spec.size_variable().map(str::to_owned)).unwrap_or_else(|| match spec.sweep.names().next() {
         Some(name) if !dimension => name.into(),
@@ -87,7 +83,7 @@ fn theory_of(row: &Row) -> Option<f64> {
 fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> {
     let spoken = |row: &Row| {
         spec.claims.is_empty()
-            || spec.claims.iter().any(|claim| claim.concerns(&row.network) && claim.observable == row.observable)
+            || spec.claims.iter().any(|claim| claim.concerns(&row.network) && claim.is_on(&row.observable))
     };
     let network = rows.first().map(|row| row.network.as_str()).unwrap_or_default();
     let places = || rows.iter().filter(|row| row.network == network).map(|row| (&row.variables[..], row.dimension));
@@ -113,19 +109,19 @@ fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> 
 
 /// The claims that speak of a strand, the one that it is compared with first: exponents, then values, then comparisons of two networks,
 /// if the strand is the one of the two that fewer other claims speak of.
-fn claims_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Vec<&'s ClaimSpec> {
-    let about = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.concerns(strand.network);
+fn claims_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Vec<&'s Claim> {
+    let about = |claim: &&Claim| claim.is_on(strand.observable) && claim.concerns(strand.network);
     let comparisons = |label: &str| {
-        let speaks = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.pair().is_some();
+        let speaks = |claim: &&Claim| claim.is_on(strand.observable) && claim.pair().is_some();
         spec.claims.iter().filter(speaks).filter(|claim| claim.concerns(label)).count()
     };
     // A network of which a claim of its own speaks has something drawn with it already.
     let own = |label: &str| {
-        let speaks = |claim: &&ClaimSpec| claim.observable == strand.observable && claim.pair().is_none();
+        let speaks = |claim: &&Claim| claim.is_on(strand.observable) && claim.pair().is_none();
         spec.claims.iter().filter(speaks).any(|claim| claim.concerns(label))
     };
-    let rank = |claim: &&ClaimSpec| match (&claim.kind, claim.pair()) {
-        (ClaimKind::Exponent { .. }, _) => Some(0),
+    let rank = |claim: &&Claim| match (claim.against(), claim.pair()) {
+        (Some(_), _) => Some(0),
         (_, None) => Some(1),
         (_, Some([first, second])) => {
             let busy = |label: &String| (own(label), comparisons(label));
@@ -133,7 +129,7 @@ fn claims_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Vec<&'s ClaimSpec> {
             (carrier == strand.network).then_some(2)
         }
     };
-    let mut ranked: Vec<(u8, &ClaimSpec)> =
+    let mut ranked: Vec<(u8, &Claim)> =
         spec.claims.iter().filter(about).filter_map(|claim| Some((rank(&claim)?, claim))).collect();
     ranked.sort_by_key(|(rank, _)| *rank);
     ranked.into_iter().map(|(_, claim)| claim).collect()

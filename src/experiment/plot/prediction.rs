@@ -1,41 +1,20 @@
 //! What measured means are compared with in a figure: exact values, the law of a claim, or another network.
 
 use super::{Strand, claims_of, theory_of};
-use crate::experiment::claim::{Baseline, ClaimKind, ClaimSpec, ValueSource};
+use crate::experiment::claim::Claim;
 use crate::experiment::results::{Row, Sampled};
-use crate::experiment::spec::{Spec, with_dimension};
+use crate::experiment::spec::Spec;
 use crate::figure::{RatioCurve, RatioPanel, RatioPoint};
-use crate::sampling::Observable;
 
 /// Half-width of a 95 % interval in standard errors.
 const REACH: f64 = 1.959_964;
 
 /// The law that a claim predicts, through the strand's points: baseline × C xᵖ with C from the weighted mean of the
 /// logarithms, the stated value, or the other network's means times the claimed ratio. Empty where the claim gives none.
-pub(super) fn predicted_law(claim: &ClaimSpec, rows: &[Row], strand: &Strand<'_>, abscissa: &str) -> Vec<(f64, f64)> {
-    let shape = |row: &Row, x: f64| -> Option<f64> {
-        match &claim.kind {
-            ClaimKind::Exponent { against, exponent, relative_to } if against == abscissa => {
-                let power = exponent.evaluate(&strand.others).ok()?;
-                Some(baseline(rows, row, relative_to.as_ref())? * x.powf(power))
-            }
-            _ => None,
-        }
-    };
-    let stated = |row: &Row| match &claim.kind {
-        ClaimKind::Value(ValueSource::Formula(formula)) => {
-            formula.evaluate(&with_dimension(&row.variables, row.dimension)).ok()
-        }
-        ClaimKind::Ratio { networks: [first, second], factor } => {
-            let factor = factor.evaluate(&with_dimension(&row.variables, row.dimension)).ok()?;
-            let (other, ratio) = if strand.network == first { (second, factor) } else { (first, 1.0 / factor) };
-            let there = |theirs: &&Row| {
-                theirs.network == *other && theirs.observable == row.observable && theirs.variables == row.variables
-            };
-            Some(ratio * rows.iter().find(there)?.sampled?.mean)
-        }
-        _ => None,
-    };
+pub(super) fn predicted_law(claim: &Claim, rows: &[Row], strand: &Strand<'_>, abscissa: &str) -> Vec<(f64, f64)> {
+    let shape =
+        |row: &Row, x: f64| claim.shape(row, rows, x, &strand.others).filter(|_| claim.against() == Some(abscissa));
+    let stated = |row: &Row| claim.claimed(row, rows);
     let law: Option<Vec<(f64, f64)>> = strand.rows.iter().map(|&(x, row, _)| Some((x, shape(row, x)?))).collect();
     let Some(law) = law else {
         let stated: Option<Vec<_>> = strand.rows.iter().map(|&(x, row, _)| Some((x, stated(row)?))).collect();
@@ -51,21 +30,6 @@ pub(super) fn predicted_law(claim: &ClaimSpec, rows: &[Row], strand: &Strand<'_>
     law.into_iter().map(|(x, shape)| (x, constant * shape)).collect()
 }
 
-fn baseline(rows: &[Row], row: &Row, relative_to: Option<&Baseline>) -> Option<f64> {
-    match relative_to {
-        None => Some(1.0),
-        Some(Baseline::Formula(formula)) => formula.evaluate(&with_dimension(&row.variables, row.dimension)).ok(),
-        Some(Baseline::Theory(observable)) => {
-            let same = |other: &&Row| {
-                other.network == row.network
-                    && other.variables == row.variables
-                    && other.observable.parse::<Observable>().as_ref() == Ok(observable)
-            };
-            rows.iter().find(same)?.theory.as_ref().map(|(mean, _)| *mean)
-        }
-    }
-}
-
 /// Measured over predicted: the theoretical value where there is one, else the law of the claim; for claims on two
 /// networks their ratio over the claimed factor, drawn with the network that fewer such claims speak of.
 pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[&[(f64, f64)]]) -> Option<RatioPanel> {
@@ -74,13 +38,13 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[&[(f64, f
     for (index, (strand, law)) in strands.iter().zip(laws).enumerate() {
         let theory = strand.rows.iter().all(|(_, row, _)| theory_of(row).is_some());
         let claim = claims_of(spec, strand).first().copied();
-        let stated = claim.is_some_and(ClaimSpec::states_value);
+        let stated = claim.is_some_and(Claim::states_value);
         let pair = claim.and_then(|claim| Some((claim, claim.pair()?)));
         let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| match (pair, theory_of(row)) {
             (Some((claim, networks)), _) => {
                 let mean = |label: &String| mean_of(strands, label, strand, row);
                 let (first, second) = (mean(&networks[0])?, mean(&networks[1])?);
-                let ratio = first.mean / second.mean / claim.factor_at(row)?;
+                let ratio = first.mean / second.mean / claim.factor(row)?;
                 let spread = (first.std_error / first.mean).hypot(second.std_error / second.mean);
                 Some(RatioPoint { x, ratio, half_interval: (REACH * ratio * spread).abs() })
             }
@@ -100,7 +64,7 @@ pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[&[(f64, f
         }
         let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
         labels.push(match (pair, theory && !stated) {
-            (Some((ClaimSpec { kind: ClaimKind::SameLaw { .. }, .. }, _)), _) => "ratio of networks",
+            (Some((claim, _)), _) if claim.is_of_one_law() => "ratio of networks",
             (Some(_), _) => "ratio of networks / claimed",
             (None, true) if exact => "measured / exact",
             (None, true) => "measured / path theory",
@@ -126,8 +90,8 @@ fn mean_of(strands: &[Strand<'_>], label: &str, strand: &Strand<'_>, row: &Row) 
 
 /// The tolerance of claims on values or ratios, where it is one.
 fn band_of(spec: &Spec) -> Option<(f64, f64)> {
-    let relative = |claim: &&ClaimSpec| matches!(claim.kind, ClaimKind::Value(_) | ClaimKind::Ratio { .. });
-    let tolerances: Vec<f64> = spec.claims.iter().filter(relative).map(|claim| claim.tolerance).collect();
+    let tolerances: Vec<f64> =
+        spec.claims.iter().filter(|claim| claim.is_relative()).map(|claim| claim.tolerance).collect();
     let first = *tolerances.first()?;
     tolerances.iter().all(|tolerance| *tolerance == first).then_some((1.0 - first, 1.0 + first))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::experiment::judge::{Measured, judge};
+use crate::experiment::claim::judge;
 use crate::experiment::load;
 use crate::experiment::results::Outcome;
 use crate::experiment::{Experiment, Limits, RunOptions, Unwatched};
@@ -42,7 +42,7 @@ fn a_figure_says_of_every_claim_what_became_of_it_and_says_it_once() {
     let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let measurements = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
-    let run = [Measured { spec: &experiment.spec, points: &experiment.points, measurements: &measurements }];
+    let run = [experiment.measured(&measurements)];
     let verdicts = judge(&run).remove(0);
     let outcomes: Vec<Outcome> = verdicts.iter().map(|verdict| verdict.verdict).collect();
     assert_eq!(outcomes, [Outcome::Holds, Outcome::Holds, Outcome::Holds, Outcome::Refuted]);

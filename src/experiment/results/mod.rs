@@ -6,6 +6,7 @@ mod table;
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::Cell;
 use super::expression::{Variables, describe};
 use super::format::needed;
 use crate::sampling::monte_carlo::Summary;
@@ -68,6 +69,27 @@ pub struct Measurement {
     pub quantiles: Option<QuantileSketch>,
     /// The law of (mean − truth)/standard error, or why the mean must not be tested.
     pub reference: Result<Reference, String>,
+    /// The values of trained networks, one for each repetition, `None` for one that is not finished; where a claim's unit is a draw,
+    /// there are none.
+    pub replicates: Option<Vec<Option<Replicate>>>,
+}
+
+/// The value of one trained network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Replicate {
+    /// The mean over test samples.
+    pub value: f64,
+    /// Its variance by the choice of test samples, where it is known.
+    pub sampling: f64,
+    /// Which network it is: one that does not depend on a sweep variable stands in several cells.
+    pub network: usize,
+}
+
+impl Replicate {
+    /// Variance of the value's logarithm by the choice of test samples.
+    pub fn relative_sampling(&self) -> f64 {
+        if self.sampling == 0.0 { 0.0 } else { self.sampling / (self.value * self.value) }
+    }
 }
 
 impl Measurement {
@@ -78,7 +100,8 @@ impl Measurement {
         let expected = theory.filter(|_| reference.is_ok()).and_then(|theory| theory.mean.to_f64());
         let z = expected.map(|expected| z_score(sampled.mean, sampled.std_error, expected)).filter(|z| z.is_finite());
         let row = Row { sampled: Some(sampled), z, ..row }.with_theory(theory);
-        Self { row, quantiles: keep_distribution.then_some(summary.quantiles), reference }
+        let quantiles = keep_distribution.then_some(summary.quantiles);
+        Self { row, quantiles, reference, replicates: None }
     }
 }
 
@@ -134,6 +157,19 @@ impl Sampled {
 const SCATTER_OF_ROUNDING: f64 = 1e-12;
 
 impl Row {
+    /// The row of an observable in a cell, without measurement and theory.
+    pub fn of(cell: &Cell, observable: &str) -> Self {
+        Self {
+            network: cell.network.clone(),
+            observable: observable.into(),
+            variables: cell.variables.clone(),
+            dimension: cell.dimension(),
+            sampled: None,
+            theory: None,
+            z: None,
+        }
+    }
+
     /// Attaches a theoretical value; none where it is beyond double precision.
     pub fn with_theory(mut self, theory: Option<TheoryValue>) -> Self {
         self.theory = theory.and_then(|value| Some((value.mean.to_f64()?, value.kind.name().into())));
@@ -216,7 +252,8 @@ pub struct Verdict {
     pub p_refuted: Option<f64>,
     /// Probability of a scatter around the fit at least as large, where there is a fit.
     pub goodness_of_fit: Option<f64>,
-    /// Kind of the claim: exponent, ratio, value or same-law; finite for the verdict on gradients that are not.
+    /// Kind of the claim: exponent, ratio, value, same-law, quotient, rank_correlation or less; finite for the verdict on gradients
+    /// that are not.
     pub kind: String,
     /// Position of the claim in its spec, from 0; null for a verdict that no claim asked for.
     pub claim: Option<usize>,
@@ -280,7 +317,7 @@ mod tests {
         for interval in
             [None, Some([0.0, 1.0]), Some([ends[0], 2.0]), Some([ends[1], ends[2]]), Some([ends[0], ends[2]])]
         {
-            let verdict = Verdict { interval, ..crate::experiment::judge::blank("e", "n", "loss.l1", "value", 0.1) };
+            let verdict = Verdict { interval, ..crate::experiment::claim::blank("e", "n", "loss.l1", "value", 0.1) };
             let text = serde_json::to_string(&verdict).unwrap();
             assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), verdict, "{text}");
         }

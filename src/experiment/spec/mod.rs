@@ -20,7 +20,7 @@ pub use layer::{LayerSpec, WindowSpec, read_layers};
 pub use network::{InitSpec, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input, read_networks};
 
-use super::claim::ClaimSpec;
+use super::claim::{Claim, Scope, read_claims};
 use super::expression::{Expression, Variables, describe, reserved_names};
 use super::reader::{Origin, Reader, SpecError, as_number, did_you_mean};
 use super::results::COLUMNS;
@@ -74,7 +74,7 @@ pub struct Spec {
     /// The networks.
     pub networks: Vec<NetworkSpec>,
     /// The claims.
-    pub claims: Vec<ClaimSpec>,
+    pub claims: Vec<Claim>,
     /// File and options, for error messages.
     pub origin: Origin,
     /// The spec as TOML with defaults filled in: enough to repeat the run.
@@ -149,17 +149,16 @@ impl Spec {
         let networks = network::read_networks(&reader, &origin, sampler)?;
         let observables = read_observables(&reader, &sweep)?;
         let input = input::read_input(&reader, &origin)?;
-        let claims = reader.tables("claim", "must be tables, [[claim]]")?;
-        let claims = claims.iter().enumerate().map(|(index, table)| {
-            ClaimSpec::read(table, &origin, &format!("claim.{index}"), &networks, &observables, &sweep)
-        });
+        let labels: Vec<&str> = networks.iter().map(|network| network.label.as_str()).collect();
+        let variables: Vec<&str> = sweep.names().collect();
+        let names = names_of(&observables);
+        let scope = Scope { labels: &labels, observables: &names, variables: &variables, trains: false };
+        let claims = read_claims(&reader, &origin, scope)?;
         let mut spec = Self {
             heading,
             rule: read_rule(&reader)?,
-            family_error: reader
-                .number("family_error", "must be a number between 0 and 0.5", |rate| rate > 0.0 && rate < 0.5)?
-                .unwrap_or(1e-3),
-            claims: claims.collect::<Result<_, _>>()?,
+            family_error: read_family_error(&reader)?,
+            claims,
             observables,
             sweep,
             input,
@@ -191,6 +190,12 @@ impl Spec {
             }
         };
     }
+}
+
+/// The key `family_error`: the rate of false alarms of a whole run.
+pub(super) fn read_family_error(reader: &Reader<'_>) -> Result<f64, SpecError> {
+    let allowed = "must be a number between 0 and 0.5";
+    Ok(reader.number("family_error", allowed, |rate| rate > 0.0 && rate < 0.5)?.unwrap_or(1e-3))
 }
 
 /// Whether a layer normalises by its batch, whose size then matters.
@@ -338,6 +343,11 @@ fn collect_names<'a>(key: &'a str, value: &'a Value, keys: &mut BTreeSet<&'a str
         }
         _ => {}
     }
+}
+
+/// The names of what is measured.
+pub(super) fn names_of<T>(observables: &[(String, T)]) -> Vec<&str> {
+    observables.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 /// The variables of a point with its dimension, as claims see them.

@@ -1,5 +1,6 @@
 //! From a training spec to jobs, each the training of one network: shapes, laws and settings checked before anything runs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use toml::Value;
@@ -9,11 +10,13 @@ use super::measure::Quantity;
 use super::spec::{MethodKind, MethodSpec, TrainingSpec};
 use crate::data::SampleSet;
 use crate::experiment::architecture::ArchitectureBinder;
+use crate::experiment::cell::Cell;
 use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::initialisation::InitialisationBinder;
+use crate::experiment::point::Limits;
 use crate::experiment::reader::SpecError;
 use crate::experiment::results::place;
-use crate::experiment::spec::{LayerSpec, NetworkSpec, Sweep};
+use crate::experiment::spec::{LayerSpec, NetworkSpec, names_of};
 use crate::network::layer::{Layer, Statistics};
 use crate::network::{Architecture, Initialisation, Normalise, Shape};
 use crate::short::short;
@@ -24,15 +27,19 @@ use crate::training::objective::{
 use crate::training::{Augmentation, Schedule, Sgd, TrainingSettings};
 
 /// Changes when the same spec gives other networks.
-const TRAINING_FORMAT: u32 = 3;
+const TRAINING_FORMAT: u32 = 4;
 
 /// A training spec with its jobs, checked and ready to run.
 #[derive(Debug)]
 pub struct TrainingExperiment {
     /// The spec.
     pub spec: TrainingSpec,
-    /// The jobs, in the order of results: network by network, method by method, point by point.
+    /// The cells, in the order of results: network by network, method by method, point by point.
+    pub cells: Vec<Cell>,
+    /// The trainings that there are. A network that does not depend on a sweep variable is trained once for all its points.
     pub jobs: Vec<Job>,
+    /// For each cell, the job of each repetition.
+    pub places: Vec<Vec<usize>>,
     /// Which samples are for what.
     pub data: Data,
 }
@@ -42,7 +49,7 @@ pub struct TrainingExperiment {
 pub struct Job {
     /// The label of the network and the method.
     pub label: String,
-    /// Values of the sweep variables.
+    /// Values of the sweep variables, at the first of its points.
     pub variables: Vec<(String, f64)>,
     /// Which repetition.
     pub repeat: usize,
@@ -61,6 +68,26 @@ pub struct Job {
 }
 
 impl Job {
+    /// The cell of its first point.
+    fn cell(&self) -> Cell {
+        Cell {
+            network: self.label.clone(),
+            variables: self.variables.clone(),
+            architecture: self.architecture.clone(),
+            initialisation: self.initialisation.clone(),
+            continuous_input: None,
+            theory: Vec::new(),
+        }
+    }
+
+    /// Bytes that its training holds, about: parameters with their gradient, velocity and best values, and what a batch has in
+    /// every layer, forward, back, and in the derivative along a direction.
+    fn bytes(&self) -> u64 {
+        let values = self.architecture.nodes().iter().map(|node| node.output.len() as u64).sum::<u64>();
+        let batch = (values + self.architecture.dimension() as u64) * self.settings.batch as u64;
+        4 * (6 * self.architecture.parameter_count() as u64 + 4 * batch)
+    }
+
     /// The network, the point and the repetition, for people.
     pub fn describe(&self) -> String {
         format!("{}, network {}", place(&self.label, &self.variables), self.repeat + 1)
@@ -83,37 +110,58 @@ impl TrainingExperiment {
     ///
     /// # Errors
     /// The first thing in the spec or its data that is not allowed; nothing was written.
-    pub fn prepare(spec: TrainingSpec) -> Result<Self, SpecError> {
+    pub fn prepare(spec: TrainingSpec, limits: &Limits) -> Result<Self, SpecError> {
         let grid = spec.sweep.points();
         let data = spec.data.open(&spec.origin, &grid, spec.seed)?;
-        let mut jobs = Vec::new();
+        let (mut cells, mut jobs, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let mut known: HashMap<String, usize> = HashMap::new();
         for network in &spec.networks {
             for method in &spec.methods {
                 for variables in &grid {
+                    let binder = Binder { spec: &spec, network, method, variables };
+                    let mut repetitions = Vec::new();
                     for repeat in 0..spec.repeats {
-                        jobs.push(Binder { spec: &spec, network, method, variables }.job(&data, repeat)?);
+                        let job = binder.job(&data, repeat)?;
+                        if repeat == 0 {
+                            binder.check_memory(&job, limits)?;
+                            cells.push(job.cell());
+                        }
+                        let index = *known.entry(job.fingerprint.clone()).or_insert(jobs.len());
+                        repetitions.push(index);
+                        if index == jobs.len() {
+                            jobs.push(job);
+                        }
                     }
+                    places.push(repetitions);
                 }
             }
         }
-        check_claims(&spec)?;
-        let mut experiment = Self { spec, jobs, data };
+        let names = names_of(&spec.observables);
+        let all: Vec<&Cell> = cells.iter().collect();
+        spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &names, &all))?;
+        spec.panels.iter().try_for_each(|panel| panel.check(&spec.origin))?;
+        let mut experiment = Self { spec, cells, jobs, places, data };
         experiment.resolve_constants();
         Ok(experiment)
+    }
+
+    /// The cells with the jobs of their repetitions.
+    pub fn trainings(&self) -> impl Iterator<Item = (&Cell, &[usize])> {
+        self.cells.iter().zip(self.places.iter().map(Vec::as_slice))
     }
 
     /// Writes the constants that were found for a network's first layer into the resolved spec, with which weights of the network
     /// can be used elsewhere; not where they differ from point to point, as the lengths of flat images do.
     fn resolve_constants(&mut self) {
-        let jobs = self.jobs.len() / self.spec.networks.len().max(1);
+        let cells = self.cells.len() / self.spec.networks.len().max(1);
         let Some(Value::Array(networks)) = self.spec.resolved.get_mut("network") else { return };
         let specs = networks.iter_mut().zip(&self.spec.networks);
-        for ((table, network), jobs) in specs.zip(self.jobs.chunks(jobs.max(1))) {
+        for ((table, network), cells) in specs.zip(self.cells.chunks(cells.max(1))) {
             // A layer inside a block or a repetition has its own constants, whatever the architecture begins with.
             let Some(LayerSpec::Normalise(None)) = network.layers.first() else { continue };
-            let first = |job: &Job| job.architecture.nodes().first().map(|node| node.layer.clone());
-            let Some(Some(Layer::Normalise(Normalise { mean, std }))) = jobs.first().map(first) else { continue };
-            if jobs.iter().any(|job| first(job) != first(&jobs[0])) {
+            let first = |cell: &Cell| cell.architecture.nodes().first().map(|node| node.layer.clone());
+            let Some(Some(Layer::Normalise(Normalise { mean, std }))) = cells.first().map(first) else { continue };
+            if cells.iter().any(|cell| first(cell) != first(&cells[0])) {
                 continue;
             }
             let layers = table.get_mut("layers").and_then(Value::as_array_mut);
@@ -129,20 +177,6 @@ impl TrainingExperiment {
         let measures = self.spec.observables.iter().map(|(_, measure)| measure);
         measures.filter(|measure| measure.initial == initial).map(|measure| measure.quantity).collect()
     }
-}
-
-/// Claims that speak of sweep variables speak of ones that there are.
-fn check_claims(spec: &TrainingSpec) -> Result<(), SpecError> {
-    let Sweep(variables) = &spec.sweep;
-    for claim in &spec.claims {
-        for (name, _) in &claim.within {
-            if !variables.iter().any(|(known, _)| known == name) {
-                let key = format!("{}.within", claim.path);
-                return Err(spec.origin.error(&key, name, "must be a sweep variable"));
-            }
-        }
-    }
-    Ok(())
 }
 
 struct Binder<'a> {
@@ -176,7 +210,7 @@ impl Binder<'_> {
         let label = spec.label(&network.label, &method.label);
         let key = StreamKey::new(spec.seed, &["training", &network.label, &repeat.to_string()]);
         let mut known = format!(
-            "{TRAINING_FORMAT} {} {label} {variables:?} {repeat} {key:?} {architecture:?} {initialisation:?} {settings:?}",
+            "{TRAINING_FORMAT} {} {label} {repeat} {key:?} {architecture:?} {initialisation:?} {settings:?}",
             env!("CARGO_PKG_VERSION")
         );
         known.push_str(&format!(" {:?} {} {} {:?}", spec.data, spec.seed, data.stamp, spec.observables));
@@ -190,6 +224,14 @@ impl Binder<'_> {
             samples,
             key,
             fingerprint: crate::experiment::checkpoint::digest(&known),
+        })
+    }
+
+    fn check_memory(&self, job: &Job, limits: &Limits) -> Result<(), SpecError> {
+        let bytes = job.bytes().saturating_mul(limits.threads as u64);
+        limits.check(bytes, &job.architecture).map_err(|message| {
+            let key = format!("{}.layers", self.network.path);
+            self.spec.origin.error(&key, "", format!("{message}, or a smaller training.batch"))
         })
     }
 
@@ -262,7 +304,9 @@ mod tests {
 
     fn prepared(text: &str) -> TrainingExperiment {
         match parse_any("spec.toml", text, &[]) {
-            Ok(AnySpec::Training(spec)) => TrainingExperiment::prepare(*spec).unwrap(),
+            Ok(AnySpec::Training(spec)) => {
+                TrainingExperiment::prepare(*spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap()
+            }
             other => panic!("{other:?} of {text}"),
         }
     }
@@ -315,7 +359,7 @@ mod tests {
         let experiment = prepared(text);
         let again = prepared(&toml::to_string(&experiment.spec.resolved).unwrap());
         let architectures = |experiment: TrainingExperiment| -> Vec<Architecture> {
-            experiment.jobs.into_iter().map(|job| job.architecture).collect()
+            experiment.cells.into_iter().map(|cell| cell.architecture).collect()
         };
         assert_eq!(architectures(again), architectures(experiment));
     }

@@ -5,9 +5,7 @@
 
 mod bind;
 mod checkpoint;
-mod claim;
 mod data;
-mod judge;
 mod measure;
 mod panel;
 mod panels;
@@ -17,8 +15,8 @@ mod save;
 mod spec;
 
 pub use bind::{Job, TrainingExperiment};
-pub use judge::judge;
 pub use panels::figure_of;
-pub use results::TrainedNetwork;
+pub use results::{NetworkOutcome, TrainedNetwork, measurement};
+pub use run::Results;
 pub use save::{Saved, draw, read, save};
 pub use spec::{TrainingSpec, is_training};

@@ -4,7 +4,7 @@ use toml::Table;
 
 use super::measure::Measure;
 use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, unknown};
+use crate::experiment::reader::{Origin, Reader, SpecError, did_you_mean, unknown};
 use crate::experiment::spec::Sweep;
 
 /// A table `[[panel]]`.
@@ -22,6 +22,21 @@ pub struct PanelSpec {
     pub guide: Option<Expression>,
     /// What the law is called.
     pub guide_label: String,
+    /// Its dotted key, for error messages.
+    pub path: String,
+}
+
+impl PanelSpec {
+    /// Checks that the guide is a formula of `x`.
+    pub fn check(&self, origin: &Origin) -> Result<(), SpecError> {
+        let Some(guide) = &self.guide else { return Ok(()) };
+        let Some(stray) = guide.names().iter().find(|name| *name != "x") else { return Ok(()) };
+        let message = format!(
+            "uses `{stray}`, which is not a variable here (variables: x){}",
+            did_you_mean(stray, ["x", "PI", "E"])
+        );
+        Err(origin.error(&format!("{}.guide", self.path), guide.text(), message))
+    }
 }
 
 const KEYS: &[&str] = &["title", "x", "y", "x_log", "y_log", "guide", "guide_label"];
@@ -64,6 +79,7 @@ pub(super) fn read_panels(
             logarithmic: [panel.boolean("x_log")?, panel.boolean("y_log")?],
             guide: panel.expression("guide")?,
             guide_label: panel.string("guide_label")?.unwrap_or_default().into(),
+            path: path.clone(),
         })
     };
     let read: Vec<PanelSpec> = tables.into_iter().enumerate().map(panel).collect::<Result<_, SpecError>>()?;
@@ -78,6 +94,7 @@ pub(super) fn read_panels(
         logarithmic: [None; 2],
         guide: None,
         guide_label: String::new(),
+        path: String::new(),
     };
     Ok(ordinates.iter().take(MOST_PANELS).map(default).collect())
 }

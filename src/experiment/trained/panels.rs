@@ -1,9 +1,9 @@
 //! The figure of trained networks: panels of one number against another.
 
-use super::claim::TrainingClaimKind;
 use super::panel::{PanelSpec, SIZE, size_in};
 use super::results::{TrainedNetwork, quantile};
 use super::spec::TrainingSpec;
+use crate::experiment::claim::{Claim, Remark};
 use crate::experiment::expression::Expression;
 use crate::experiment::format::outcomes;
 use crate::experiment::plot::symbol;
@@ -127,23 +127,17 @@ fn law(guide: &Expression, xs: impl Iterator<Item = f64>, scale: Scale) -> Vec<(
     (0..=STEPS).filter_map(point).collect()
 }
 
-/// What a claim says of what the panel shows.
+/// What claims say of what the panel shows.
 fn annotation(spec: &TrainingSpec, panel: &PanelSpec, verdicts: &[Verdict]) -> String {
-    let shown = |names: &[String; 2]| names.contains(&panel.x) && names.contains(&panel.y) && panel.x != panel.y;
+    let axes = [panel.x.as_str(), panel.y.as_str()];
+    let shown = |claim: &Claim| match (claim.against(), &claim.observables()[..]) {
+        (Some(against), [observable]) => axes == [against, observable],
+        (None, [first, second]) => axes == [*first, *second] || axes == [*second, *first],
+        _ => false,
+    };
     let remark = |verdict: &Verdict| {
-        let (claim, measured) = (spec.claims.get(verdict.claim?)?, verdict.measured?);
-        match &claim.kind {
-            TrainingClaimKind::RankCorrelation { observables, .. } if shown(observables) => {
-                Some(format!("rank correlation {measured:.2}"))
-            }
-            TrainingClaimKind::Exponent { observable, against, exponent }
-                if *observable == panel.y && *against == panel.x =>
-            {
-                let error = verdict.std_error.unwrap_or(f64::NAN);
-                Some(format!("exponent {measured:.2} ± {error:.2} (predicted {exponent})"))
-            }
-            _ => None,
-        }
+        let claim = spec.claims.get(verdict.claim?).filter(|claim| shown(claim))?;
+        Some(claim.remark(&Remark::of(verdict)?))
     };
     verdicts.iter().find_map(remark).unwrap_or_default()
 }

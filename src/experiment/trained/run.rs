@@ -8,10 +8,15 @@ use std::time::{Duration, Instant};
 
 use super::bind::{Job, TrainingExperiment};
 use super::checkpoint::{Checkpoint, Finished};
+use super::measure::Measure;
 use super::measure::{Measured, measure};
-use super::results::{NetworkOutcome, TrainedNetwork};
-use crate::experiment::results::ResultsError;
+use super::results::{NetworkOutcome, TrainedNetwork, measurement};
+use crate::experiment;
+use crate::experiment::cell::Cell;
+use crate::experiment::claim::Claim;
+use crate::experiment::results::{Measurement, ResultsError, Row};
 use crate::experiment::run::{RunError, Watcher};
+use crate::experiment::spec::names_of;
 use crate::network::layer::Statistics;
 use crate::network::{Parameters, weights};
 use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
@@ -108,19 +113,48 @@ impl TrainingExperiment {
         Ok(run.results.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// The networks that are finished, in the order of the jobs.
+    /// The networks that are finished, cell by cell and repetition by repetition.
     pub fn networks(&self, results: &Results) -> Vec<TrainedNetwork> {
-        let pairs = self.jobs.iter().zip(results);
-        let network = |(job, state): (&Job, &JobState)| {
+        let network = |cell: &Cell, repeat: usize, job: usize| {
             Some(TrainedNetwork {
-                label: job.label.clone(),
-                variables: job.variables.clone(),
-                repeat: job.repeat,
-                dimension: job.architecture.dimension(),
-                outcome: state.finished()?.outcome.clone(),
+                label: cell.network.clone(),
+                variables: cell.variables.clone(),
+                repeat,
+                dimension: cell.dimension(),
+                outcome: results[job].finished()?.outcome.clone(),
             })
         };
-        pairs.filter_map(network).collect()
+        let of_cell = |(cell, jobs): (&Cell, &[usize])| {
+            jobs.iter().enumerate().filter_map(|(repeat, &job)| network(cell, repeat, job)).collect::<Vec<_>>()
+        };
+        self.trainings().flat_map(of_cell).collect()
+    }
+
+    /// The experiment with the measurements that there are so far, before its judge.
+    pub fn measured<'a>(&'a self, measurements: &'a [Measurement]) -> experiment::Measured<'a> {
+        experiment::Measured {
+            name: &self.spec.heading.name,
+            family_error: self.spec.family_error,
+            observables: names_of(&self.spec.observables),
+            claims: &self.spec.claims,
+            cells: self.cells.iter().collect(),
+            measurements,
+        }
+    }
+
+    /// What was measured so far, cell by cell, of every observable.
+    pub fn measurements(&self, results: &Results) -> Vec<Measurement> {
+        let distributions = self.spec.claims.iter().any(Claim::needs_distributions);
+        let of_cell = |(cell, jobs): (&Cell, &[usize])| {
+            let outcomes: Vec<(usize, Option<&NetworkOutcome>)> =
+                jobs.iter().map(|&job| (job, results[job].finished().map(|finished| &finished.outcome))).collect();
+            let observables = self.spec.observables.iter().enumerate();
+            let of = |(index, (name, measure)): (usize, &(String, Measure))| {
+                measurement(Row::of(cell, name), &outcomes, index, measure.quantity.is_share(), distributions)
+            };
+            observables.map(of).collect::<Vec<_>>()
+        };
+        self.trainings().flat_map(of_cell).collect()
     }
 
     /// How the training of every network went so far.
@@ -128,8 +162,11 @@ impl TrainingExperiment {
         &'a self,
         results: &'a Results,
     ) -> impl Iterator<Item = (&'a str, &'a [(String, f64)], usize, Vec<EpochReport>)> {
-        let pairs = self.jobs.iter().zip(results);
-        pairs.map(|(job, state)| (&*job.label, &*job.variables, job.repeat, state.history()))
+        let of_cell = |(cell, jobs): (&'a Cell, &'a [usize])| {
+            let jobs = jobs.iter().enumerate();
+            jobs.map(|(repeat, &job)| (&*cell.network, &*cell.variables, repeat, results[job].history()))
+        };
+        self.trainings().flat_map(of_cell)
     }
 }
 

@@ -4,13 +4,15 @@ use std::ops::Deref;
 
 use toml::{Table, Value};
 
-use super::claim::{TrainingClaim, read_claims};
 use super::data::{DataSpec, read_data};
 use super::measure::Measure;
 use super::panel::{PanelSpec, read_panels};
+use crate::experiment::claim::{Claim, Scope, read_claims};
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
-use crate::experiment::spec::{Heading, NetworkSpec, SamplerChoice, Sweep, check_use, read_networks, read_sweep};
+use crate::experiment::spec::{
+    Heading, NetworkSpec, SamplerChoice, Sweep, check_use, names_of, read_family_error, read_networks, read_sweep,
+};
 use crate::network::Norm;
 
 const KEYS: &[&str] = &[
@@ -22,6 +24,7 @@ const KEYS: &[&str] = &[
     "version",
     "seed",
     "repeats",
+    "family_error",
     "keep_weights",
     "observables",
     "sweep",
@@ -43,6 +46,8 @@ pub struct TrainingSpec {
     pub heading: Heading,
     /// Networks trained at every point.
     pub repeats: usize,
+    /// Family-wise error rate of the run that judges it.
+    pub family_error: f64,
     /// Whether the weights that were measured are kept in files.
     pub keep_weights: bool,
     /// What is measured, with the names as written.
@@ -58,7 +63,7 @@ pub struct TrainingSpec {
     /// The networks.
     pub networks: Vec<NetworkSpec>,
     /// The claims.
-    pub claims: Vec<TrainingClaim>,
+    pub claims: Vec<Claim>,
     /// The panels of the figure.
     pub panels: Vec<PanelSpec>,
     /// File and options, for error messages.
@@ -141,11 +146,17 @@ impl TrainingSpec {
         let networks = read_networks(&reader, &origin, SamplerChoice::Explicit)?;
         let methods = read_methods(&reader, &origin)?;
         let observables = read_observables(&reader)?;
-        let claims = read_claims(&reader, &origin, &observables, &labels(&networks, &methods))?;
+        let labels = labels(&networks, &methods);
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let variables: Vec<&str> = sweep.names().collect();
+        let names = names_of(&observables);
+        let scope = Scope { labels: &labels, observables: &names, variables: &variables, trains: true };
+        let claims = read_claims(&reader, &origin, scope)?;
         let panels = read_panels(&reader, &origin, &observables, &sweep)?;
         let mut spec = Self {
             heading,
             repeats: reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize,
+            family_error: read_family_error(&reader)?,
             keep_weights: reader.boolean("keep_weights")?.unwrap_or(false),
             data: read_data(&reader, &origin)?,
             settings: read_settings(&reader, &origin)?,
@@ -162,6 +173,7 @@ impl TrainingSpec {
         check_use(table, &spec.sweep, &spec.origin)?;
         spec.heading.resolve(&mut spec.resolved);
         spec.resolved.insert("repeats".into(), Value::Integer(spec.repeats as i64));
+        spec.resolved.entry("family_error").or_insert(Value::Float(spec.family_error));
         Ok(spec)
     }
 

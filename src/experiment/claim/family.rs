@@ -1,54 +1,37 @@
-//! From measurements to verdicts: fits, equivalence tests, and one family-wise error rate over the run.
+//! From evidence to verdicts, with one family-wise error rate over the run.
 //!
 //! A claim *holds* when the 5 % equivalence test places the truth inside the tolerance; it is *refuted* when a test
 //! against it is significant after Holm's correction over every test of the run; else it is *inconclusive*. Absence of
 //! evidence never makes a claim hold. A measured NaN or infinity makes every claim that rests on it inconclusive.
 
-mod check;
-mod evidence;
-mod places;
-
-use super::claim::{ClaimKind, ValueSource};
-use super::format::about;
-use super::point::Point;
-use super::results::{Measurement, Outcome, Row, Verdict};
-use super::spec::Spec;
+use super::Claim;
+use super::evidence::{Case, Evidence, exact_p_value};
+use crate::experiment::cell::Cell;
+use crate::experiment::format::about;
+use crate::experiment::results::{Measurement, Outcome, Row, Verdict};
 use crate::statistics::multiple_testing;
-use evidence::Judge;
-
-pub use check::check;
-pub use places::moves_dimension;
-
-/// Level of the equivalence tests.
-const EQUIVALENCE_LEVEL: f64 = 0.05;
-const COVERAGE: f64 = 0.95;
 
 /// One experiment with what was measured, ready to be judged with the others of its run.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Measured<'a> {
-    /// The spec.
-    pub spec: &'a Spec,
-    /// Its points.
-    pub points: &'a [Point],
-    /// Its measurements.
+    /// Its name.
+    pub name: &'a str,
+    /// Family-wise error rate of the run that judges it.
+    pub family_error: f64,
+    /// Names of what is measured.
+    pub observables: Vec<&'a str>,
+    /// What is claimed.
+    pub claims: &'a [Claim],
+    /// The cells, network by network.
+    pub cells: Vec<&'a Cell>,
+    /// Cell by cell, a measurement for each observable.
     pub measurements: &'a [Measurement],
-}
-
-/// What speaks for and against a claim, before the run's other tests are known.
-struct Evidence {
-    verdict: Verdict,
-    /// Whether the equivalence tests place the truth inside the tolerance.
-    equivalent: bool,
-    /// p-values of the tests against the claim.
-    against: Vec<f64>,
-    /// About how many draws a point would decide, if nothing does.
-    draws_to_decide: Option<f64>,
 }
 
 /// Judges all claims of a run together; one list of verdicts for each experiment, in order.
 ///
 /// Every comparison of a mean with its exact value belongs to the family of tests, whether a claim speaks of it or not;
-/// one that fails without a claim gives a verdict of its own, as do gradients that are not finite.
+/// one that fails without a claim gives a verdict of its own, as do values that are not finite.
 pub fn judge(run: &[Measured<'_>]) -> Vec<Vec<Verdict>> {
     let gathered: Vec<Gathered<'_>> = run.iter().map(Gathered::new).collect();
     let family: Vec<f64> = gathered.iter().flat_map(Gathered::tests).collect();
@@ -73,21 +56,13 @@ struct Gathered<'a> {
 
 impl<'a> Gathered<'a> {
     fn new(experiment: &'a Measured<'a>) -> Self {
-        let claims = &experiment.spec.claims;
-        let claimed = |row: &Row| {
-            claims.iter().any(|claim| {
-                matches!(claim.kind, ClaimKind::Value(ValueSource::Theory))
-                    && claim.observable == row.observable
-                    && claim.concerns(&row.network)
-            })
-        };
+        let claims = experiment.claims;
+        let claimed = |row: &Row| claims.iter().any(|claim| claim.law().is_of_theory() && claim.speaks_of(row));
         let unclaimed = experiment.measurements.iter().filter(|measurement| !claimed(&measurement.row));
+        let cases = claims.iter().enumerate().map(|(index, claim)| Case { measured: experiment, claim, index });
         Self {
             experiment,
-            evidence: (0..)
-                .zip(claims)
-                .flat_map(|(index, claim)| Judge { experiment, claim, index }.evidence())
-                .collect(),
+            evidence: cases.flat_map(|case| case.claim.law().evidence(&case)).collect(),
             comparisons: unclaimed
                 .filter_map(|measurement| Some((&measurement.row, exact_p_value(measurement)?)))
                 .collect(),
@@ -102,42 +77,34 @@ impl<'a> Gathered<'a> {
 
     /// The verdicts, given the adjusted p-values of [`tests`](Self::tests).
     fn conclude(self, mut adjusted: &[f64]) -> Vec<Verdict> {
-        let rate = self.experiment.spec.family_error;
+        let Measured { name, family_error, measurements, .. } = self.experiment;
         let mut verdicts = Vec::new();
         for evidence in self.evidence {
             let (own, others) = adjusted.split_at(evidence.against.len());
             adjusted = others;
-            verdicts.push(conclude(evidence, own, rate));
+            verdicts.push(conclude(evidence, own, *family_error));
         }
-        let failed = self.comparisons.iter().zip(adjusted).filter(|(_, p_value)| **p_value <= rate);
+        let failed = self.comparisons.iter().zip(adjusted).filter(|(_, p_value)| *p_value <= family_error);
         let failed: Vec<&Row> = failed.map(|((row, _), _)| *row).collect();
-        let name = &self.experiment.spec.name;
         verdicts.extend(disagreement(name, &failed));
-        verdicts.extend(not_finite(name, self.experiment.measurements));
+        verdicts.extend(not_finite(name, measurements));
         verdicts
     }
 }
 
 fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
-    let Evidence { mut verdict, equivalent, draws_to_decide, .. } = evidence;
+    let Evidence { mut verdict, equivalent, needed, .. } = evidence;
     verdict.p_refuted = adjusted.iter().copied().reduce(f64::min);
     verdict.verdict = match verdict.p_refuted {
         Some(p_value) if p_value <= rate => Outcome::Refuted,
         _ if equivalent => Outcome::Holds,
         _ => Outcome::Inconclusive,
     };
-    let needed = draws_to_decide.filter(|needed| verdict.verdict == Outcome::Inconclusive && needed.is_finite());
-    let needed = needed.map(|needed| format!("about {} draws would decide", about(needed)));
+    let needed = needed.filter(|(count, _)| verdict.verdict == Outcome::Inconclusive && count.is_finite());
+    let needed = needed.map(|(count, unit)| format!("about {} {unit} would decide", about(count)));
     let reasons: Vec<String> = verdict.reason.take().into_iter().chain(needed).collect();
     verdict.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     verdict
-}
-
-/// Two-sided p-value of a mean against its exact value; `None` where there is no exact value, or where the draws do not
-/// support a test.
-fn exact_p_value(measurement: &Measurement) -> Option<f64> {
-    let z = measurement.row.z.filter(|_| measurement.row.has_exact_theory())?;
-    Some(measurement.reference.as_ref().ok()?.two_sided(z))
 }
 
 /// The verdict on means that differ from their exact values where no claim speaks of it.
@@ -153,7 +120,7 @@ fn disagreement(experiment: &str, rows: &[&Row]) -> Option<Verdict> {
     })
 }
 
-/// The verdict on gradients that were NaN or infinite: whatever the claims say, the run is not to be trusted.
+/// The verdict on values that were NaN or infinite: whatever the claims say, the run is not to be trusted.
 fn not_finite(experiment: &str, measurements: &[Measurement]) -> Option<Verdict> {
     let bad = |measurement: &&Measurement| measurement.row.sampled.is_some_and(|sampled| sampled.non_finite > 0);
     let first = measurements.iter().find(bad)?;
@@ -169,7 +136,13 @@ fn not_finite(experiment: &str, measurements: &[Measurement]) -> Option<Verdict>
 }
 
 /// A verdict on which nothing was found yet.
-pub(super) fn blank(experiment: &str, network: &str, observable: &str, kind: &str, tolerance: f64) -> Verdict {
+pub(in crate::experiment) fn blank(
+    experiment: &str,
+    network: &str,
+    observable: &str,
+    kind: &str,
+    tolerance: f64,
+) -> Verdict {
     Verdict {
         experiment: experiment.into(),
         statement: String::new(),

@@ -1,0 +1,420 @@
+//! Every kind of claim, for networks at initialisation and for trained ones, on measurements that are made up: what is true holds, what
+//! is false is refuted, what is not finite is invalid, and what cannot be judged is refused before any work.
+
+use ndarray_rand::rand::Rng;
+use rand_distr::StandardNormal;
+
+use super::*;
+use crate::experiment::load::{AnySpec, parse_any};
+use crate::experiment::point::{Limits, cells};
+use crate::experiment::results::{Measurement, Outcome};
+use crate::experiment::trained::TrainingExperiment;
+use crate::experiment::trained::{NetworkOutcome, measurement};
+use crate::sampling::monte_carlo::Summary;
+use crate::sampling::Stream;
+use crate::stream::StreamKey;
+
+const DRAWN: &str = r#"
+    name = "made-up"
+    observables = ["loss.l1", "loss.l2"]
+    sweep = { d = [16, 64, 256] }
+    [[network]]
+    label = "A"
+    input = ["d"]
+    layers = [{ type = "dense", units = 3 }]
+    [[network]]
+    label = "B"
+    input = ["d"]
+    layers = [{ type = "dense", units = 3, bias = true }]
+"#;
+
+const TRAINED: &str = r#"
+    name = "made-up"
+    repeats = 8
+    observables = ["loss.l1", "loss.l2"]
+    sweep = { d = [16, 64, 256] }
+    data = { set = "synthetic", side = 4, samples = 200, validation = 100 }
+    training = { epochs = 1, batch = 20, rate = "0.1 / d" }
+    [[network]]
+    label = "A"
+    input = [48]
+    layers = [{ type = "dense", units = 10 }]
+    [[network]]
+    label = "B"
+    input = [48]
+    layers = [{ type = "dense", units = 10 }]
+"#;
+
+/// What the made-up measurements are scattered around: √d for A and twice that for B, the second observable half of the first.
+fn truth(cell: &Cell, observable: &str) -> f64 {
+    let of_network = if cell.network == "A" { 1.0 } else { 2.0 };
+    let of_observable = if observable == "loss.l1" { 1.0 } else { 0.5 };
+    of_network * of_observable * cell.variables[0].1.sqrt()
+}
+
+/// A spec of either kind with claims, and what is to be judged.
+struct World {
+    family_error: f64,
+    claims: Vec<Claim>,
+    cells: Vec<Cell>,
+}
+
+impl World {
+    fn new(spec: &str, claims: &str) -> Result<Self, SpecError> {
+        let parsed = parse_any("claims.toml", &format!("{spec}\n{claims}"), &[])?;
+        Ok(match parsed {
+            AnySpec::Initialisation(spec) => {
+                let cells = cells(&spec)?;
+                let all: Vec<&Cell> = cells.iter().collect();
+                spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &NAMES, &all))?;
+                Self { family_error: spec.family_error, claims: spec.claims, cells }
+            }
+            AnySpec::Training(spec) => {
+                let limits = Limits { threads: 1, memory: 1 << 30 };
+                let TrainingExperiment { spec, cells, .. } = TrainingExperiment::prepare(*spec, &limits)?;
+                Self { family_error: spec.family_error, claims: spec.claims, cells }
+            }
+        })
+    }
+
+    fn judged(&self, measurements: &[Measurement]) -> Vec<Verdict> {
+        let measured = Measured {
+            name: "made-up",
+            family_error: self.family_error,
+            observables: NAMES.to_vec(),
+            claims: &self.claims,
+            cells: self.cells.iter().collect(),
+            measurements,
+        };
+        judge(&[measured]).remove(0)
+    }
+
+    /// Draws with a relative scatter of 0.2 around the truth.
+    fn drawn(&self, stream: &mut Stream, draws: usize, bad: Option<f64>) -> Vec<Measurement> {
+        let mut measurements = Vec::new();
+        for cell in &self.cells {
+            for name in NAMES {
+                let mut summary = Summary::default();
+                for draw in 0..draws {
+                    let value = truth(cell, name) * (1.0 + 0.2 * stream.sample::<f64, _>(StandardNormal));
+                    let value = bad.filter(|_| draw == 3).unwrap_or(value);
+                    summary.moments.push(value);
+                    summary.quantiles.push(value);
+                    summary.non_finite += u64::from(!value.is_finite());
+                }
+                measurements.push(Measurement::new(Row::of(cell, name), summary, None, true));
+            }
+        }
+        measurements
+    }
+
+    /// Trained networks whose values have a factor that all of a repetition share, e^(0.1 ξ), and one of their own, e^(0.02 ξ).
+    fn trained(&self, stream: &mut Stream, repeats: usize, bad: Option<f64>) -> Vec<Measurement> {
+        let mut normal = || stream.sample::<f64, _>(StandardNormal);
+        let shared: Vec<f64> = (0..repeats).map(|_| 0.1 * normal()).collect();
+        let mut measurements = Vec::new();
+        for (place, cell) in self.cells.iter().enumerate() {
+            let outcome = |shared: &f64, own: [f64; 2], value: Option<f64>| NetworkOutcome {
+                diverged: false,
+                epochs: 1,
+                validation_accuracy: 0.5,
+                samples: 100,
+                zero_gradients: 0,
+                nonfinite_gradients: 0,
+                values: [0, 1]
+                    .map(|index| {
+                        let value = value.unwrap_or(truth(cell, NAMES[index]) * (shared + 0.02 * own[index]).exp());
+                        Some(value).filter(|value| value.is_finite())
+                    })
+                    .to_vec(),
+            };
+            let outcomes: Vec<NetworkOutcome> = shared
+                .iter()
+                .enumerate()
+                .map(|(repeat, shared)| outcome(shared, [normal(), normal()], bad.filter(|_| repeat == 1)))
+                .collect();
+            let networks: Vec<(usize, Option<&NetworkOutcome>)> =
+                outcomes.iter().enumerate().map(|(repeat, one)| (place * repeats + repeat, Some(one))).collect();
+            for (index, name) in NAMES.iter().enumerate() {
+                measurements.push(measurement(Row::of(cell, name), &networks, index, false, true));
+            }
+        }
+        measurements
+    }
+}
+
+const NAMES: [&str; 2] = ["loss.l1", "loss.l2"];
+
+fn stream(seed: u64) -> Stream {
+    StreamKey::new(seed, &["claims"]).draw(0)
+}
+
+fn claim(body: &str) -> String {
+    format!("[[claim]]\nstatement = \"s\"\n{body}\n")
+}
+
+/// A claim of every kind that is true, the same one false, and whether drawn networks have it.
+const KINDS: [(&str, &str, bool); 7] = [
+    (
+        "exponent = 0.5\nagainst = \"d\"\nobservable = \"loss.l1\"\ntolerance = 0.06",
+        "exponent = 0.9\nagainst = \"d\"\nobservable = \"loss.l1\"\ntolerance = 0.06",
+        true,
+    ),
+    (
+        "value = \"sqrt(d)\"\nnetwork = \"A\"\nobservable = \"loss.l1\"\ntolerance = 0.25",
+        "value = \"4 * sqrt(d)\"\nnetwork = \"A\"\nobservable = \"loss.l1\"\ntolerance = 0.25",
+        true,
+    ),
+    (
+        "ratio = [\"B\", \"A\"]\nfactor = 2\nobservable = \"loss.l1\"\ntolerance = 0.1",
+        "ratio = [\"B\", \"A\"]\nfactor = 3\nobservable = \"loss.l1\"\ntolerance = 0.1",
+        true,
+    ),
+    (
+        "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = 2\ntolerance = 0.1",
+        "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = \"d\"\ntolerance = 0.1",
+        true,
+    ),
+    ("less = [\"A\", \"B\"]\nobservable = \"loss.l1\"", "less = [\"B\", \"A\"]\nobservable = \"loss.l1\"", true),
+    (
+        "same_law = [\"A\", \"B\"]\nobservable = \"loss.l1\"\ntolerance = 1.9",
+        "same_law = [\"A\", \"B\"]\nobservable = \"loss.l1\"\ntolerance = 0.1",
+        true,
+    ),
+    (
+        "rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0.5",
+        "rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0.999",
+        false,
+    ),
+];
+
+#[test]
+fn true_claims_hold_and_false_ones_are_refuted_for_drawn_and_for_trained_networks() {
+    for (index, (right, wrong, for_drawn)) in KINDS.into_iter().enumerate() {
+        let outcomes = |body: &str, trains: bool| -> Vec<Outcome> {
+            let world = World::new(if trains { TRAINED } else { DRAWN }, &claim(body)).unwrap();
+            let mut stream = stream(index as u64);
+            // Distributions of few networks show little of their distance.
+            let repeats = if body.contains("same_law") { 300 } else { 24 };
+            let measurements =
+                if trains { world.trained(&mut stream, repeats, None) } else { world.drawn(&mut stream, 4000, None) };
+            world.judged(&measurements).iter().map(|verdict| verdict.verdict).collect()
+        };
+        for trains in [false, true].into_iter().filter(|trains| *trains || for_drawn) {
+            let holds = outcomes(right, trains);
+            assert!(holds.iter().all(|outcome| *outcome == Outcome::Holds), "{right}, trained: {trains}: {holds:?}");
+            let refuted = outcomes(wrong, trains);
+            // Two orders of six networks that differ by noise are refuted as 0.999 only where they ever differ.
+            let all = refuted.iter().all(|outcome| *outcome == Outcome::Refuted);
+            assert!(all || wrong.contains("at_least"), "{wrong}, trained: {trains}: {refuted:?}");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_is_not_finite_makes_every_claim_invalid_and_is_counted() {
+    for (right, _, for_drawn) in KINDS {
+        for trains in [false, true].into_iter().filter(|trains| *trains || for_drawn) {
+            let world = World::new(if trains { TRAINED } else { DRAWN }, &claim(right)).unwrap();
+            let mut stream = stream(7);
+            let bad = Some(f64::NAN);
+            let measurements =
+                if trains { world.trained(&mut stream, 8, bad) } else { world.drawn(&mut stream, 400, bad) };
+            assert!(measurements.iter().all(|measurement| measurement.row.sampled.unwrap().non_finite == 1));
+            let verdicts = world.judged(&measurements);
+            for verdict in &verdicts {
+                assert_eq!(verdict.verdict, Outcome::Inconclusive, "{right}: {verdict:#?}");
+                assert!(verdict.reason.as_deref().unwrap().contains("invalid"), "{right}: {verdict:#?}");
+            }
+            assert_eq!(verdicts.last().unwrap().kind, "finite", "{right}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused_before_any_work() {
+    let common = "observable = \"loss.l1\"\ntolerance = 0.1";
+    for (body, key, says, for_drawn) in [
+        (format!("exponent = 1\nagainst = \"dd\"\n{common}"), "claim.0.against", "did you mean `d`?", true),
+        (format!("exponent = \"foo\"\n{common}"), "claim.0.exponent", "uses `foo`", true),
+        (
+            format!("exponent = 1\nrelative_to = \"sqrt(dimensoin)\"\n{common}"),
+            "claim.0.relative_to",
+            "dimensoin",
+            true,
+        ),
+        (format!("value = \"sqrt(dd)\"\n{common}"), "claim.0.value", "did you mean `d`?", true),
+        (format!("value = \"d - 16\"\n{common}"), "claim.0.value", "must not be 0", true),
+        (format!("ratio = [\"A\", \"B\"]\nfactor = \"foo\"\n{common}"), "claim.0.factor", "uses `foo`", true),
+        (format!("ratio = [\"A\", \"B\"]\nfactor = \"d - 16\"\n{common}"), "claim.0.factor", "above 0", true),
+        (format!("ratio = [\"A\", \"C\"]\n{common}"), "claim.0.ratio", "network", true),
+        (format!("same_law = [\"A\", \"A\"]\n{common}"), "claim.0.same_law", "two networks", true),
+        (
+            "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = \"foo\"\ntolerance = 0.1".into(),
+            "claim.0.value",
+            "uses `foo`",
+            true,
+        ),
+        (
+            "quotient = [\"loss.l1\", \"loss.l3\"]\nvalue = 1\ntolerance = 0.1".into(),
+            "claim.0.quotient",
+            "among this spec's observables",
+            true,
+        ),
+        ("less = [\"A\", \"B\"]\nobservable = \"loss.l\"".into(), "claim.0.observable", "did you mean", true),
+        (
+            "rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 1".into(),
+            "claim.0.at_least",
+            "from -1 to 1",
+            false,
+        ),
+        (format!("value = 1\nwithin = {{ dd = [1, 2] }}\n{common}"), "claim.0.within", "did you mean `d`?", true),
+        (format!("value = 1\nwithin = {{ d = [2, 1] }}\n{common}"), "claim.0.within", "[lowest, highest]", true),
+        (format!("value = 1\nfactor = 2\n{common}"), "claim.0.factor", "does not go with", true),
+        (format!("value = 1\nexponent = 2\n{common}"), "claim.0", "has several", true),
+        (common.into(), "claim.0", "has none", true),
+        (format!("value = \"theory\"\nnetwork = \"A\"\n{common}"), "claim.0.value", "no exact value", false),
+    ] {
+        for spec in [DRAWN, TRAINED].into_iter().skip(usize::from(!for_drawn)) {
+            let Err(error) = World::new(spec, &claim(&body)) else { panic!("{body} is let through") };
+            let error = error.to_string();
+            assert!(error.contains(key) && error.contains(says), "{body}: {error}");
+        }
+    }
+    let error =
+        World::new(DRAWN, &claim("rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0.5")).err().unwrap();
+    assert!(error.to_string().contains("speaks of trained networks"), "{error}");
+    let guide = "[[panel]]\nx = \"d\"\ny = \"loss.l1\"\nguide = \"sqrt(y)\"";
+    let error = World::new(TRAINED, guide).err().unwrap().to_string();
+    assert!(error.contains("panel.0.guide") && error.contains("uses `y`"), "{error}");
+}
+
+/// `within` leaves points out for drawn networks as for trained ones.
+#[test]
+fn a_claim_speaks_of_the_points_that_it_is_within() {
+    let body = "value = \"sqrt(d) * (1 + (d > 100))\"";
+    assert!(World::new(DRAWN, &claim(body)).is_err(), "formulas have no comparisons");
+    let body =
+        "value = \"8 + 0 * d\"\nwithin = { d = [60, 70] }\nnetwork = \"A\"\nobservable = \"loss.l1\"\ntolerance = 0.2";
+    for trains in [false, true] {
+        let world = World::new(if trains { TRAINED } else { DRAWN }, &claim(body)).unwrap();
+        let mut stream = stream(2);
+        let measurements =
+            if trains { world.trained(&mut stream, 8, None) } else { world.drawn(&mut stream, 4000, None) };
+        assert_eq!(world.judged(&measurements)[0].verdict, Outcome::Holds);
+    }
+}
+
+/// A ratio's tolerance t is the band from 1 − t to 1 + t of what is claimed, for both: √(1 − t) is inside by its half.
+#[test]
+fn a_relative_tolerance_means_the_same_for_drawn_and_for_trained_networks() {
+    // The ratio is 2: 2/3.2 = 0.625 is within 1 ± 0.4 and below 1/1.4 = 0.71.
+    let body = "ratio = [\"B\", \"A\"]\nfactor = 3.2\nobservable = \"loss.l1\"\ntolerance = 0.4";
+    for trains in [false, true] {
+        let world = World::new(if trains { TRAINED } else { DRAWN }, &claim(body)).unwrap();
+        let mut stream = stream(3);
+        let measurements =
+            if trains { world.trained(&mut stream, 24, None) } else { world.drawn(&mut stream, 20_000, None) };
+        assert_eq!(world.judged(&measurements)[0].verdict, Outcome::Holds, "trained: {trains}");
+    }
+}
+
+/// Networks of one repetition are one observation: 3 points with a shared factor, 4 repetitions, 1 000 runs. The true value is covered
+/// by 95 % intervals in 950 ± 7; fewer than 920 have probability below 10⁻⁴. At a family error of 10⁻³ at most one refutation is
+/// expected, and more than 6 have probability below 10⁻⁴.
+#[test]
+fn intervals_of_trained_networks_cover_the_truth_as_often_as_they_say() {
+    let bodies = [
+        "value = \"sqrt(d)\"\nnetwork = \"A\"\nobservable = \"loss.l1\"\ntolerance = 0.01",
+        "exponent = 0.5\nagainst = \"d\"\nnetwork = \"A\"\nobservable = \"loss.l1\"\ntolerance = 0.001",
+        "ratio = [\"B\", \"A\"]\nfactor = 2\nobservable = \"loss.l1\"\ntolerance = 0.001",
+        "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = 2\nnetwork = \"A\"\ntolerance = 0.001",
+    ];
+    let world = World::new(TRAINED, &bodies.map(claim).concat()).unwrap();
+    let truths = [1.0, 0.5, 2.0, 2.0];
+    let (mut covered, mut refuted, runs) = ([0; 4], 0, 1000);
+    let mut stream = stream(4);
+    for _ in 0..runs {
+        let verdicts = world.judged(&world.trained(&mut stream, 4, None));
+        for ((verdict, truth), covered) in verdicts.iter().zip(truths).zip(&mut covered) {
+            let [low, high] = verdict.interval.unwrap();
+            *covered += usize::from((low..=high).contains(&truth));
+            refuted += usize::from(verdict.verdict == Outcome::Refuted);
+        }
+    }
+    assert!(covered.iter().all(|covered| (920..=975).contains(covered)), "{covered:?}");
+    assert!(refuted <= 6, "{refuted}");
+}
+
+/// One repetition gives a number and no interval, and repetitions that agree to the last digit are no certainty.
+#[test]
+fn nothing_is_decided_by_one_repetition_or_by_repetitions_without_scatter() {
+    let body = "ratio = [\"B\", \"A\"]\nfactor = 2\nobservable = \"loss.l1\"\ntolerance = 0.5";
+    let world = World::new(TRAINED, &claim(body)).unwrap();
+    let verdict = world.judged(&world.trained(&mut stream(5), 1, None)).remove(0);
+    assert_eq!((verdict.verdict, verdict.interval), (Outcome::Inconclusive, None));
+    assert!(verdict.measured.is_some_and(|ratio| (ratio - 2.0).abs() < 0.2), "{verdict:#?}");
+    assert!(verdict.reason.unwrap().contains("one repetition"));
+    let same: Vec<Measurement> = world
+        .trained(&mut stream(5), 3, None)
+        .into_iter()
+        .map(|measurement| {
+            let first = measurement.replicates.as_ref().unwrap()[0];
+            Measurement { replicates: Some(vec![first; 3]), ..measurement }
+        })
+        .collect();
+    let verdict = world.judged(&same).remove(0);
+    assert_eq!(verdict.verdict, Outcome::Inconclusive);
+    assert!(verdict.reason.unwrap().contains("too little is seen"));
+}
+
+/// Two laws at a distance of 0.035 are within a tolerance of 0.2 however many draws there are; at 0.02 they are not.
+#[test]
+fn laws_within_the_tolerance_are_one_law_however_many_draws_show_their_difference() {
+    let body = |tolerance| format!("same_law = [\"A\", \"B\"]\nobservable = \"loss.l1\"\ntolerance = {tolerance}");
+    let claims = [claim(&body(0.2)), claim(&body(0.02))].concat();
+    let world = World::new(&DRAWN.replace("[16, 64, 256]", "[16]"), &claims).unwrap();
+    let mut stream = stream(6);
+    let mut measurements = Vec::new();
+    for cell in &world.cells {
+        // A shift of 0.088 standard deviations: 2Φ(0.044) − 1 = 0.035.
+        let shift = if cell.network == "A" { 0.0 } else { 0.088 };
+        for name in NAMES {
+            let mut summary = Summary::default();
+            for _ in 0..300_000 {
+                let value = shift + stream.sample::<f64, _>(StandardNormal);
+                summary.moments.push(value);
+                summary.quantiles.push(value);
+            }
+            measurements.push(Measurement::new(Row::of(cell, name), summary, None, true));
+        }
+    }
+    let verdicts = world.judged(&measurements);
+    assert_eq!([verdicts[0].verdict, verdicts[1].verdict], [Outcome::Holds, Outcome::Refuted], "{verdicts:#?}");
+}
+
+/// The family of tests is the run's: a second experiment, of either kind, changes what it takes to refute.
+#[test]
+fn one_family_error_is_spent_over_drawn_and_trained_networks_together() {
+    let bodies = "ratio = [\"B\", \"A\"]\nfactor = 3\nobservable = \"loss.l1\"\ntolerance = 0.1";
+    let [drawn, trained] = [DRAWN, TRAINED].map(|spec| World::new(spec, &claim(bodies)).unwrap());
+    let of_drawn = drawn.drawn(&mut stream(8), 40, None);
+    let of_trained = trained.trained(&mut stream(9), 4, None);
+    fn measured<'a>(world: &'a World, measurements: &'a [Measurement]) -> Measured<'a> {
+        Measured {
+            name: "made-up",
+            family_error: world.family_error,
+            observables: NAMES.to_vec(),
+            claims: &world.claims,
+            cells: world.cells.iter().collect(),
+            measurements,
+        }
+    }
+    let alone = trained.judged(&of_trained)[0].p_refuted.unwrap();
+    let together = judge(&[measured(&drawn, &of_drawn), measured(&trained, &of_trained)]);
+    // Of two p-values, the larger one keeps its value and the smaller one is doubled at least to it.
+    let (first, second) = (together[0][0].p_refuted.unwrap(), together[1][0].p_refuted.unwrap());
+    let own = drawn.judged(&of_drawn)[0].p_refuted.unwrap();
+    assert_eq!(first.min(second), 2.0 * own.min(alone), "{own} {alone} {first} {second}");
+    assert_eq!(first.max(second), own.max(alone).max(2.0 * own.min(alone)));
+}
