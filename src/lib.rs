@@ -14,8 +14,8 @@
 //! let spec = load::load("dense-dimension", &changes)?;
 //! let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 })?;
 //! let folder = std::env::temp_dir().join("gradlaw-example");
-//! let measurements = experiment.run(&folder, RunOptions::default(), &Unwatched)?;
-//! let verdicts = judge(&[experiment.measured(&measurements)]);
+//! let results = experiment.run(&folder, RunOptions::default(), &Unwatched)?;
+//! let verdicts = judge(&[experiment.measured(&results.measurements)]);
 //! assert_eq!(verdicts[0].len(), 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use gradlaw::attack::{AnyAttack, Attack, Bounds, SIZES};
 use gradlaw::data::{ResizeFilter, Split};
+use gradlaw::experiment::Watcher;
 use gradlaw::experiment::given::{self, AttackRequest, Attacked, LabelledSamples, Labels, Selection};
-use gradlaw::experiment::run::Watcher;
 use gradlaw::network::Real;
 
 use super::Common;

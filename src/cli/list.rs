@@ -5,18 +5,18 @@ use std::process::ExitCode;
 use gradlaw::experiment::spec::Heading;
 use gradlaw::experiment::{catalogue, load};
 
-use super::explain::Summary;
+use super::explain::words;
 use super::failure::Failure;
 use super::terminal::Terminal;
 
 /// Prints every shipped experiment with its claims.
 pub fn list(terminal: &Terminal) -> Result<ExitCode, Failure> {
     for shipped in catalogue::SHIPPED {
-        let spec = load::parse_any(&format!("experiments/{}.toml", shipped.name), shipped.text, &[])?;
-        let Summary { heading: Heading { name, title, source, seconds, .. }, claims, .. } = Summary::of(&spec);
+        let spec = load::parse(&format!("experiments/{}.toml", shipped.name), shipped.text, &[])?;
+        let Heading { name, title, source, seconds, .. } = spec.heading();
         let seconds = seconds.map(|seconds| format!(", about {seconds} s on two cores")).unwrap_or_default();
         terminal.print(&format!("{name}: {title} ({source}{seconds})"))?;
-        for (statement, _) in &claims {
+        for (statement, _) in spec.claims().iter().map(words) {
             terminal.print(&format!("  · {statement}"))?;
         }
     }

@@ -14,7 +14,6 @@ mod run;
 mod table;
 mod terminal;
 mod theory;
-mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use super::terminal::Terminal;
 
 /// Prints one table for each spec, or with `--json` one list of all rows.
 pub fn paths(specs: &[String], walks: u64, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let specs = specs.iter().map(|name| load::load(name, &common.overrides())).collect::<Result<Vec<_>, _>>()?;
+    let specs = specs.iter().map(|name| load::load_drawn(name, &common.overrides())).collect::<Result<Vec<_>, _>>()?;
     common.check_paths(specs.iter().map(|spec| &spec.origin))?;
     common.start_threads()?;
     let (mut rows, mut tables) = (Vec::new(), Vec::new());

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gradlaw::experiment::results::ResultsError;
-use gradlaw::experiment::{folders, save, trained};
+use gradlaw::experiment::results::{folder, folders};
 
 use super::failure::Failure;
 use super::terminal::Terminal;
@@ -23,45 +22,16 @@ pub fn plot(paths: &[PathBuf], to: Option<&Path>, terminal: &Terminal) -> Result
     let folders = find(paths, terminal)?;
     let read = |folder: &PathBuf| {
         // A folder that holds no results is the user's mistake, not the machine's.
-        Drawable::read(folder).map_err(|error| Failure::Usage(error.to_string()))
+        folder::read(folder).map_err(|error| Failure::Usage(error.to_string()))
     };
     let all = folders.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if let Some(to) = to {
-        save::make_folder(to)?;
+        folder::make_folder(to)?;
     }
     for (folder, saved) in folders.iter().zip(&all) {
-        let (place, name) = to.map_or((folder.as_path(), "figure"), |to| (to, saved.name()));
+        let (place, name) = to.map_or((folder.as_path(), "figure"), |to| (to, saved.spec.heading().name.as_str()));
         saved.draw(place, name)?;
         terminal.note(&format!("{}/{name}.svg, {name}.png", place.display()));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Saved results of either kind.
-enum Drawable {
-    Initialisation(save::Saved),
-    Training(trained::Saved),
-}
-
-impl Drawable {
-    fn read(folder: &Path) -> Result<Self, ResultsError> {
-        Ok(match trained::read(folder)? {
-            Some(saved) => Self::Training(saved),
-            None => Self::Initialisation(save::read(folder)?),
-        })
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Initialisation(saved) => &saved.spec.name,
-            Self::Training(saved) => &saved.spec.name,
-        }
-    }
-
-    fn draw(&self, place: &Path, name: &str) -> Result<(), ResultsError> {
-        match self {
-            Self::Initialisation(saved) => save::draw(place, name, &saved.spec, &saved.rows, &saved.verdicts),
-            Self::Training(saved) => trained::draw(place, name, saved),
-        }
-    }
 }

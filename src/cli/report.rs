@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gradlaw::experiment::results::{ResultsError, write_atomically};
-use gradlaw::experiment::{folders, save, trained};
+use gradlaw::experiment::results::{ResultsError, folder, folders, write_atomically};
 use gradlaw::report::{self, Reported};
 
 use super::failure::Failure;
@@ -38,15 +37,12 @@ pub fn of_folder(folder: &Path, terminal: &Terminal) -> Result<(), ResultsError>
 }
 
 fn read(folder: &Path) -> Result<Reported, ResultsError> {
-    match trained::read(folder)? {
-        Some(saved) => Ok(saved.into()),
-        None => save::read(folder).map(Reported::from),
-    }
+    folder::read(folder).map(Reported::from)
 }
 
 fn write(page: &Path, all: &[Reported], terminal: &Terminal) -> Result<(), ResultsError> {
     if let Some(folder) = page.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        save::make_folder(folder)?;
+        folder::make_folder(folder)?;
     }
     write_atomically(page, report::html(all).as_bytes())?;
     terminal.note(&page.display().to_string());

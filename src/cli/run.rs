@@ -4,12 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use gradlaw::experiment::load::AnySpec;
 use gradlaw::experiment::reader::Origin;
-use gradlaw::experiment::results::{Measurement, ResultsError, Sampled};
-use gradlaw::experiment::trained::TrainingExperiment;
+use gradlaw::experiment::results::{Measurement, ResultsError, Sampled, folder};
 use gradlaw::experiment::{
-    Experiment, Measured, Outcome, Row, RunError, RunOptions, Verdict, catalogue, format, judge, load, save,
+    AnySpec, Experiment, Outcome, Results, RunError, RunOptions, Verdict, catalogue, format, judge, load,
 };
 
 use gradlaw::sampling::StoppingRule;
@@ -18,12 +16,11 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::table::{self, Section};
 use super::terminal::Terminal;
-use super::{Common, Sampling, interrupt, report, train};
+use super::{Common, Sampling, interrupt, report};
 
 /// An experiment of the run, or why it is left out.
 enum Entry {
     Ready(Box<Experiment>),
-    Training(Box<TrainingExperiment>),
     Skipped { name: String, reason: String },
 }
 
@@ -70,7 +67,7 @@ fn default_specs(specs: &[String], terminal: &Terminal) -> Vec<String> {
 
 /// Whether a spec is one of trained networks, which are run only when asked for: they take long.
 fn trains(name: &str) -> bool {
-    matches!(load::load_any(name, &[]), Ok(AnySpec::Training(_)))
+    matches!(load::load(name, &[]), Ok(AnySpec::Train(_)))
 }
 
 fn perform(
@@ -83,69 +80,59 @@ fn perform(
     // First, since data is looked through on all threads.
     common.start_threads()?;
     let entries = prepare(specs, common, sampling, verifies)?;
-    ready(&entries).flat_map(Experiment::theory_beyond_double).for_each(|words| terminal.note(&words));
+    let drawings = ready(&entries).filter_map(|experiment| match experiment {
+        Experiment::Draw(drawing) => Some(drawing),
+        Experiment::Train(_) => None,
+    });
+    drawings.flat_map(|drawing| drawing.theory_beyond_double()).for_each(|words| terminal.note(&words));
     interrupt::listen();
     let began = Instant::now();
-    let (done, stopped) = sample(&entries, sampling, common, terminal);
-    // Before the long part, and as far as it goes where it is stopped.
-    let drawn = judge(&measured(&entries, &done));
-    save_drawn(&entries, &done, &drawn, common)?;
+    let (done, stopped) = work(&entries, sampling, common, terminal);
+    // As far as it goes where it is stopped.
+    let judged = judged(&entries, &done);
+    for ((experiment, results), verdicts) in ready(&entries).zip(&done).zip(&judged) {
+        experiment.save(&folder_of(experiment, common), results, verdicts)?;
+    }
     if let Some(failure) = stopped {
         return Err(failure);
     }
-    let trainings = train::train(training(&entries), sampling.fresh, common, terminal)?;
-    let (judged, trained) = if trainings.is_empty() {
-        (drawn, Vec::new())
-    } else {
-        let networks = training(&entries).zip(&trainings);
-        let networks = networks.map(|(experiment, training)| experiment.measured(&training.measurements));
-        let mut judged = judge(&measured(&entries, &done).into_iter().chain(networks).collect::<Vec<_>>());
-        let trained = judged.split_off(done.len());
-        save_drawn(&entries, &done, &judged, common)?;
-        for ((experiment, training), verdicts) in training(&entries).zip(&trainings).zip(&trained) {
-            train::save(experiment, training, verdicts, common)?;
-        }
-        (judged, trained)
-    };
     if verifies && entries.iter().any(|entry| !matches!(entry, Entry::Skipped { .. })) {
         report::of_folder(common.out(), terminal)?;
     }
-    print(&entries, &judged, &trained, common, terminal)?;
+    print(&entries, &judged, common, terminal)?;
     ready(&entries)
         .zip(&done)
-        .for_each(|(experiment, measurements)| warn_of_precision(experiment, measurements, terminal));
-    let count: Vec<&Verdict> = judged.iter().chain(&trained).flatten().collect();
+        .for_each(|(experiment, results)| warn_of_precision(experiment, &results.measurements, terminal));
+    let count: Vec<&Verdict> = judged.iter().flatten().collect();
     if count.is_empty() {
         terminal.note("no claim was judged");
     }
     let seconds = began.elapsed().as_secs_f64();
     terminal.note(&format!("{} · {seconds:.1} s · results in {}", format::summary(&count), common.out().display()));
-    Ok(judged.into_iter().chain(trained).flatten().collect())
+    Ok(judged.into_iter().flatten().collect())
 }
 
-fn save_drawn(
-    entries: &[Entry],
-    done: &[Vec<Measurement>],
-    judged: &[Vec<Verdict>],
-    common: &Common,
-) -> Result<(), ResultsError> {
-    for ((experiment, measurements), verdicts) in ready(entries).zip(done).zip(judged) {
-        let rows: Vec<Row> = measurements.iter().map(|measurement| measurement.row.clone()).collect();
-        save::save(&save::folder_of(common.out(), &experiment.spec), &experiment.spec, &rows, verdicts)?;
-    }
-    Ok(())
+fn folder_of(experiment: &Experiment, common: &Common) -> PathBuf {
+    common.out().join(&experiment.heading().name)
+}
+
+/// The verdicts of what is done, all experiments of the run together.
+fn judged(entries: &[Entry], done: &[Results]) -> Vec<Vec<Verdict>> {
+    let run = ready(entries).zip(done).map(|(experiment, results)| experiment.measured(&results.measurements));
+    judge(&run.collect::<Vec<_>>())
 }
 
 /// Says where `max_draws` ended the draws before the precision was reached.
 fn warn_of_precision(experiment: &Experiment, measurements: &[Measurement], terminal: &Terminal) {
-    let StoppingRule::Precision { relative, maximum } = experiment.spec.rule else { return };
+    let Experiment::Draw(drawing) = experiment else { return };
+    let StoppingRule::Precision { relative, maximum } = drawing.spec.work.rule else { return };
     let missed = measurements.iter().filter_map(|measurement| measurement.row.sampled);
     let reached = |sampled: &Sampled| sampled.std_error <= relative * sampled.mean.abs();
     let missed = missed.filter(|sampled| !reached(sampled)).count();
     if missed > 0 {
         terminal.note(&format!(
             "{}: {missed} of {} means are less precise than {relative}: max_draws = {maximum} was reached",
-            experiment.spec.name,
+            experiment.heading().name,
             measurements.len()
         ));
     }
@@ -163,36 +150,29 @@ fn prepare(
     let mut origins: Vec<Origin> = Vec::new();
     let mut draws = false;
     for name in specs {
-        let spec = load::load_any(name, &common.overrides())?;
-        if let Some(at) = names.iter().position(|known| known == spec.name()) {
+        let spec = load::load(name, &common.overrides())?;
+        let own = &spec.heading().name;
+        if let Some(at) = names.iter().position(|known| known == own) {
             let other = &origins[at].file;
             let message = format!("must differ from the name of {other}, whose results it would overwrite in this run");
-            return Err(spec.origin().error("name", spec.name(), message).into());
+            return Err(spec.origin().error("name", own, message).into());
         }
-        names.push(spec.name().to_owned());
+        names.push(own.clone());
         origins.push(spec.origin().clone());
-        draws |= matches!(spec, AnySpec::Initialisation(_));
-        let spec = match spec {
-            AnySpec::Initialisation(spec) => *spec,
-            AnySpec::Training(spec) => {
-                entries.push(if skip_without_data && spec.data.lacks_path() {
-                    Entry::Skipped { name: spec.heading.name, reason: "needs data: --set data.path=PATH".into() }
-                } else {
-                    Entry::Training(Box::new(TrainingExperiment::prepare(*spec, &common.limits())?))
-                });
-                continue;
-            }
-        };
-        if skip_without_data && spec.input.distribution.path() == Some(None) {
-            let reason = "needs data: --set input.path=PATH".into();
-            entries.push(Entry::Skipped { name: spec.heading.name, reason });
+        draws |= matches!(spec, AnySpec::Draw(_));
+        if let Some(key) = spec.missing_data().filter(|_| skip_without_data) {
+            let reason = format!("needs data: --set {key}=PATH");
+            entries.push(Entry::Skipped { name: own.clone(), reason });
             continue;
         }
         let experiment = Experiment::prepare(spec, &common.limits())?;
-        if sampling.keep_draws && experiment.bytes_of_draws() > common.limits().memory {
-            let gib = experiment.bytes_of_draws() as f64 / f64::from(1u32 << 30);
-            let message = format!("--keep-draws would hold {gib:.1} GiB: take fewer draws, or raise --memory");
-            return Err(experiment.spec.origin.error("draws", "", message).into());
+        if let Experiment::Draw(drawing) = &experiment {
+            let bytes = drawing.bytes_of_draws();
+            if sampling.keep_draws && bytes > common.limits().memory {
+                let gib = bytes as f64 / f64::from(1u32 << 30);
+                let message = format!("--keep-draws would hold {gib:.1} GiB: take fewer draws, or raise --memory");
+                return Err(drawing.spec.origin.error("draws", "", message).into());
+            }
         }
         entries.push(Entry::Ready(Box::new(experiment)));
     }
@@ -206,86 +186,79 @@ fn prepare(
 fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {
     entries.iter().filter_map(|entry| match entry {
         Entry::Ready(experiment) => Some(experiment.as_ref()),
-        Entry::Training(_) | Entry::Skipped { .. } => None,
+        Entry::Skipped { .. } => None,
     })
 }
 
-fn training(entries: &[Entry]) -> impl Iterator<Item = &TrainingExperiment> {
-    entries.iter().filter_map(|entry| match entry {
-        Entry::Training(experiment) => Some(experiment.as_ref()),
-        Entry::Ready(_) | Entry::Skipped { .. } => None,
-    })
-}
-
-/// Samples the experiments in order; what was finished is returned even if a later one was not.
-fn sample(
+/// Runs the experiments in order; what was finished is returned even if a later one was not.
+fn work(
     entries: &[Entry],
     sampling: &Sampling,
     common: &Common,
     terminal: &Terminal,
-) -> (Vec<Vec<Measurement>>, Option<Failure>) {
+) -> (Vec<Results>, Option<Failure>) {
     let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws };
     let progress = Progress::new(ready(entries).flat_map(Experiment::costs), terminal);
+    let trains = ready(entries).any(|experiment| matches!(experiment, Experiment::Train(_)));
     let mut done = Vec::new();
     let mut stopped = None;
     for experiment in ready(entries) {
-        let folder: PathBuf = save::folder_of(common.out(), &experiment.spec);
+        let folder: PathBuf = folder_of(experiment, common);
         let began = Instant::now();
-        let result = save::make_folder(&folder)
+        let result = folder::make_folder(&folder)
             .map_err(RunError::from)
             .and_then(|()| experiment.run(&folder, options, &progress));
         match result {
-            Ok(measurements) => done.push(measurements),
-            Err(RunError::Interrupted) => stopped = Some(interrupted(sampling)),
+            Ok(results) => done.push(results),
+            Err(RunError::Interrupted) => stopped = Some(interrupted(experiment, sampling)),
             Err(RunError::Results(error)) => stopped = Some(error.into()),
         }
         if stopped.is_some() {
             break;
         }
-        progress.finish_experiment(experiment.points.len());
-        tracing::info!(experiment = experiment.spec.name, seconds = began.elapsed().as_secs_f64(), "sampled");
+        // What comes may take hours: what is done is there, with verdicts that know of this much.
+        if trains {
+            let verdicts = judged(entries, &done);
+            let last = done.iter().zip(&verdicts).last();
+            if let Some(Err(error)) = last.map(|(results, verdicts)| experiment.save(&folder, results, verdicts)) {
+                stopped = Some(error.into());
+                break;
+            }
+        }
+        progress.finish_experiment(experiment.costs().len());
+        let name = &experiment.heading().name;
+        tracing::info!(experiment = name, seconds = began.elapsed().as_secs_f64(), "done");
     }
     progress.clear();
     (done, stopped)
 }
 
-fn interrupted(sampling: &Sampling) -> Failure {
-    let kept = if sampling.keep_draws {
-        "--keep-draws starts this experiment over, finished ones are saved; go on with"
-    } else {
-        "what was sampled is kept; go on with"
+fn interrupted(experiment: &Experiment, sampling: &Sampling) -> Failure {
+    let kept = match experiment {
+        Experiment::Train(_) => "what was trained is kept; go on with",
+        Experiment::Draw(_) if sampling.keep_draws => {
+            "--keep-draws starts this experiment over, finished ones are saved; go on with"
+        }
+        Experiment::Draw(_) => "what was sampled is kept; go on with",
     };
     Failure::Interrupted { kept, command: interrupt::command_line() }
 }
 
-fn measured<'a>(entries: &'a [Entry], done: &'a [Vec<Measurement>]) -> Vec<Measured<'a>> {
-    ready(entries).zip(done).map(|(experiment, measurements)| experiment.measured(measurements)).collect()
-}
-
-fn print(
-    entries: &[Entry],
-    judged: &[Vec<Verdict>],
-    trained: &[Vec<Verdict>],
-    common: &Common,
-    terminal: &Terminal,
-) -> Result<(), ResultsError> {
+fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: &Terminal) -> Result<(), ResultsError> {
     if common.json {
-        let all: Vec<&Verdict> = judged.iter().chain(trained).flatten().collect();
+        let all: Vec<&Verdict> = judged.iter().flatten().collect();
         // Verdicts are strings and numbers, which JSON can hold.
         return terminal.print(&serde_json::to_string_pretty(&all).unwrap_or_default());
     }
     if common.quiet {
         return Ok(());
     }
-    let (mut verdicts, mut trained) = (judged.iter(), trained.iter());
-    fn own<'v>(verdicts: &mut std::slice::Iter<'v, Vec<Verdict>>) -> &'v [Verdict] {
-        verdicts.next().map_or(&[][..], Vec::as_slice)
-    }
+    let mut verdicts = judged.iter();
+    let mut own = || verdicts.next().map_or(&[][..], Vec::as_slice);
     let sections: Vec<Section<'_>> = entries
         .iter()
         .map(|entry| match entry {
-            Entry::Ready(experiment) => Section::Judged { name: &experiment.spec.name, verdicts: own(&mut verdicts) },
-            Entry::Training(experiment) => Section::Judged { name: &experiment.spec.name, verdicts: own(&mut trained) },
+            Entry::Ready(experiment) => Section::Judged { name: &experiment.heading().name, verdicts: own() },
             Entry::Skipped { name, reason } => Section::Skipped { name, reason },
         })
         .collect();

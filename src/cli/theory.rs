@@ -34,7 +34,7 @@ impl TheoryRow {
 /// Prints one table for each spec, or with `--json` one list of all rows.
 pub fn theory(specs: &[String], common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let (mut rows, mut tables) = (Vec::new(), Vec::new());
-    let specs = specs.iter().map(|name| load::load(name, &common.overrides())).collect::<Result<Vec<_>, _>>()?;
+    let specs = specs.iter().map(|name| load::load_drawn(name, &common.overrides())).collect::<Result<Vec<_>, _>>()?;
     common.check_paths(specs.iter().map(|spec| &spec.origin))?;
     for spec in &specs {
         let variables: Vec<&str> = spec.sweep.names().collect();

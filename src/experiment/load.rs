@@ -9,60 +9,17 @@ use toml::Table;
 use super::catalogue;
 use super::overrides::Override;
 use super::reader::{Origin, SpecError, did_you_mean};
-use super::spec::Spec;
-use super::trained::{TrainingSpec, is_training};
-
-/// A spec of either kind.
-#[derive(Debug, Clone)]
-pub enum AnySpec {
-    /// Of networks at initialisation.
-    Initialisation(Box<Spec>),
-    /// Of trained networks.
-    Training(Box<TrainingSpec>),
-}
-
-impl AnySpec {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Initialisation(spec) => &spec.name,
-            Self::Training(spec) => &spec.name,
-        }
-    }
-
-    /// File and options, for error messages.
-    pub fn origin(&self) -> &Origin {
-        match self {
-            Self::Initialisation(spec) => &spec.origin,
-            Self::Training(spec) => &spec.origin,
-        }
-    }
-}
+use super::spec::{AnySpec, DrawSpec, Spec};
 
 /// Loads the spec at a path or of a shipped name, changed by the overrides.
 ///
 /// # Errors
-/// There is no such spec, it is not TOML, something in it is not allowed, or it is one of trained networks.
-pub fn load(name: &str, overrides: &[Override]) -> Result<Spec, SpecError> {
-    match load_any(name, overrides)? {
-        AnySpec::Initialisation(spec) => Ok(*spec),
-        AnySpec::Training(spec) => Err(spec.origin.error(
-            "training",
-            "",
-            "makes this a spec of trained networks, which `gradlaw run` and `gradlaw verify` take, and nothing else here",
-        )),
-    }
-}
-
-/// The same for specs of either kind.
-///
-/// # Errors
 /// There is no such spec, it is not TOML, or something in it is not allowed.
-pub fn load_any(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
+pub fn load(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
     let error = |message: String| Origin { file: name.into(), overridden: Vec::new() }.error("", "", message);
     match (catalogue::find(name), fs::read_to_string(name)) {
-        (Some(shipped), Err(_)) => parse_any(&format!("experiments/{name}.toml"), shipped.text, overrides),
-        (_, Ok(text)) => parse_any(name, &text, overrides),
+        (Some(shipped), Err(_)) => parse(&format!("experiments/{name}.toml"), shipped.text, overrides),
+        (_, Ok(text)) => parse(name, &text, overrides),
         (None, Err(_)) if !Path::new(name).exists() => {
             let names: Vec<&str> = catalogue::SHIPPED.iter().map(|shipped| shipped.name).collect();
             // A path is compared by its file's name.
@@ -74,26 +31,28 @@ pub fn load_any(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError
     }
 }
 
+/// The same of networks at initialisation only.
+///
+/// # Errors
+/// There is no such spec, it is not TOML, something in it is not allowed, or it is one of trained networks.
+pub fn load_drawn(name: &str, overrides: &[Override]) -> Result<Spec<DrawSpec>, SpecError> {
+    match load(name, overrides)? {
+        AnySpec::Draw(spec) => Ok(*spec),
+        AnySpec::Train(spec) => Err(spec.origin.error(
+            "training",
+            "",
+            "makes this a spec of trained networks, which `gradlaw run` and `gradlaw verify` take, and nothing else here",
+        )),
+    }
+}
+
 /// Parses the text of a spec.
 ///
 /// # Errors
 /// It is not TOML, or something in it is not allowed.
-pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<Spec, SpecError> {
+pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
     let (table, origin) = parse_table(file, text, overrides)?;
-    Spec::from_table(&table, origin)
-}
-
-/// Parses the text of a spec of either kind.
-///
-/// # Errors
-/// It is not TOML, or something in it is not allowed.
-pub fn parse_any(file: &str, text: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
-    let (table, origin) = parse_table(file, text, overrides)?;
-    if is_training(&table) {
-        TrainingSpec::from_table(&table, origin).map(|spec| AnySpec::Training(Box::new(spec)))
-    } else {
-        Spec::from_table(&table, origin).map(|spec| AnySpec::Initialisation(Box::new(spec)))
-    }
+    AnySpec::from_table(&table, origin)
 }
 
 /// Parses a text as TOML and applies the overrides.
@@ -134,7 +93,7 @@ mod tests {
             ("a = \"é\" é", "line 1, column 9:"),
             ("a = 1\n\n\nb = [1,\n2 3]\n", "line 5, column 1:"),
         ] {
-            let error = parse_any("spec.toml", text, &[]).unwrap_err().to_string();
+            let error = parse("spec.toml", text, &[]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("spec.toml: {place} is not TOML")), "{text:?}: {error}");
         }
     }

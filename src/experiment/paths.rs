@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::cell::Cell;
 use super::format::needed;
-use super::point::cells;
 use super::reader::SpecError;
 use super::results::{number, records_to_csv, z_score};
-use super::spec::Spec;
+use super::spec::{DrawSpec, Spec};
+use super::work::draw::cells;
 use crate::scaled::Scaled;
 use crate::statistics::Skewness;
 use crate::stream::StreamKey;
@@ -70,7 +70,7 @@ pub struct PathRow {
 ///
 /// # Errors
 /// The first size, shape or variance that is not allowed, or a sweep variable that is named like a column.
-pub fn path_rows(spec: &Spec, walks: u64) -> Result<Vec<PathRow>, SpecError> {
+pub fn path_rows(spec: &Spec<DrawSpec>, walks: u64) -> Result<Vec<PathRow>, SpecError> {
     if let Some(name) = spec.sweep.names().find(|name| PATH_COLUMNS.contains(name)) {
         let columns = PATH_COLUMNS.join(", ");
         let message = format!("has the name of a column of the table of paths ({columns}): give it another");
@@ -79,7 +79,7 @@ pub fn path_rows(spec: &Spec, walks: u64) -> Result<Vec<PathRow>, SpecError> {
     Ok(cells(spec)?.iter().map(|cell| row(spec, cell, walks)).collect())
 }
 
-fn row(spec: &Spec, cell: &Cell, walks: u64) -> PathRow {
+fn row(spec: &Spec<DrawSpec>, cell: &Cell, walks: u64) -> PathRow {
     let mut row = PathRow {
         experiment: spec.name.clone(),
         network: cell.network.clone(),

@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use toml::Table;
 
+use crate::experiment::results::folder::Saved;
 use crate::experiment::spec::Heading;
-use crate::experiment::{Outcome, Verdict, claim, format, save, trained};
+use crate::experiment::{Outcome, Verdict, claim, format};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -21,17 +22,11 @@ pub struct Reported {
     figure: Option<String>,
 }
 
-impl From<save::Saved> for Reported {
-    fn from(saved: save::Saved) -> Self {
-        let save::Saved { spec, rows, verdicts, figure } = saved;
-        Self { heading: spec.heading, points: rows.len(), spec: spec.resolved, verdicts, figure }
-    }
-}
-
-impl From<trained::Saved> for Reported {
-    fn from(saved: trained::Saved) -> Self {
-        let trained::Saved { spec, networks, verdicts, figure } = saved;
-        Self { heading: spec.heading, points: networks.len(), spec: spec.resolved, verdicts, figure }
+impl From<Saved> for Reported {
+    fn from(saved: Saved) -> Self {
+        let Saved { spec, rows, networks, verdicts, figure } = saved;
+        let points = if networks.is_empty() { rows.len() } else { networks.len() };
+        Self { heading: spec.heading().clone(), points, spec: spec.resolved().clone(), verdicts, figure }
     }
 }
 
@@ -117,7 +112,7 @@ mod tests {
         let changes = ["title=\"a < b & c\"".parse().unwrap()];
         let spec = load::load("dense-dimension", &changes).unwrap();
         let figure = Some("<svg>curve</svg>".into());
-        let saved = save::Saved { spec, rows: Vec::new(), verdicts: Vec::new(), figure };
+        let saved = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure };
         let page = html(&[saved.into()]);
         assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
         assert!(page.contains("a &lt; b &amp; c") && !page.contains("a < b"), "titles are escaped");

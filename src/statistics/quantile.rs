@@ -134,6 +134,13 @@ impl From<SparseSketch> for QuantileSketch {
     }
 }
 
+/// A quantile of sorted values, at least one, interpolated between neighbours.
+pub fn interpolated(sorted: &[f64], probability: f64) -> f64 {
+    let place = probability * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    low + place.fract() * (high - low)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,8 @@ fn verdicts(spec: &str) -> Vec<Verdict> {
     let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let options = RunOptions { fresh: true, ..RunOptions::default() };
-    let measurements = experiment.run(folder.path(), options, &Unwatched).unwrap();
-    let measured = experiment.measured(&measurements);
+    let results = experiment.run(folder.path(), options, &Unwatched).unwrap();
+    let measured = experiment.measured(&results.measurements);
     judge(&[measured]).remove(0)
 }
 

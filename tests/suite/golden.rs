@@ -7,9 +7,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use gradlaw::experiment::load::{self, AnySpec};
-use gradlaw::experiment::trained::TrainingExperiment;
-use gradlaw::experiment::{Experiment, Limits, Override, RunOptions, Spec, Unwatched, Verdict, catalogue, judge};
+use gradlaw::experiment::load;
+use gradlaw::experiment::{AnySpec, Experiment, Limits, Override, RunOptions, Unwatched, Verdict, catalogue, judge};
 
 const LIMITS: Limits = Limits { threads: 2, memory: 1 << 30 };
 
@@ -48,16 +47,16 @@ fn overrides(changes: &[&str]) -> Vec<Override> {
     changes.iter().map(|change| change.parse().unwrap()).collect()
 }
 
-fn drawn(spec: Spec, points: &mut String) -> Vec<Verdict> {
+fn drawn(spec: AnySpec, points: &mut String) -> Vec<Verdict> {
     let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let measurements = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
-    for measurement in &measurements {
+    let results = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
+    for measurement in &results.measurements {
         let row = &measurement.row;
         let (place, mean) = (row.place(), number(row.sampled.map(|sampled| sampled.mean)));
-        writeln!(points, "{}\t{place}\t{}\t{mean}", experiment.spec.name, row.observable).unwrap();
+        writeln!(points, "{}\t{place}\t{}\t{mean}", experiment.heading().name, row.observable).unwrap();
     }
-    let measured = experiment.measured(&measurements);
+    let measured = experiment.measured(&results.measurements);
     judge(&[measured]).remove(0)
 }
 
@@ -87,19 +86,18 @@ fn trained_networks_give_what_was_recorded() {
         let resize = "data.resize=\"side\"";
         let resized = shipped.text.contains("resize = \"side\"");
         let changes: Vec<&str> = changes.iter().copied().chain(resized.then_some(resize)).collect();
-        let AnySpec::Training(spec) = load::load_any(shipped.name, &overrides(&changes)).unwrap() else {
-            panic!("{} trains networks", shipped.name)
-        };
-        let experiment = TrainingExperiment::prepare(*spec, &LIMITS).unwrap();
+        let spec = load::load(shipped.name, &overrides(&changes)).unwrap();
+        let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let results = experiment.run(folder.path(), true, &Unwatched, &|_| Ok(())).unwrap();
-        let trained = experiment.networks(&results);
+        let results = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
+        let Experiment::Train(training) = &experiment else { panic!("{} trains networks", shipped.name) };
+        let trained = training.networks(results.trainings.as_deref().unwrap());
         for network in &trained {
             let values: Vec<String> = network.outcome.values.iter().map(|value| number(*value)).collect();
             let place = format!("{} {:?} {}", network.label, network.variables, network.repeat);
             writeln!(networks, "{}\t{place}\t{}", shipped.name, values.join("\t")).unwrap();
         }
-        judge(&[experiment.measured(&experiment.measurements(&results))])
+        judge(&[experiment.measured(&results.measurements)])
             .concat()
             .iter()
             .for_each(|verdict| writeln!(verdicts, "{}", line(verdict)).unwrap());

@@ -1,12 +1,8 @@
 //! The shipped experiments hold, at a reduced number of draws and with wider tolerances than `gradlaw verify` uses: a
 //! wrong gradient, a wrong variance or a shared stream makes them fail.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
-
-use gradlaw::experiment::trained::TrainingExperiment;
 use gradlaw::experiment::{
-    Experiment, Limits, Outcome, Override, RunOptions, Spec, Unwatched, Verdict, catalogue, judge, load,
+    AnySpec, Experiment, Limits, Outcome, Override, RunOptions, Unwatched, Verdict, catalogue, judge, load,
 };
 
 const LIMITS: Limits = Limits { threads: 2, memory: 1 << 30 };
@@ -16,11 +12,11 @@ fn verdicts(name: &str, changes: &[&str]) -> Vec<Verdict> {
     judged(load::load(name, &overrides).unwrap())
 }
 
-fn judged(spec: Spec) -> Vec<Verdict> {
+fn judged(spec: AnySpec) -> Vec<Verdict> {
     let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let measurements = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
-    let measured = experiment.measured(&measurements);
+    let results = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
+    let measured = experiment.measured(&results.measurements);
     judge(&[measured]).remove(0)
 }
 
@@ -159,45 +155,16 @@ fn the_spec_in_the_readme_holds() {
 fn the_training_spec_in_the_readme_trains() {
     let changes = ["data.samples=500", "data.validation=100", "data.test=50", "training.epochs=2"];
     let overrides = changes.map(|change| change.parse().unwrap());
-    let spec = load::parse_any("README.md", &in_readme("penalty-and-attack"), &overrides).unwrap();
-    let load::AnySpec::Training(spec) = spec else { panic!("a spec of trained networks") };
-    let experiment = TrainingExperiment::prepare(*spec, &LIMITS).unwrap();
+    let spec = load::parse("README.md", &in_readme("penalty-and-attack"), &overrides).unwrap();
+    let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let results = experiment.run(folder.path(), true, &Unwatched, &|_| Ok(())).unwrap();
-    let networks = experiment.networks(&results);
+    let results = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
+    let Experiment::Train(training) = &experiment else { panic!("a spec of trained networks") };
+    let networks = training.networks(results.trainings.as_deref().unwrap());
     assert_eq!(networks.len(), 12);
     assert!(networks.iter().all(|network| !network.outcome.diverged));
-    let verdicts = judge(&[experiment.measured(&experiment.measurements(&results))]).remove(0);
+    let verdicts = judge(&[experiment.measured(&results.measurements)]).remove(0);
     assert!(verdicts.len() == 1 && verdicts[0].verdict != Outcome::Refuted, "{verdicts:#?}");
-}
-
-/// However many networks there are, writing what there is so far takes a small share of the time: once in two seconds at most.
-#[test]
-fn early_results_are_saved_now_and_then_not_after_every_network() {
-    let changes = [
-        "data.samples=60",
-        "training.batch=25",
-        "data.validation=10",
-        "data.test=10",
-        "training.epochs=1",
-        "repeats=40",
-        "network.0.layers=[{ type = \"flatten\" }, { type = \"dense\", units = 10, bias = true }]",
-    ];
-    let overrides = changes.map(|change| change.parse().unwrap());
-    let spec = load::parse_any("README.md", &in_readme("penalty-and-attack"), &overrides).unwrap();
-    let load::AnySpec::Training(spec) = spec else { panic!("a spec of trained networks") };
-    let experiment = TrainingExperiment::prepare(*spec, &LIMITS).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (saved, began) = (AtomicUsize::new(0), Instant::now());
-    let save = |_: &_| {
-        saved.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    };
-    let results = experiment.run(folder.path(), true, &Unwatched, &save).unwrap();
-    let networks = experiment.networks(&results).len();
-    assert_eq!(networks, 160);
-    let saved = saved.into_inner();
-    assert!(saved as u64 <= began.elapsed().as_secs() / 2, "{saved} savings of {networks} networks");
 }
 
 #[test]

@@ -5,13 +5,14 @@ use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::*;
-use crate::experiment::load::{AnySpec, parse_any};
-use crate::experiment::point::{Limits, cells};
-use crate::experiment::results::{Measurement, Outcome};
-use crate::experiment::trained::TrainingExperiment;
-use crate::experiment::trained::{NetworkOutcome, measurement};
-use crate::sampling::monte_carlo::Summary;
+use crate::experiment::load::parse;
+use crate::experiment::results::{Measurement, NetworkOutcome, Outcome};
+use crate::experiment::spec::AnySpec;
+use crate::experiment::work::Limits;
+use crate::experiment::work::draw::cells;
+use crate::experiment::work::train::{Training, measurement};
 use crate::sampling::Stream;
+use crate::sampling::monte_carlo::Summary;
 use crate::stream::StreamKey;
 
 const DRAWN: &str = r#"
@@ -61,17 +62,17 @@ struct World {
 
 impl World {
     fn new(spec: &str, claims: &str) -> Result<Self, SpecError> {
-        let parsed = parse_any("claims.toml", &format!("{spec}\n{claims}"), &[])?;
+        let parsed = parse("claims.toml", &format!("{spec}\n{claims}"), &[])?;
         Ok(match parsed {
-            AnySpec::Initialisation(spec) => {
+            AnySpec::Draw(spec) => {
                 let cells = cells(&spec)?;
                 let all: Vec<&Cell> = cells.iter().collect();
                 spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &NAMES, &all))?;
                 Self { family_error: spec.family_error, claims: spec.claims, cells }
             }
-            AnySpec::Training(spec) => {
+            AnySpec::Train(spec) => {
                 let limits = Limits { threads: 1, memory: 1 << 30 };
-                let TrainingExperiment { spec, cells, .. } = TrainingExperiment::prepare(*spec, &limits)?;
+                let Training { spec, cells, .. } = Training::prepare(*spec, &limits)?;
                 Self { family_error: spec.family_error, claims: spec.claims, cells }
             }
         })

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{GivenNetwork, LabelledSamples};
 use crate::attack::{AnyAttack, Attack, Model, State, Threat};
-use crate::experiment::run::Watcher;
+use crate::experiment::work::Watcher;
 use crate::network::{Norm, Real, Tape};
 use crate::statistics::{Moments, Reference};
 use crate::stream::StreamKey;

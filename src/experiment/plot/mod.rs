@@ -1,6 +1,7 @@
 //! Turns results into the description of a figure: which curves, against what, compared with which prediction.
 
 mod label;
+mod panels;
 mod prediction;
 #[cfg(test)]
 mod tests;
@@ -8,12 +9,13 @@ mod tests;
 use super::claim::{Claim, moves_dimension};
 use super::format::outcomes;
 use super::results::{Row, Sampled, Verdict};
-use super::spec::{self, Spec};
+use super::spec::{self, DrawSpec, Spec};
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
 use label::{annotation, ordinate_label, strand_label};
 use prediction::{predicted_law, ratio_panel};
 
 pub use label::symbol;
+pub use panels::panels_of;
 
 /// Most curves that one figure can label.
 const MOST_CURVES: usize = 8;
@@ -27,7 +29,7 @@ struct Strand<'a> {
 }
 
 /// The figure of an experiment.
-pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
+pub fn figure_of(spec: &Spec<DrawSpec>, rows: &[Row], verdicts: &[Verdict]) -> Figure {
     let abscissa = abscissa(spec, rows);
     let all = strands(spec, rows, &abscissa);
     let hidden = all.len().saturating_sub(MOST_CURVES);
@@ -60,7 +62,7 @@ pub fn figure_of(spec: &Spec, rows: &[Row], verdicts: &[Verdict]) -> Figure {
 
 /// What is on the abscissa: that of the first claim of an exponent, else the size of the attacks where it is swept, else
 /// the dimension where it changes, else the first sweep variable.
-fn abscissa(spec: &Spec, rows: &[Row]) -> String {
+fn abscissa(spec: &Spec<DrawSpec>, rows: &[Row]) -> String {
     let claimed = spec.claims.iter().find_map(|claim| claim.against().map(str::to_owned));
     let dimension = rows.iter().any(|row| row.dimension != rows[0].dimension);
     claimed.or(spec.size_variable().map(str::to_owned)).unwrap_or_else(|| match spec.sweep.names().next() {
@@ -80,7 +82,7 @@ fn theory_of(row: &Row) -> Option<f64> {
 }
 
 /// The curves that claims speak of, in the order of networks and observables; all where there are no claims.
-fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> {
+fn strands<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> {
     let spoken = |row: &Row| {
         spec.claims.is_empty()
             || spec.claims.iter().any(|claim| claim.concerns(&row.network) && claim.is_on(&row.observable))
@@ -109,7 +111,7 @@ fn strands<'a>(spec: &Spec, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> 
 
 /// The claims that speak of a strand, the one that it is compared with first: exponents, then values, then comparisons of two networks,
 /// if the strand is the one of the two that fewer other claims speak of.
-fn claims_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Vec<&'s Claim> {
+fn claims_of<'s>(spec: &'s Spec<DrawSpec>, strand: &Strand<'_>) -> Vec<&'s Claim> {
     let about = |claim: &&Claim| claim.is_on(strand.observable) && claim.concerns(strand.network);
     let comparisons = |label: &str| {
         let speaks = |claim: &&Claim| claim.is_on(strand.observable) && claim.pair().is_some();
@@ -136,7 +138,7 @@ fn claims_of<'s>(spec: &'s Spec, strand: &Strand<'_>) -> Vec<&'s Claim> {
 }
 
 fn curve(
-    spec: &Spec,
+    spec: &Spec<DrawSpec>,
     strand: &Strand<'_>,
     laws: &[Vec<(f64, f64)>],
     shown: &[Strand<'_>],
@@ -176,7 +178,7 @@ fn curve(
 const MOST_MARKS: usize = 8;
 
 /// The horizontal axis, on which few values of a sweep variable are marked one by one unless they are powers of two.
-fn x_axis(spec: &Spec, strands: &[Strand<'_>], abscissa: &str) -> Axis {
+fn x_axis(spec: &Spec<DrawSpec>, strands: &[Strand<'_>], abscissa: &str) -> Axis {
     let scale = x_scale(strands);
     let values = spec.sweep.0.iter().find(|(name, _)| name == abscissa).map_or(&[][..], |(_, values)| values);
     let marks = if scale == Scale::Log2 || values.len() > MOST_MARKS { Vec::new() } else { values.to_vec() };

@@ -3,7 +3,7 @@
 use super::{Strand, claims_of, theory_of};
 use crate::experiment::claim::Claim;
 use crate::experiment::results::{Row, Sampled};
-use crate::experiment::spec::Spec;
+use crate::experiment::spec::{DrawSpec, Spec};
 use crate::figure::{RatioCurve, RatioPanel, RatioPoint};
 
 /// Half-width of a 95 % interval in standard errors.
@@ -32,7 +32,7 @@ pub(super) fn predicted_law(claim: &Claim, rows: &[Row], strand: &Strand<'_>, ab
 
 /// Measured over predicted: the theoretical value where there is one, else the law of the claim; for claims on two
 /// networks their ratio over the claimed factor, drawn with the network that fewer such claims speak of.
-pub(super) fn ratio_panel(spec: &Spec, strands: &[Strand<'_>], laws: &[&[(f64, f64)]]) -> Option<RatioPanel> {
+pub(super) fn ratio_panel(spec: &Spec<DrawSpec>, strands: &[Strand<'_>], laws: &[&[(f64, f64)]]) -> Option<RatioPanel> {
     let mut curves = Vec::new();
     let mut labels: Vec<&str> = Vec::new();
     for (index, (strand, law)) in strands.iter().zip(laws).enumerate() {
@@ -89,7 +89,7 @@ fn mean_of(strands: &[Strand<'_>], label: &str, strand: &Strand<'_>, row: &Row) 
 }
 
 /// The tolerance of claims on values or ratios, where it is one.
-fn band_of(spec: &Spec) -> Option<(f64, f64)> {
+fn band_of(spec: &Spec<DrawSpec>) -> Option<(f64, f64)> {
     let tolerances: Vec<f64> =
         spec.claims.iter().filter(|claim| claim.is_relative()).map(|claim| claim.tolerance).collect();
     let first = *tolerances.first()?;

@@ -41,13 +41,13 @@ fn a_figure_says_of_every_claim_what_became_of_it_and_says_it_once() {
     let spec = load::parse("several.toml", SPEC, &[]).unwrap();
     let experiment = Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let measurements = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
-    let run = [experiment.measured(&measurements)];
-    let verdicts = judge(&run).remove(0);
+    let results = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
+    let verdicts = judge(&[experiment.measured(&results.measurements)]).remove(0);
     let outcomes: Vec<Outcome> = verdicts.iter().map(|verdict| verdict.verdict).collect();
     assert_eq!(outcomes, [Outcome::Holds, Outcome::Holds, Outcome::Holds, Outcome::Refuted]);
-    let rows: Vec<Row> = measurements.into_iter().map(|measurement| measurement.row).collect();
-    let figure = figure_of(&experiment.spec, &rows, &verdicts);
+    let rows: Vec<Row> = results.measurements.into_iter().map(|measurement| measurement.row).collect();
+    let Experiment::Draw(drawing) = experiment else { panic!("drawn networks") };
+    let figure = figure_of(&drawing.spec, &rows, &verdicts);
     let annotation = &figure.curves[0].annotation;
     assert!(annotation.contains("predicted\u{a0}1, refuted"), "the claim that is false: {annotation}");
     assert!(annotation.contains("predicted\u{a0}0;"), "the one that holds: {annotation}");

@@ -1,7 +1,11 @@
 //! Results: what was measured, and what became of the claims; the files that hold them are written by the parts of this
 //! folder.
 
+mod checkpoint;
 mod files;
+pub mod folder;
+pub mod folders;
+mod networks;
 mod table;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +17,10 @@ use crate::sampling::monte_carlo::Summary;
 use crate::statistics::{QuantileSketch, Reference, Skewness};
 use crate::theory::{Shape, TheoryKind, TheoryValue};
 
+pub use checkpoint::{Checkpoint, digest};
 pub use files::{ResultsError, write_atomically, write_draws};
+pub use networks::{NetworkOutcome, TrainedNetwork};
+pub(super) use networks::{epochs_to_csv, networks_to_csv};
 pub use table::{COLUMNS, number, read_points, records_to_csv, to_csv};
 
 /// One row of `points.csv`: one observable of one network at one sweep point.

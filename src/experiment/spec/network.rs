@@ -2,8 +2,8 @@
 
 use toml::{Table, Value};
 
+use super::draw::{SamplerChoice, read_sampler};
 use super::layer::{LayerSpec, read_layers};
-use super::{SamplerChoice, read_sampler};
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError};
 use crate::network::WeightDistribution;

@@ -1,18 +1,16 @@
 //! The figure of trained networks: panels of one number against another.
 
-use super::panel::{PanelSpec, SIZE, size_in};
-use super::results::{TrainedNetwork, quantile};
-use super::spec::TrainingSpec;
+use super::symbol;
 use crate::experiment::claim::{Claim, Remark};
 use crate::experiment::expression::Expression;
 use crate::experiment::format::outcomes;
-use crate::experiment::plot::symbol;
-use crate::experiment::results::Verdict;
-use crate::experiment::spec::abscissa;
+use crate::experiment::results::{TrainedNetwork, Verdict};
+use crate::experiment::spec::{PanelSpec, SIZE, Spec, TrainSpec, abscissa, size_in};
 use crate::figure::{Axis, Panel, PanelCurve, PanelFigure, PanelPoint, Scale};
+use crate::statistics::quantile::interpolated;
 
 /// The figure of an experiment, from what is finished of it.
-pub fn figure_of(spec: &TrainingSpec, networks: &[TrainedNetwork], verdicts: &[Verdict]) -> PanelFigure {
+pub fn panels_of(spec: &Spec<TrainSpec>, networks: &[TrainedNetwork], verdicts: &[Verdict]) -> PanelFigure {
     let labels = spec.labels();
     let diverged = networks.iter().filter(|network| network.outcome.diverged).count();
     let mut footnote =
@@ -33,7 +31,7 @@ pub fn figure_of(spec: &TrainingSpec, networks: &[TrainedNetwork], verdicts: &[V
 }
 
 fn panel_of(
-    spec: &TrainingSpec,
+    spec: &Spec<TrainSpec>,
     panel: &PanelSpec,
     labels: &[String],
     networks: &[TrainedNetwork],
@@ -103,7 +101,7 @@ fn summarised(mut pairs: Vec<(f64, f64)>) -> Vec<PanelPoint> {
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let point = |group: &[(f64, f64)]| {
         let values: Vec<f64> = group.iter().map(|pair| pair.1).collect();
-        let [low, y, high] = [0.1, 0.5, 0.9].map(|probability| quantile(&values, probability));
+        let [low, y, high] = [0.1, 0.5, 0.9].map(|probability| interpolated(&values, probability));
         PanelPoint { x: group[0].0, y, low, high }
     };
     pairs.chunk_by(|a, b| a.0 == b.0).map(point).collect()
@@ -128,7 +126,7 @@ fn law(guide: &Expression, xs: impl Iterator<Item = f64>, scale: Scale) -> Vec<(
 }
 
 /// What claims say of what the panel shows.
-fn annotation(spec: &TrainingSpec, panel: &PanelSpec, verdicts: &[Verdict]) -> String {
+fn annotation(spec: &Spec<TrainSpec>, panel: &PanelSpec, verdicts: &[Verdict]) -> String {
     let axes = [panel.x.as_str(), panel.y.as_str()];
     let shown = |claim: &Claim| match (claim.against(), &claim.observables()[..]) {
         (Some(against), [observable]) => axes == [against, observable],

@@ -1,12 +1,11 @@
-//! Results of trained networks: `networks.csv`, a row for each, and the rows of `points.csv` that summarise repetitions.
+//! Results of trained networks: `networks.csv`, a row for each, and `epochs.csv`, a row for each epoch.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::TrainingSpec;
-use crate::experiment::results::{Measurement, Replicate, ResultsError, Row, Sampled, number, records_to_csv};
-use crate::statistics::{Moments, QuantileSketch, Reference};
+use super::{ResultsError, number, records_to_csv};
+use crate::experiment::spec::{Spec, TrainSpec};
 use crate::training::EpochReport;
 
 /// One trained network.
@@ -63,7 +62,7 @@ const COLUMNS: [&str; 9] = [
 ];
 
 /// The text of `networks.csv`.
-pub fn to_csv(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> String {
+pub fn networks_to_csv(spec: &Spec<TrainSpec>, networks: &[TrainedNetwork]) -> String {
     let variables: Vec<&str> = spec.sweep.names().collect();
     let observables = spec.observables.iter().map(|(name, _)| name.clone());
     let header = COLUMNS[..1].iter().chain(&variables).chain(&COLUMNS[1..]).map(|name| (*name).to_owned());
@@ -89,7 +88,7 @@ pub fn to_csv(spec: &TrainingSpec, networks: &[TrainedNetwork]) -> String {
 }
 
 /// Reads `networks.csv`.
-pub fn read_csv(spec: &TrainingSpec, path: &Path) -> Result<Vec<TrainedNetwork>, ResultsError> {
+pub fn read_networks(spec: &Spec<TrainSpec>, path: &Path) -> Result<Vec<TrainedNetwork>, ResultsError> {
     let wrong = |message: String| ResultsError::new(path, message);
     let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
@@ -128,7 +127,7 @@ pub fn read_csv(spec: &TrainingSpec, path: &Path) -> Result<Vec<TrainedNetwork>,
 
 /// The text of `epochs.csv`: what every epoch of every network came to.
 pub fn epochs_to_csv<'a>(
-    spec: &TrainingSpec,
+    spec: &Spec<TrainSpec>,
     histories: impl IntoIterator<Item = (&'a str, &'a [(String, f64)], usize, Vec<EpochReport>)>,
 ) -> String {
     let variables = spec.sweep.names();
@@ -145,72 +144,4 @@ pub fn epochs_to_csv<'a>(
         })
     });
     records_to_csv(std::iter::once(header).chain(rows))
-}
-
-/// What the repetitions of a cell give of one observable: its law over those that are finished. `outcomes` are the networks, each with
-/// what became of it; `index` is the observable's place among the spec's.
-pub fn measurement(
-    row: Row,
-    outcomes: &[(usize, Option<&NetworkOutcome>)],
-    index: usize,
-    is_share: bool,
-    keep_distribution: bool,
-) -> Measurement {
-    let replicate = |&(network, outcome): &(usize, Option<&NetworkOutcome>)| {
-        let outcome = outcome?;
-        let value = outcome.values.get(index).copied().flatten().unwrap_or(f64::NAN);
-        let sampling = if is_share { sampling_variance(value, outcome.samples) } else { 0.0 };
-        Some(Replicate { value, sampling, network })
-    };
-    let replicates: Vec<Option<Replicate>> = outcomes.iter().map(replicate).collect();
-    let values: Vec<f64> = replicates.iter().flatten().map(|replicate| replicate.value).collect();
-    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    let non_finite = values.len() - finite.len();
-    let diverged = outcomes.iter().filter(|(_, outcome)| outcome.is_some_and(|outcome| outcome.diverged)).count();
-    let reference = match (non_finite, diverged) {
-        (0, _) => Ok(Reference::StudentT(values.len().saturating_sub(1) as f64)),
-        (bad, 0) => Err(format!("invalid: {bad} of {} networks are NaN or infinite", values.len())),
-        (bad, _) => Err(format!("invalid: {bad} of {} networks diverged (`within` can leave them out)", values.len())),
-    };
-    let mut quantiles = QuantileSketch::default();
-    if keep_distribution {
-        finite.iter().for_each(|&value| quantiles.push(value));
-    }
-    let sampled = (!values.is_empty()).then(|| sampled(finite, non_finite as u64));
-    let quantiles = keep_distribution.then_some(quantiles);
-    Measurement { row: Row { sampled, ..row }, quantiles, reference, replicates: Some(replicates) }
-}
-
-/// Variance of a share of so many test samples by their choice: p(1 − p)/n with p = (successes + 2)/(n + 4), which no share of 0 or 1
-/// makes zero (Agresti and Coull 1998).
-fn sampling_variance(share: f64, samples: usize) -> f64 {
-    let samples = samples as f64;
-    let share = (share.abs() * samples + 2.0) / (samples + 4.0);
-    share * (1.0 - share) / samples
-}
-
-/// The numbers of a row, of the values that are finite; quantiles are interpolated between the sorted values.
-fn sampled(mut values: Vec<f64>, non_finite: u64) -> Sampled {
-    let moments: Moments = values.iter().copied().collect();
-    values.sort_by(f64::total_cmp);
-    let quantile = |probability| if values.is_empty() { f64::NAN } else { quantile(&values, probability) };
-    Sampled {
-        draws: moments.count(),
-        mean: if values.is_empty() { f64::NAN } else { moments.mean() },
-        std_error: moments.std_error(),
-        std_dev: moments.std_dev(),
-        q10: quantile(0.1),
-        median: quantile(0.5),
-        q90: quantile(0.9),
-        zeros: values.iter().filter(|value| **value == 0.0).count() as u64,
-        non_finite,
-        skewness: moments.skewness(),
-    }
-}
-
-/// A quantile of sorted values, at least one, interpolated between neighbours.
-pub fn quantile(sorted: &[f64], probability: f64) -> f64 {
-    let place = probability * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    low + place.fract() * (high - low)
 }

@@ -4,15 +4,15 @@
 
 use std::ops::Deref;
 
-use super::architecture::ArchitectureBinder;
-use super::cell::Cell;
-use super::checkpoint::digest;
-use super::expression::Variables;
-use super::format::rounded;
-use super::initialisation::InitialisationBinder;
 use super::inputs::Source;
-use super::reader::SpecError;
-use super::spec::{InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec};
+use crate::experiment::architecture::ArchitectureBinder;
+use crate::experiment::cell::Cell;
+use crate::experiment::expression::Variables;
+use crate::experiment::initialisation::InitialisationBinder;
+use crate::experiment::reader::SpecError;
+use crate::experiment::results::digest;
+use crate::experiment::spec::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec};
+use crate::experiment::work::Limits;
 use crate::network::{Architecture, Initialisation, Statistics};
 use crate::sampling::observable::{HypothesisObservable, Statistic};
 use crate::sampling::{
@@ -23,36 +23,6 @@ use crate::theory::PathVariances;
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
 const SAMPLING_FORMAT: u32 = 6;
-
-/// What a run may use.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Threads that sample.
-    pub threads: usize,
-    /// Bytes that the networks of all threads may hold together.
-    pub memory: u64,
-}
-
-impl Limits {
-    /// Whether so many bytes are allowed for a network.
-    ///
-    /// # Errors
-    /// In words, what is needed and allowed.
-    pub fn check(&self, bytes: u64, architecture: &Architecture) -> Result<(), String> {
-        if bytes <= self.memory {
-            return Ok(());
-        }
-        let gib = |bytes: u64| rounded(bytes as f64 / f64::from(1u32 << 30), 3);
-        Err(format!(
-            "needs {} GiB for {} threads and {} parameters, more than the {} GiB allowed: make it smaller, use fewer \
-             --threads, or raise --memory",
-            gib(bytes),
-            self.threads,
-            architecture.parameter_count(),
-            gib(self.memory),
-        ))
-    }
-}
 
 /// One network at one point of the grid, ready to be sampled.
 pub struct Point {
@@ -78,7 +48,7 @@ impl Deref for Point {
 ///
 /// # Errors
 /// The first size, shape, variance, sampler or memory need that is not allowed, with its key.
-pub fn bind(spec: &Spec, source: &Source, limits: &Limits) -> Result<Vec<Point>, SpecError> {
+pub fn bind(spec: &Spec<DrawSpec>, source: &Source, limits: &Limits) -> Result<Vec<Point>, SpecError> {
     each(spec, |binder| binder.point(source, limits))
 }
 
@@ -86,18 +56,18 @@ pub fn bind(spec: &Spec, source: &Source, limits: &Limits) -> Result<Vec<Point>,
 ///
 /// # Errors
 /// The first size, shape or variance that is not allowed, with its key.
-pub fn cells(spec: &Spec) -> Result<Vec<Cell>, SpecError> {
+pub fn cells(spec: &Spec<DrawSpec>) -> Result<Vec<Cell>, SpecError> {
     each(spec, |binder| binder.cell())
 }
 
-fn each<T>(spec: &Spec, bind: impl Fn(Binder<'_>) -> Result<T, SpecError>) -> Result<Vec<T>, SpecError> {
+fn each<T>(spec: &Spec<DrawSpec>, bind: impl Fn(Binder<'_>) -> Result<T, SpecError>) -> Result<Vec<T>, SpecError> {
     let grid = spec.sweep.points();
     let places = spec.networks.iter().flat_map(|network| grid.iter().map(move |variables| (network, variables)));
     places.map(|(network, variables)| bind(Binder { spec, network, variables })).collect()
 }
 
 struct Binder<'a> {
-    spec: &'a Spec,
+    spec: &'a Spec<DrawSpec>,
     network: &'a NetworkSpec,
     variables: &'a Variables,
 }
@@ -105,7 +75,7 @@ struct Binder<'a> {
 impl Binder<'_> {
     fn cell(&self) -> Result<Cell, SpecError> {
         let architecture = self.architecture_binder().bind(&self.network.input, &self.network.layers)?;
-        let distribution = &self.spec.input.distribution;
+        let distribution = &self.spec.work.input.distribution;
         Ok(Cell {
             network: self.network.label.clone(),
             variables: self.variables.to_vec(),
@@ -160,7 +130,7 @@ impl Binder<'_> {
     fn label(&self, architecture: &Architecture, input: &InputLaw) -> Result<LabelRule, SpecError> {
         let outputs = architecture.outputs();
         let refuse = |value: &str, message: String| Err(self.spec.origin.error("input.label", value, message));
-        match self.spec.input.label {
+        match self.spec.work.input.label {
             LabelSpec::Random => Ok(LabelRule::Random),
             LabelSpec::Fixed(label) if label < outputs => Ok(LabelRule::Fixed(label)),
             LabelSpec::Fixed(label) => {
@@ -236,7 +206,7 @@ impl Binder<'_> {
 
     /// Samples that run together: one, unless a layer normalises by the statistics of its batch.
     fn batch(&self, architecture: &Architecture) -> Result<usize, SpecError> {
-        let (batch, least) = (self.spec.input.batch, architecture.least_batch());
+        let (batch, least) = (self.spec.work.input.batch, architecture.least_batch());
         if !architecture.mixes_batch() {
             return Ok(1);
         }
@@ -299,7 +269,7 @@ impl Binder<'_> {
     }
 
     fn fingerprint(&self, key: &StreamKey, cell: &Cell, source: &Source) -> String {
-        let precision = match self.spec.rule {
+        let precision = match self.spec.work.rule {
             StoppingRule::Draws(_) => None,
             rule => Some(rule),
         };
@@ -308,7 +278,7 @@ impl Binder<'_> {
         let text = format!(
             "{SAMPLING_FORMAT} {} {key:?} {architecture:?} {initialisation:?} {:?} {} {names:?} {precision:?}",
             env!("CARGO_PKG_VERSION"),
-            self.spec.input,
+            self.spec.work.input,
             source.stamp(),
         );
         digest(&text)
@@ -317,8 +287,9 @@ impl Binder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::inputs;
     use super::*;
-    use crate::experiment::{inputs, load};
+    use crate::experiment::{AnySpec, load};
 
     const SPEC: &str = r#"
         name = "keys"
@@ -343,7 +314,7 @@ mod tests {
     "#;
 
     fn points(spec: &str) -> Vec<Point> {
-        let spec = load::parse("keys.toml", spec, &[]).unwrap();
+        let AnySpec::Draw(spec) = load::parse("keys.toml", spec, &[]).unwrap() else { panic!("drawn networks") };
         bind(&spec, &inputs::open(&spec).unwrap(), &Limits { threads: 1, memory: 1 << 30 }).unwrap()
     }
 

@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::catalogue;
-use super::results::ResultsError;
-
-/// The file that makes a folder one of results.
-pub(super) const SPEC: &str = "spec.toml";
+use super::ResultsError;
+use super::folder::SPEC;
+use crate::experiment::catalogue;
 
 /// Results folders, and what else was named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

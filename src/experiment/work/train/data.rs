@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use crate::data::{Cifar10, DataError, ImageFolder, Mnist, ResizeFilter, SampleSet, Split, Synthetic, SyntheticSpec};
 use crate::experiment::expression::{Expression, Variables};
-use crate::experiment::inputs::{as_seen, locate, stamp_of};
 use crate::experiment::reader::{Origin, Reader, SpecError};
 use crate::experiment::spec::read_resize_filter;
+use crate::experiment::work::draw::{as_seen, locate, stamp_of};
 use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;
 
@@ -54,7 +54,7 @@ pub enum SetSpec {
 
 const MOST: i64 = 1 << 32;
 
-pub(super) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec, SpecError> {
+pub(in crate::experiment) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec, SpecError> {
     let table = reader.table("data")?.ok_or_else(|| reader.missing("data", "a table"))?;
     let everywhere = &["set", "resize", "resize_filter", "training", "validation", "test"];
     let of_some = &["path", "classes", "side", "samples", "noise"];

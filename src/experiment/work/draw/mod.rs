@@ -1,107 +1,53 @@
 //! From a spec to measurements: binds the points, drives the sampler through them, keeps states and draws.
 
+mod inputs;
+mod point;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::Array2;
-use thiserror::Error;
 
-use super::cell::Cell;
-use super::checkpoint::Checkpoint;
-use super::claim::{Claim, Measured};
-use super::inputs;
-use super::point::{Limits, Point, bind, cells};
-use super::reader::SpecError;
-use super::results::{Measurement, ResultsError, Row, write_draws};
-use super::spec::{Spec, names_of};
+use super::{RunError, RunOptions, Watcher, check, keeps_distributions};
+use crate::experiment::cell::Cell;
+use crate::experiment::reader::SpecError;
+use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, write_draws};
+use crate::experiment::spec::{DrawSpec, Spec};
+use crate::experiment::work::Limits;
 use crate::sampling::{Observer, Tally, monte_carlo};
 use crate::stop::Stop;
+use point::bind;
+
+pub(crate) use inputs::{as_seen, locate, stamp_of};
+pub use point::{Point, cells};
 
 /// File of all draws in a results folder.
 const DRAWS: &str = "draws.npz";
 
-/// A spec with its points, checked and ready to run.
-pub struct Experiment {
+/// A spec of networks at initialisation with its points, checked and ready to be drawn.
+pub struct Drawing {
     /// The spec.
-    pub spec: Spec,
+    pub spec: Spec<DrawSpec>,
     /// Networks in order, each at every point of the grid.
     pub points: Vec<Point>,
 }
 
-/// Watches an experiment and may stop it.
-pub trait Watcher: Sync {
-    /// A point begins: its index, the number of points, and what it is.
-    fn point(&self, index: usize, count: usize, description: &str) {
-        let _ = (index, count, description);
-    }
-
-    /// Draws of the point so far, and the most there will be.
-    fn progress(&self, draws: u64, maximum: u64) {
-        let _ = (draws, maximum);
-    }
-
-    /// A request to stop, which long work looks at as it goes.
-    fn stop(&self) -> Stop {
-        Stop::default()
-    }
-
-    /// Whether to stop: asked often, where a watcher that can stop says it without a copy of the request.
-    fn interrupted(&self) -> bool {
-        self.stop().is_asked()
-    }
-}
-
-/// Watches nothing and never stops.
-#[derive(Debug, Clone, Copy)]
-pub struct Unwatched;
-
-impl Watcher for Unwatched {}
-
-/// How to run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunOptions {
-    /// Ignore saved states.
-    pub fresh: bool,
-    /// Keep every draw in `draws.npz`; implies `fresh`.
-    pub keep_draws: bool,
-}
-
-/// Why a run did not end.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// The watcher stopped it; states are saved.
-    #[error("interrupted")]
-    Interrupted,
-    /// The file system failed.
-    #[error(transparent)]
-    Results(#[from] ResultsError),
-}
-
-impl Experiment {
+impl Drawing {
     /// Opens the data and binds every point.
     ///
     /// # Errors
     /// The first thing in the spec or its data that is not allowed; nothing was written.
-    pub fn prepare(spec: Spec, limits: &Limits) -> Result<Self, SpecError> {
+    pub fn prepare(spec: Spec<DrawSpec>, limits: &Limits) -> Result<Self, SpecError> {
         let source = inputs::open(&spec)?;
         let points = bind(&spec, &source, limits)?;
-        let names = names_of(&spec.observables);
-        let cells: Vec<&Cell> = points.iter().map(|point| &point.cell).collect();
-        spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &names, &cells))?;
+        check(&spec, &points.iter().map(|point| &point.cell).collect::<Vec<_>>())?;
         Ok(Self { spec, points })
     }
 
-    /// The experiment with its measurements, before its judge.
-    pub fn measured<'a>(&'a self, measurements: &'a [Measurement]) -> Measured<'a> {
-        Measured {
-            name: &self.spec.heading.name,
-            family_error: self.spec.family_error,
-            observables: names_of(&self.spec.observables),
-            claims: &self.spec.claims,
-            cells: self.points.iter().map(|point| &point.cell).collect(),
-            measurements,
-        }
+    /// The networks at the points of the sweep.
+    pub fn cells(&self) -> Vec<&Cell> {
+        self.points.iter().map(|point| &point.cell).collect()
     }
 
     /// Rows of a point without measurements, one for each observable.
@@ -115,13 +61,14 @@ impl Experiment {
     }
 
     /// What each point costs beside the others, its sampler's cost for all draws that it may take.
-    pub fn costs(&self) -> impl Iterator<Item = f64> + '_ {
-        self.points.iter().map(|point| point.sampler.cost() * self.spec.rule.maximum() as f64)
+    pub fn costs(&self) -> Vec<f64> {
+        self.points.iter().map(|point| point.sampler.cost() * self.spec.work.rule.maximum() as f64).collect()
     }
 
     /// Bytes that `--keep-draws` would hold, at most.
     pub fn bytes_of_draws(&self) -> u64 {
         self.spec
+            .work
             .rule
             .maximum()
             .saturating_mul((self.points.len() * self.spec.observables.len() * size_of::<f64>()) as u64)
@@ -139,7 +86,7 @@ impl Experiment {
         }
         let mut measurements = Vec::new();
         let mut kept = Vec::new();
-        let distributions = self.spec.claims.iter().any(Claim::needs_distributions);
+        let distributions = keeps_distributions(&self.spec.claims);
         for (index, point) in self.points.iter().enumerate() {
             watcher.point(index, self.points.len(), &point.describe());
             let observer = PointObserver {
@@ -147,6 +94,7 @@ impl Experiment {
                 checkpoint: Checkpoint::new(folder, &point.fingerprint),
                 failure: Mutex::new(None),
                 failed: AtomicBool::new(false),
+                saved: AtomicU64::default(),
                 draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
             };
             let tally = self.sample(point, options, &observer)?;
@@ -169,12 +117,15 @@ impl Experiment {
 
     fn sample(&self, point: &Point, options: RunOptions, observer: &PointObserver<'_>) -> Result<Tally, RunError> {
         let fresh = options.fresh || options.keep_draws;
-        let saved = if fresh { None } else { observer.checkpoint.load(self.spec.rule.maximum())? };
+        let saved = if fresh { None } else { observer.load()? };
+        // One of more draws is no state of fewer; it is kept for when as many are asked for.
+        observer.saved.store(saved.as_ref().map_or(0, |tally| tally.draws), Ordering::Relaxed);
+        let saved = saved.filter(|tally| tally.draws <= self.spec.work.rule.maximum());
         if let Some(tally) = &saved {
             tracing::info!(point = point.describe(), draws = tally.draws, "goes on");
         }
         let start = saved.unwrap_or_else(|| Tally::new(self.spec.observables.len()));
-        let tally = monte_carlo::run(point.sampler.as_ref(), &point.key, self.spec.rule, start, observer);
+        let tally = monte_carlo::run(point.sampler.as_ref(), &point.key, self.spec.work.rule, start, observer);
         if let Some(failure) = observer.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(failure.into());
         }
@@ -187,7 +138,7 @@ impl Experiment {
 ///
 /// # Errors
 /// The first size, shape or variance that is not allowed.
-pub fn theory_rows(spec: &Spec) -> Result<(Vec<Row>, Vec<String>), SpecError> {
+pub fn theory_rows(spec: &Spec<DrawSpec>) -> Result<(Vec<Row>, Vec<String>), SpecError> {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for cell in cells(spec)? {
         let cell = cell.with_theory(spec.observables.iter().map(|(_, observable)| observable));
@@ -198,7 +149,7 @@ pub fn theory_rows(spec: &Spec) -> Result<(Vec<Row>, Vec<String>), SpecError> {
 }
 
 /// In words, the theoretical means that are beyond double precision.
-fn beyond_double(spec: &Spec, cell: &Cell) -> Vec<String> {
+fn beyond_double(spec: &Spec<DrawSpec>, cell: &Cell) -> Vec<String> {
     let means =
         spec.observables.iter().zip(&cell.theory).filter_map(|((name, _), theory)| Some((name, theory.as_ref()?.mean)));
     let beyond = means.filter(|(_, mean)| mean.to_f64().is_none());
@@ -212,7 +163,7 @@ fn beyond_double(spec: &Spec, cell: &Cell) -> Vec<String> {
     beyond.map(words).collect()
 }
 
-fn blank_rows<'a>(spec: &'a Spec, cell: &'a Cell) -> impl Iterator<Item = Row> + 'a {
+fn blank_rows<'a>(spec: &'a Spec<DrawSpec>, cell: &'a Cell) -> impl Iterator<Item = Row> + 'a {
     let rows = spec.observables.iter().zip(&cell.theory);
     rows.map(|((name, _), theory)| Row::of(cell, name).with_theory(*theory))
 }
@@ -225,7 +176,34 @@ struct PointObserver<'a> {
     failure: Mutex<Option<ResultsError>>,
     /// Whether there is a failure: looked at before every draw.
     failed: AtomicBool,
+    /// Draws of the state on disk, which no shorter one replaces.
+    saved: AtomicU64,
     draws: Option<Mutex<Vec<f64>>>,
+}
+
+/// Kind of the states of points: a tally as JSON.
+const TALLY: &str = "json";
+
+impl PointObserver<'_> {
+    /// The state that was saved, if there is one.
+    fn load(&self) -> Result<Option<Tally>, ResultsError> {
+        let Some(body) = self.checkpoint.load(TALLY)? else { return Ok(None) };
+        serde_json::from_slice(&body).map(Some).map_err(|error| self.checkpoint.broken(TALLY, error))
+    }
+
+    /// Saves a state when it is due.
+    fn offer(&self, tally: &Tally, last: bool) -> Result<(), ResultsError> {
+        // JSON has no NaN; a point that has one is drawn again.
+        let finite = tally.summaries.iter().all(|summary| summary.moments.are_finite());
+        let is_longer = tally.draws > self.saved.load(Ordering::Relaxed);
+        if !finite || !is_longer || !self.checkpoint.is_due(last) {
+            return Ok(());
+        }
+        let body = serde_json::to_string(tally).map_err(|error| self.checkpoint.broken(TALLY, error))?;
+        self.checkpoint.save(TALLY, body.as_bytes())?;
+        self.saved.store(tally.draws, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 impl Observer for PointObserver<'_> {
@@ -240,7 +218,7 @@ impl Observer for PointObserver<'_> {
     }
 
     fn state(&self, tally: &Tally, last: bool) {
-        if let Err(error) = self.checkpoint.offer(tally, last) {
+        if let Err(error) = self.offer(tally, last) {
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             self.failed.store(true, Ordering::Relaxed);
         }

@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bind::{Job, TrainingExperiment};
-use super::checkpoint::{Checkpoint, Finished};
-use super::measure::Measure;
-use super::measure::{Measured, measure};
-use super::results::{NetworkOutcome, TrainedNetwork, measurement};
-use crate::experiment;
+use super::bind::{Job, Training};
+use super::measure::{Measure, Measured, measure};
+use super::measurement::measurement;
+use super::state::{self, Finished};
 use crate::experiment::cell::Cell;
-use crate::experiment::claim::Claim;
-use crate::experiment::results::{Measurement, ResultsError, Row};
-use crate::experiment::run::{RunError, Watcher};
-use crate::experiment::spec::names_of;
+use crate::experiment::claim::judge;
+use crate::experiment::results::folder::{self, NETWORKS};
+use crate::experiment::results::{
+    Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv,
+    networks_to_csv, write_atomically,
+};
+use crate::experiment::work::{Results, RunError, Watcher, keeps_distributions, measured, rows};
 use crate::network::layer::Statistics;
 use crate::network::{Parameters, weights};
 use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
@@ -34,8 +35,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// the longer the more networks there are.
 const PATIENCE: u32 = 20;
 
-/// What a run has come to, job by job.
-pub type Results = Vec<JobState>;
+/// What the trainings have come to, job by job.
+pub type Trainings = Vec<JobState>;
 
 /// What became of a job so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,30 +63,58 @@ impl JobState {
     }
 }
 
-impl TrainingExperiment {
+impl Training {
     /// Trains every network that is not finished, side by side on the threads of the current pool where there are as many
-    /// networks left as threads, else one after the other on all of them; numbers do not depend on it. `save` is called with what there
-    /// is so far now and then, seldom enough that it takes a small share of the time, and when the run is stopped; every network
-    /// that is finished has a state of its own.
+    /// networks left as threads, else one after the other on all of them; numbers do not depend on it. What there is so far is saved
+    /// into `folder` now and then, seldom enough that it takes a small share of the time, and when the run is stopped, with verdicts
+    /// that know of this experiment alone; every network that is finished has a state of its own.
     ///
     /// # Errors
     /// Interrupted, or a file could not be read or written; states are saved.
-    pub fn run(
+    pub fn run(&self, folder: &Path, fresh: bool, watcher: &dyn Watcher) -> Result<Results, RunError> {
+        let save = |so_far: &Trainings| {
+            let results = self.results(so_far.clone());
+            let verdicts = judge(&[measured(&self.spec, self.cells(), &results.measurements)]).concat();
+            self.save(folder, &results, &verdicts)
+        };
+        self.train(folder, fresh, watcher, &save).map(|trainings| self.results(trainings))
+    }
+
+    /// Writes what there is so far: of finished networks `networks.csv`, and of all epochs `epochs.csv`, beside the files of every
+    /// experiment.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, folder: &Path, results: &Results, verdicts: &[Verdict]) -> Result<(), ResultsError> {
+        let trainings = results.trainings.as_deref().unwrap_or_default();
+        let networks = networks_to_csv(&self.spec, &self.networks(trainings));
+        write_atomically(&folder.join(NETWORKS), networks.as_bytes())?;
+        let epochs = epochs_to_csv(&self.spec, self.histories(trainings));
+        write_atomically(&folder.join("epochs.csv"), epochs.as_bytes())?;
+        folder::write(folder, &self.spec, &rows(&results.measurements), verdicts)
+    }
+
+    fn results(&self, trainings: Trainings) -> Results {
+        Results { measurements: self.measurements(&trainings), trainings: Some(trainings) }
+    }
+
+    /// The same with a function that saves.
+    fn train(
         &self,
         folder: &Path,
         fresh: bool,
         watcher: &dyn Watcher,
-        save: &(dyn Fn(&Results) -> Result<(), ResultsError> + Sync),
-    ) -> Result<Results, RunError> {
-        let mut results: Results = Vec::new();
+        save: &(dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
+    ) -> Result<Trainings, RunError> {
+        let mut results: Trainings = Vec::new();
         for job in &self.jobs {
             let checkpoint = Checkpoint::new(folder, &job.fingerprint);
             results.push(if fresh {
                 JobState::Unfinished(Vec::new())
-            } else if let Some(finished) = checkpoint.finished()? {
+            } else if let Some(finished) = Finished::load(&checkpoint)? {
                 JobState::Finished(finished)
             } else {
-                let state = checkpoint.load(&job.architecture)?;
+                let state = state::load(&checkpoint, &job.architecture)?;
                 JobState::Unfinished(state.map_or(Vec::new(), |state| state.epochs))
             });
         }
@@ -114,7 +143,7 @@ impl TrainingExperiment {
     }
 
     /// The networks that are finished, cell by cell and repetition by repetition.
-    pub fn networks(&self, results: &Results) -> Vec<TrainedNetwork> {
+    pub fn networks(&self, results: &[JobState]) -> Vec<TrainedNetwork> {
         let network = |cell: &Cell, repeat: usize, job: usize| {
             Some(TrainedNetwork {
                 label: cell.network.clone(),
@@ -130,21 +159,9 @@ impl TrainingExperiment {
         self.trainings().flat_map(of_cell).collect()
     }
 
-    /// The experiment with the measurements that there are so far, before its judge.
-    pub fn measured<'a>(&'a self, measurements: &'a [Measurement]) -> experiment::Measured<'a> {
-        experiment::Measured {
-            name: &self.spec.heading.name,
-            family_error: self.spec.family_error,
-            observables: names_of(&self.spec.observables),
-            claims: &self.spec.claims,
-            cells: self.cells.iter().collect(),
-            measurements,
-        }
-    }
-
     /// What was measured so far, cell by cell, of every observable.
-    pub fn measurements(&self, results: &Results) -> Vec<Measurement> {
-        let distributions = self.spec.claims.iter().any(Claim::needs_distributions);
+    pub fn measurements(&self, results: &[JobState]) -> Vec<Measurement> {
+        let distributions = keeps_distributions(&self.spec.claims);
         let of_cell = |(cell, jobs): (&Cell, &[usize])| {
             let outcomes: Vec<(usize, Option<&NetworkOutcome>)> =
                 jobs.iter().map(|&job| (job, results[job].finished().map(|finished| &finished.outcome))).collect();
@@ -160,7 +177,7 @@ impl TrainingExperiment {
     /// How the training of every network went so far.
     pub fn histories<'a>(
         &'a self,
-        results: &'a Results,
+        results: &'a [JobState],
     ) -> impl Iterator<Item = (&'a str, &'a [(String, f64)], usize, Vec<EpochReport>)> {
         let of_cell = |(cell, jobs): (&'a Cell, &'a [usize])| {
             let jobs = jobs.iter().enumerate();
@@ -172,13 +189,13 @@ impl TrainingExperiment {
 
 /// A run under way.
 struct Run<'a> {
-    experiment: &'a TrainingExperiment,
+    experiment: &'a Training,
     folder: &'a Path,
     fresh: bool,
     watcher: &'a dyn Watcher,
-    save: &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync),
+    save: &'a (dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
     /// What there is so far, and when it is to be saved.
-    results: Mutex<(Results, Instant)>,
+    results: Mutex<(Trainings, Instant)>,
     /// The next of the jobs that are left.
     next: AtomicUsize,
     failure: Mutex<Option<RunError>>,
@@ -242,10 +259,10 @@ impl Run<'_> {
     fn job(&self, index: usize) -> Result<(), RunError> {
         let experiment = self.experiment;
         let (job, data) = (&experiment.jobs[index], &experiment.data);
-        let mut checkpoint = Checkpoint::new(self.folder, &job.fingerprint);
+        let checkpoint = Checkpoint::new(self.folder, &job.fingerprint);
         let samples = |part: usize| Samples { set: &*job.samples[part], shape: job.architecture.input() };
         let initial = || job.initialisation.draw(&job.architecture, &mut job.key.draw(PARAMETERS));
-        let saved = if self.fresh { None } else { checkpoint.load(&job.architecture)? };
+        let saved = if self.fresh { None } else { state::load(&checkpoint, &job.architecture)? };
         let mut state = saved.unwrap_or_else(|| State::new(&job.architecture, initial()));
         let mut trainer =
             Trainer::new(&job.architecture, job.settings, samples(0), &data.training, &data.validation, job.key);
@@ -261,7 +278,7 @@ impl Run<'_> {
             };
             let stopped = trainer.epoch(&mut state, watch).is_break();
             if stopped || !trainer.is_done(&state) {
-                checkpoint.offer(&state, stopped)?;
+                state::offer(&checkpoint, &state, stopped)?;
             }
             self.keep(index, JobState::Unfinished(state.epochs.clone()))?;
             if stopped {
@@ -276,17 +293,21 @@ impl Run<'_> {
                 );
             }
         }
-        if experiment.spec.keep_weights {
+        if experiment.spec.work.keep_weights {
             let weights = weights::to_bytes(&job.architecture, &state.best);
-            checkpoint.keep(&weights.map_err(|error| ResultsError::new(self.folder, error))?)?;
+            checkpoint.keep(
+                "weights",
+                "safetensors",
+                &weights.map_err(|error| ResultsError::new(self.folder, error))?,
+            )?;
         }
         let outcome = self.measure(job, &state, &initial(), &samples(1));
         if self.watcher.stop().is_asked() {
             // Measured in part at best; trained as it is, it is measured when the run goes on.
-            checkpoint.offer(&state, true)?;
+            state::offer(&checkpoint, &state, true)?;
             return Err(RunError::Interrupted);
         }
-        self.keep(index, JobState::Finished(checkpoint.finish(outcome, &state.epochs)?))?;
+        self.keep(index, JobState::Finished(Finished::save(&checkpoint, outcome, &state.epochs)?))?;
         Ok(())
     }
 
@@ -352,5 +373,63 @@ impl Run<'_> {
             nonfinite_gradients: after.as_ref().map_or(0, |measured| measured.nonfinite_gradients),
             values: values.collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::AnySpec;
+    use crate::experiment::load::parse;
+    use crate::experiment::work::{Limits, Unwatched};
+
+    const SPEC: &str = r#"
+        name = "many"
+        repeats = 80
+        observables = ["accuracy"]
+        sweep = { strength = [0.001, 0.002, 0.004] }
+        data = { set = "synthetic", side = 4, samples = 60, validation = 10, test = 10 }
+        training = { epochs = 1, batch = 25, rate = 0.1 }
+        [[method]]
+        objective = "plain"
+        [[method]]
+        objective = "gradient-penalty"
+        norm = 1
+        strength = "strength"
+        [[network]]
+        input = [48]
+        layers = [{ type = "dense", units = 10 }]
+    "#;
+
+    fn training(spec: &str) -> Training {
+        let AnySpec::Train(spec) = parse("many.toml", spec, &[]).unwrap() else { panic!("trained networks") };
+        Training::prepare(*spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap()
+    }
+
+    /// However many networks there are, writing what there is so far takes a small share of the time: once in two seconds at most.
+    /// Plain networks do not depend on the strength: they are trained once for all three, and stand at each.
+    #[test]
+    fn networks_are_trained_once_and_early_results_are_saved_now_and_then() {
+        let (training, folder) = (training(SPEC), tempfile::tempdir().unwrap());
+        assert_eq!((training.jobs.len(), training.cells.len()), (80 + 3 * 80, 6));
+        let (saved, began) = (AtomicUsize::new(0), Instant::now());
+        let save = |_: &Trainings| {
+            saved.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let trainings = training.train(folder.path(), true, &Unwatched, &save).unwrap();
+        let networks = training.networks(&trainings);
+        assert_eq!(networks.len(), 480);
+        let plain = |point: usize| networks[80 * point..80 * (point + 1)].iter().map(|network| &network.outcome);
+        assert!(plain(0).eq(plain(1)) && plain(0).eq(plain(2)));
+        let saved = saved.into_inner();
+        assert!(saved as u64 <= began.elapsed().as_secs() / 2, "{saved} savings");
+    }
+
+    #[test]
+    fn memory_is_looked_at_before_anything_is_trained() {
+        let AnySpec::Train(spec) = parse("many.toml", SPEC, &[]).unwrap() else { panic!("trained networks") };
+        let error = Training::prepare(*spec, &Limits { threads: 2, memory: 1 << 10 }).unwrap_err().to_string();
+        assert!(error.contains("network.0.layers") && error.contains("raise --memory"), "{error}");
     }
 }

@@ -2,10 +2,9 @@
 
 use toml::Table;
 
-use super::measure::Measure;
+use super::Sweep;
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError, did_you_mean, unknown};
-use crate::experiment::spec::Sweep;
 
 /// A table `[[panel]]`.
 #[derive(Debug, Clone)]
@@ -44,10 +43,9 @@ const KEYS: &[&str] = &["title", "x", "y", "x_log", "y_log", "guide", "guide_lab
 pub(super) fn read_panels(
     reader: &Reader<'_>,
     origin: &Origin,
-    observables: &[(String, Measure)],
+    ordinates: &[&str],
     sweep: &Sweep,
 ) -> Result<Vec<PanelSpec>, SpecError> {
-    let ordinates: Vec<&str> = observables.iter().map(|(name, _)| name.as_str()).collect();
     let abscissae: Vec<&str> =
         ["dimension"].into_iter().chain(sweep.names()).chain(ordinates.iter().copied()).collect();
     let tables = reader.tables("panel", "must be tables, [[panel]]")?;
@@ -100,10 +98,10 @@ pub(super) fn read_panels(
 }
 
 /// The abscissa that is the size of an attack.
-pub(super) const SIZE: &str = "size";
+pub(in crate::experiment) const SIZE: &str = "size";
 
 /// The size of the attack in an observable's name that a pattern, with `*` in the size's place, describes.
-pub(super) fn size_in(pattern: &str, name: &str) -> Option<f64> {
+pub(in crate::experiment) fn size_in(pattern: &str, name: &str) -> Option<f64> {
     let (before, after) = pattern.split_once('*')?;
     name.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
 }

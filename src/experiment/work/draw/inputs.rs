@@ -5,11 +5,11 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::expression::Variables;
-use super::reader::SpecError;
-use super::spec::{InputDistribution, LabelSpec, NetworkSpec, Spec};
 use crate::array::checked_product;
 use crate::data::{Cifar10, DataError, Npy, ResizeFilter, Resized, SampleSet};
+use crate::experiment::expression::Variables;
+use crate::experiment::reader::SpecError;
+use crate::experiment::spec::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, Spec};
 use crate::network::{Architecture, Node, Shape};
 use crate::sampling::{InputLaw, Samples};
 
@@ -70,8 +70,8 @@ impl<S: SampleSet> Samples for Held<S> {
 ///
 /// # Errors
 /// The path is not given, or the data is missing or damaged.
-pub fn open(spec: &Spec) -> Result<Source, SpecError> {
-    let path = match spec.input.distribution.path() {
+pub fn open(spec: &Spec<DrawSpec>) -> Result<Source, SpecError> {
+    let path = match spec.work.input.distribution.path() {
         Some(None) => {
             return Err(spec.origin.error(
                 "input.path",
@@ -82,7 +82,7 @@ pub fn open(spec: &Spec) -> Result<Source, SpecError> {
         Some(Some(path)) => locate(path, &spec.origin.file),
         None => PathBuf::new(),
     };
-    let kind = match spec.input.distribution {
+    let kind = match spec.work.input.distribution {
         InputDistribution::Gaussian => Kind::Law(InputLaw::Gaussian),
         InputDistribution::Uniform { low, high } => Kind::Law(InputLaw::Uniform { low: low as f32, high: high as f32 }),
         InputDistribution::Constant(value) => Kind::Law(InputLaw::Constant(value as f32)),
@@ -95,7 +95,7 @@ pub fn open(spec: &Spec) -> Result<Source, SpecError> {
 }
 
 /// Names, sizes and times of change of a file, or of the files in a folder.
-pub(super) fn stamp_of(path: &Path) -> String {
+pub(crate) fn stamp_of(path: &Path) -> String {
     let one = |path: &Path| {
         let metadata = path.metadata().ok();
         (path.to_owned(), metadata.as_ref().map(Metadata::len), metadata.and_then(|metadata| metadata.modified().ok()))
@@ -108,12 +108,12 @@ pub(super) fn stamp_of(path: &Path) -> String {
 }
 
 /// The data set's complaint, which begins with its path, under the spec's key.
-fn refuse(spec: &Spec, error: &impl std::fmt::Display) -> SpecError {
+fn refuse(spec: &Spec<DrawSpec>, error: &impl std::fmt::Display) -> SpecError {
     spec.origin.error("input.path", "", error.to_string())
 }
 
 /// A relative path is looked up beside the spec, then in the working folder.
-pub(super) fn locate(path: &str, spec_file: &str) -> PathBuf {
+pub(crate) fn locate(path: &str, spec_file: &str) -> PathBuf {
     let beside = Path::new(spec_file).parent().unwrap_or(Path::new("")).join(path);
     if beside.exists() { beside } else { path.into() }
 }
@@ -131,7 +131,7 @@ impl Source {
     /// everywhere, where a network without biases has no gradient.
     pub fn fit(
         &self,
-        spec: &Spec,
+        spec: &Spec<DrawSpec>,
         network: &NetworkSpec,
         architecture: &Architecture,
         variables: &Variables,
@@ -146,7 +146,7 @@ impl Source {
             }
         };
         if let InputLaw::Samples(samples) = &law
-            && spec.input.label == LabelSpec::True
+            && spec.work.input.label == LabelSpec::True
             && samples.label(0).is_none()
         {
             return Err(spec.origin.error("input.label", "true", "needs data with labels, and an array has none"));
@@ -189,12 +189,12 @@ fn first_zero(samples: &impl SampleSet) -> Option<usize> {
 
 fn fit_images(
     images: &Arc<Cifar10>,
-    spec: &Spec,
+    spec: &Spec<DrawSpec>,
     network: &NetworkSpec,
     shape: &Shape,
     variables: &Variables,
 ) -> Result<InputLaw, SpecError> {
-    let InputDistribution::Cifar10 { resize, filter, .. } = &spec.input.distribution else {
+    let InputDistribution::Cifar10 { resize, filter, .. } = &spec.work.input.distribution else {
         return Err(spec.origin.error("input.distribution", "", "must be cifar10 for images"));
     };
     let side = resize
@@ -215,7 +215,7 @@ fn fit_images(
 ///
 /// # Errors
 /// The shape in which they come, which is not the input's, nor as long as it is where it is a vector.
-pub(super) fn as_seen(
+pub(crate) fn as_seen(
     images: Arc<dyn SampleSet>,
     side: Option<usize>,
     filter: ResizeFilter,

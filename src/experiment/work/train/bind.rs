@@ -7,16 +7,15 @@ use toml::Value;
 
 use super::data::Data;
 use super::measure::Quantity;
-use super::spec::{MethodKind, MethodSpec, TrainingSpec};
 use crate::data::SampleSet;
 use crate::experiment::architecture::ArchitectureBinder;
 use crate::experiment::cell::Cell;
 use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::initialisation::InitialisationBinder;
-use crate::experiment::point::Limits;
 use crate::experiment::reader::SpecError;
-use crate::experiment::results::place;
-use crate::experiment::spec::{LayerSpec, NetworkSpec, names_of};
+use crate::experiment::results::{digest, place};
+use crate::experiment::spec::{LayerSpec, MethodKind, MethodSpec, NetworkSpec, Spec, TrainSpec};
+use crate::experiment::work::{Limits, check};
 use crate::network::layer::{Layer, Statistics};
 use crate::network::{Architecture, Initialisation, Normalise, Shape};
 use crate::short::short;
@@ -29,11 +28,11 @@ use crate::training::{Augmentation, Schedule, Sgd, TrainingSettings};
 /// Changes when the same spec gives other networks.
 const TRAINING_FORMAT: u32 = 4;
 
-/// A training spec with its jobs, checked and ready to run.
+/// A spec of trained networks with its jobs, checked and ready to run.
 #[derive(Debug)]
-pub struct TrainingExperiment {
+pub struct Training {
     /// The spec.
-    pub spec: TrainingSpec,
+    pub spec: Spec<TrainSpec>,
     /// The cells, in the order of results: network by network, method by method, point by point.
     pub cells: Vec<Cell>,
     /// The trainings that there are. A network that does not depend on a sweep variable is trained once for all its points.
@@ -105,22 +104,22 @@ impl Job {
     }
 }
 
-impl TrainingExperiment {
+impl Training {
     /// Opens the data and binds every job.
     ///
     /// # Errors
     /// The first thing in the spec or its data that is not allowed; nothing was written.
-    pub fn prepare(spec: TrainingSpec, limits: &Limits) -> Result<Self, SpecError> {
+    pub fn prepare(spec: Spec<TrainSpec>, limits: &Limits) -> Result<Self, SpecError> {
         let grid = spec.sweep.points();
-        let data = spec.data.open(&spec.origin, &grid, spec.seed)?;
+        let data = spec.work.data.open(&spec.origin, &grid, spec.seed)?;
         let (mut cells, mut jobs, mut places) = (Vec::new(), Vec::new(), Vec::new());
         let mut known: HashMap<String, usize> = HashMap::new();
         for network in &spec.networks {
-            for method in &spec.methods {
+            for method in &spec.work.methods {
                 for variables in &grid {
                     let binder = Binder { spec: &spec, network, method, variables };
                     let mut repetitions = Vec::new();
-                    for repeat in 0..spec.repeats {
+                    for repeat in 0..spec.work.repeats {
                         let job = binder.job(&data, repeat)?;
                         if repeat == 0 {
                             binder.check_memory(&job, limits)?;
@@ -136,13 +135,21 @@ impl TrainingExperiment {
                 }
             }
         }
-        let names = names_of(&spec.observables);
-        let all: Vec<&Cell> = cells.iter().collect();
-        spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &names, &all))?;
-        spec.panels.iter().try_for_each(|panel| panel.check(&spec.origin))?;
+        check(&spec, &cells.iter().collect::<Vec<_>>())?;
         let mut experiment = Self { spec, cells, jobs, places, data };
         experiment.resolve_constants();
         Ok(experiment)
+    }
+
+    /// The networks at the points of the sweep.
+    pub fn cells(&self) -> Vec<&Cell> {
+        self.cells.iter().collect()
+    }
+
+    /// Multiplications that all trainings take, about: forward, back, and for the weights.
+    pub fn cost(&self) -> f64 {
+        let samples = 3.0 * (self.data.training.len() * self.spec.work.settings.epochs) as f64;
+        self.jobs.iter().map(|job| samples * job.cost()).sum()
     }
 
     /// The cells with the jobs of their repetitions.
@@ -180,7 +187,7 @@ impl TrainingExperiment {
 }
 
 struct Binder<'a> {
-    spec: &'a TrainingSpec,
+    spec: &'a Spec<TrainSpec>,
     network: &'a NetworkSpec,
     method: &'a MethodSpec,
     variables: &'a Variables,
@@ -200,20 +207,20 @@ impl Binder<'_> {
         let architecture = keys().bind(&network.input, &network.layers)?;
         let initialisation = InitialisationBinder { network, variables, keys: keys() }.bind(&architecture)?;
         let input = format!("{}.input", network.path);
-        let samples = spec.data.fit(data, &spec.origin, architecture.input(), &input, variables)?;
+        let samples = spec.work.data.fit(data, &spec.origin, architecture.input(), &input, variables)?;
         self.check_labels(&architecture, data, &samples)?;
         let settings = self.settings()?;
         if settings.batch > data.training.len() {
             let message = format!("must be at most the {} training samples", data.training.len());
             return Err(spec.origin.error("training.batch", &settings.batch.to_string(), message));
         }
-        let label = spec.label(&network.label, &method.label);
+        let label = spec.work.label(&spec.networks, network, method);
         let key = StreamKey::new(spec.seed, &["training", &network.label, &repeat.to_string()]);
         let mut known = format!(
             "{TRAINING_FORMAT} {} {label} {repeat} {key:?} {architecture:?} {initialisation:?} {settings:?}",
             env!("CARGO_PKG_VERSION")
         );
-        known.push_str(&format!(" {:?} {} {} {:?}", spec.data, spec.seed, data.stamp, spec.observables));
+        known.push_str(&format!(" {:?} {} {} {:?}", spec.work.data, spec.seed, data.stamp, spec.observables));
         Ok(Job {
             label,
             variables: variables.to_vec(),
@@ -223,7 +230,7 @@ impl Binder<'_> {
             settings,
             samples,
             key,
-            fingerprint: crate::experiment::checkpoint::digest(&known),
+            fingerprint: digest(&known),
         })
     }
 
@@ -260,7 +267,7 @@ impl Binder<'_> {
     }
 
     fn settings(&self) -> Result<TrainingSettings, SpecError> {
-        let settings = &self.spec.settings;
+        let settings = &self.spec.work.settings;
         let positive = |key: &str, formula: &Expression, least: bool| {
             let origin = &self.spec.origin;
             match formula.evaluate(self.variables) {
@@ -300,13 +307,12 @@ impl Binder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::load::{AnySpec, parse_any};
+    use crate::experiment::load::parse;
+    use crate::experiment::spec::AnySpec;
 
-    fn prepared(text: &str) -> TrainingExperiment {
-        match parse_any("spec.toml", text, &[]) {
-            Ok(AnySpec::Training(spec)) => {
-                TrainingExperiment::prepare(*spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap()
-            }
+    fn prepared(text: &str) -> Training {
+        match parse("spec.toml", text, &[]) {
+            Ok(AnySpec::Train(spec)) => Training::prepare(*spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap(),
             other => panic!("{other:?} of {text}"),
         }
     }
@@ -342,7 +348,7 @@ mod tests {
             let layer = &experiment.spec.resolved["network"][0]["layers"][0];
             assert_eq!(layer.get("mean").is_some_and(Value::is_array), finds, "{saved}");
             let again = prepared(&saved);
-            let jobs = |experiment: &TrainingExperiment| -> Vec<String> {
+            let jobs = |experiment: &Training| -> Vec<String> {
                 experiment.jobs.iter().map(|job| job.fingerprint.clone()).collect()
             };
             assert_eq!(jobs(&again), jobs(&experiment), "{saved}");
@@ -358,7 +364,7 @@ mod tests {
                     [[network]]\ninput = [\"3 * side^2\"]\nlayers = [{ type = \"normalise\" }, { type = \"dense\", units = 2 }]";
         let experiment = prepared(text);
         let again = prepared(&toml::to_string(&experiment.spec.resolved).unwrap());
-        let architectures = |experiment: TrainingExperiment| -> Vec<Architecture> {
+        let architectures = |experiment: Training| -> Vec<Architecture> {
             experiment.cells.into_iter().map(|cell| cell.architecture).collect()
         };
         assert_eq!(architectures(again), architectures(experiment));

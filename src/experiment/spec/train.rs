@@ -1,75 +1,32 @@
-//! Training specs: from TOML to checked types.
-
-use std::ops::Deref;
+//! Specs of trained networks: how many are trained, on which samples, by which methods, and what of them is measured.
 
 use toml::{Table, Value};
 
-use super::data::{DataSpec, read_data};
-use super::measure::Measure;
-use super::panel::{PanelSpec, read_panels};
-use crate::experiment::claim::{Claim, Scope, read_claims};
+use super::draw::SamplerChoice;
+use super::network::NetworkSpec;
+use super::{Sweep, WorkSpec};
 use crate::experiment::expression::Expression;
 use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
-use crate::experiment::spec::{
-    Heading, NetworkSpec, SamplerChoice, Sweep, check_use, names_of, read_family_error, read_networks, read_sweep,
-};
+use crate::experiment::work::train::{DataSpec, Measure, read_data};
 use crate::network::Norm;
 
-const KEYS: &[&str] = &[
-    "name",
-    "title",
-    "source",
-    "explanation",
-    "seconds",
-    "version",
-    "seed",
-    "repeats",
-    "family_error",
-    "keep_weights",
-    "observables",
-    "sweep",
-    "data",
-    "training",
-    "method",
-    "network",
-    "claim",
-    "panel",
-];
 const MOST_REPEATS: i64 = 10_000;
 const MOST_EPOCHS: i64 = 1_000_000;
 const MOST_BATCH: i64 = 1 << 16;
 
-/// An experiment on trained networks.
+/// What is done with networks that are trained.
 #[derive(Debug, Clone)]
-pub struct TrainingSpec {
-    /// Name, words and seed.
-    pub heading: Heading,
+pub struct TrainSpec {
     /// Networks trained at every point.
     pub repeats: usize,
-    /// Family-wise error rate of the run that judges it.
-    pub family_error: f64,
     /// Whether the weights that were measured are kept in files.
     pub keep_weights: bool,
-    /// What is measured, with the names as written.
-    pub observables: Vec<(String, Measure)>,
-    /// The grid.
-    pub sweep: Sweep,
     /// The samples.
     pub data: DataSpec,
     /// How networks are trained.
     pub settings: SettingsSpec,
     /// The objectives.
     pub methods: Vec<MethodSpec>,
-    /// The networks.
-    pub networks: Vec<NetworkSpec>,
-    /// The claims.
-    pub claims: Vec<Claim>,
-    /// The panels of the figure.
-    pub panels: Vec<PanelSpec>,
-    /// File and options, for error messages.
-    pub origin: Origin,
-    /// The spec as TOML with defaults filled in: enough to repeat the run.
-    pub resolved: Table,
 }
 
 /// The table `[training]`.
@@ -121,84 +78,48 @@ pub enum MethodKind {
     CrossLipschitz,
 }
 
-/// Whether a spec that was read as TOML is one of trained networks.
-pub fn is_training(table: &Table) -> bool {
-    table.contains_key("training")
-}
+impl WorkSpec for TrainSpec {
+    type Observable = Measure;
+    const KEYS: &'static [&'static str] = &["repeats", "keep_weights", "data", "training", "method", "panel"];
+    const TRAINS: bool = true;
 
-impl Deref for TrainingSpec {
-    type Target = Heading;
-
-    fn deref(&self) -> &Heading {
-        &self.heading
+    fn sampler(_: &Reader<'_>) -> Result<SamplerChoice, SpecError> {
+        Ok(SamplerChoice::Explicit)
     }
-}
 
-impl TrainingSpec {
-    /// Checks a spec that was read as TOML.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, with its key.
-    pub fn from_table(table: &Table, origin: Origin) -> Result<Self, SpecError> {
-        let reader = Reader::new(table, &origin, "", KEYS)?;
-        let heading = Heading::read(&reader)?;
-        let sweep = read_sweep(&reader, &origin)?;
-        let networks = read_networks(&reader, &origin, SamplerChoice::Explicit)?;
-        let methods = read_methods(&reader, &origin)?;
-        let observables = read_observables(&reader)?;
-        let labels = labels(&networks, &methods);
-        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        let variables: Vec<&str> = sweep.names().collect();
-        let names = names_of(&observables);
-        let scope = Scope { labels: &labels, observables: &names, variables: &variables, trains: true };
-        let claims = read_claims(&reader, &origin, scope)?;
-        let panels = read_panels(&reader, &origin, &observables, &sweep)?;
-        let mut spec = Self {
-            heading,
+    fn observables(reader: &Reader<'_>, _: &Sweep) -> Result<Vec<(String, Measure)>, SpecError> {
+        read_observables(reader)
+    }
+
+    fn read(reader: &Reader<'_>, origin: &Origin) -> Result<Self, SpecError> {
+        Ok(Self {
+            methods: read_methods(reader, origin)?,
             repeats: reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize,
-            family_error: read_family_error(&reader)?,
             keep_weights: reader.boolean("keep_weights")?.unwrap_or(false),
-            data: read_data(&reader, &origin)?,
-            settings: read_settings(&reader, &origin)?,
-            observables,
-            sweep,
-            methods,
-            networks,
-            claims,
-            panels,
-            resolved: table.clone(),
-            origin: origin.clone(),
-        };
-        // Last, so that a formula which cannot be read is refused as such.
-        check_use(table, &spec.sweep, &spec.origin)?;
-        spec.heading.resolve(&mut spec.resolved);
-        spec.resolved.insert("repeats".into(), Value::Integer(spec.repeats as i64));
-        spec.resolved.entry("family_error").or_insert(Value::Float(spec.family_error));
-        Ok(spec)
+            data: read_data(reader, origin)?,
+            settings: read_settings(reader, origin)?,
+        })
     }
 
+    fn labels(&self, networks: &[NetworkSpec]) -> Vec<String> {
+        let pairs = networks.iter().flat_map(|network| self.methods.iter().map(move |method| (network, method)));
+        pairs.map(|(network, method)| self.label(networks, network, method)).collect()
+    }
+
+    fn resolve(&self, _: &[NetworkSpec], table: &mut Table) {
+        table.insert("repeats".into(), Value::Integer(self.repeats as i64));
+    }
+}
+
+impl TrainSpec {
     /// The label of a network trained by a method: those of both, but for one of which there is no other.
-    pub fn label(&self, network: &str, method: &str) -> String {
-        label(self.networks.len(), network, self.methods.len(), method)
+    pub fn label(&self, networks: &[NetworkSpec], network: &NetworkSpec, method: &MethodSpec) -> String {
+        match (networks.len(), self.methods.len()) {
+            (_, 1) => network.label.clone(),
+            (1, _) => method.label.clone(),
+            _ => format!("{}, {}", network.label, method.label),
+        }
     }
-
-    /// All labels.
-    pub fn labels(&self) -> Vec<String> {
-        labels(&self.networks, &self.methods)
-    }
-}
-
-fn label(networks: usize, network: &str, methods: usize, method: &str) -> String {
-    match (networks, methods) {
-        (_, 1) => network.into(),
-        (1, _) => method.into(),
-        _ => format!("{network}, {method}"),
-    }
-}
-
-fn labels(networks: &[NetworkSpec], methods: &[MethodSpec]) -> Vec<String> {
-    let pairs = networks.iter().flat_map(|network| methods.iter().map(move |method| (network, method)));
-    pairs.map(|(network, method)| label(networks.len(), &network.label, methods.len(), &method.label)).collect()
 }
 
 fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Measure)>, SpecError> {

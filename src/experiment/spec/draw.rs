@@ -1,0 +1,163 @@
+//! Specs of networks at initialisation: how many are drawn, from which inputs, and what of them is observed.
+
+use toml::{Table, Value};
+
+use super::input::{InputSpec, read_input};
+use super::layer::LayerSpec;
+use super::network::NetworkSpec;
+use super::{Spec, Sweep, WorkSpec};
+use crate::experiment::expression::{Variables, describe};
+use crate::experiment::reader::{Origin, Reader, SpecError};
+use crate::sampling::{Observable, StoppingRule};
+
+const DEFAULT_DRAWS: i64 = 4000;
+const DEFAULT_MAX_DRAWS: i64 = 1_000_000;
+const MOST_DRAWS: i64 = 1_000_000_000_000;
+
+/// What is done with networks that are drawn.
+#[derive(Debug, Clone)]
+pub struct DrawSpec {
+    /// When to stop drawing.
+    pub rule: StoppingRule,
+    /// Where inputs come from.
+    pub input: InputSpec,
+}
+
+/// Which sampler draws the networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamplerChoice {
+    /// Collapsed where it is exact, explicit elsewhere.
+    Auto,
+    /// Always networks with all their weights.
+    Explicit,
+    /// Always the collapsed sampler; refused where it is not exact.
+    Collapsed,
+}
+
+impl WorkSpec for DrawSpec {
+    type Observable = Observable;
+    const KEYS: &'static [&'static str] = &["draws", "precision", "max_draws", "sampler", "input"];
+    const TRAINS: bool = false;
+
+    fn sampler(reader: &Reader<'_>) -> Result<SamplerChoice, SpecError> {
+        Ok(read_sampler(reader)?.unwrap_or(SamplerChoice::Auto))
+    }
+
+    fn observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, Observable)>, SpecError> {
+        read_observables(reader, sweep)
+    }
+
+    fn read(reader: &Reader<'_>, origin: &Origin) -> Result<Self, SpecError> {
+        Ok(Self { input: read_input(reader, origin)?, rule: read_rule(reader)? })
+    }
+
+    fn labels(&self, networks: &[NetworkSpec]) -> Vec<String> {
+        networks.iter().map(|network| network.label.clone()).collect()
+    }
+
+    fn resolve(&self, networks: &[NetworkSpec], table: &mut Table) {
+        if networks.iter().any(|network| has_batch_norm(&network.layers)) {
+            let input = table.entry("input").or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(input) = input {
+                input.entry("batch").or_insert(Value::Integer(self.input.batch as i64));
+            }
+        }
+        table.entry("sampler").or_insert(Value::String("auto".into()));
+        match self.rule {
+            StoppingRule::Draws(draws) => table.insert("draws".into(), Value::Integer(draws.cast_signed())),
+            StoppingRule::Precision { maximum, .. } => {
+                table.insert("max_draws".into(), Value::Integer(maximum.cast_signed()))
+            }
+        };
+    }
+}
+
+impl Spec<DrawSpec> {
+    /// The sweep variable that is the size of an attack, where one is.
+    pub fn size_variable(&self) -> Option<&str> {
+        let sizes = self.observables.iter().filter_map(|(name, _)| parts_of_attack(name));
+        sizes.map(|(_, size, _)| size).find(|size| self.sweep.names().any(|name| name == *size))
+    }
+
+    /// What is measured at these values of the sweep variables.
+    pub fn observables_at(&self, variables: &Variables) -> Vec<Observable> {
+        let at = |(name, observable): &(String, Observable)| observable_at(name, variables).unwrap_or(*observable);
+        self.observables.iter().map(at).collect()
+    }
+}
+
+/// Whether a layer normalises by its batch, whose size then matters.
+fn has_batch_norm(layers: &[LayerSpec]) -> bool {
+    layers.iter().any(|layer| match layer {
+        LayerSpec::BatchNorm { .. } => true,
+        LayerSpec::Residual { layers, projection } => has_batch_norm(layers) || has_batch_norm(projection),
+        LayerSpec::Repeat { layers, .. } => has_batch_norm(layers),
+        _ => false,
+    })
+}
+
+fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
+    let precision = reader.number("precision", "must be a number between 0 and 1", |p| p > 0.0 && p < 1.0)?;
+    let draws = reader.whole("draws", 2, MOST_DRAWS)?;
+    let maximum = reader.whole("max_draws", 2, MOST_DRAWS)?;
+    match (precision, draws) {
+        (Some(_), Some(_)) => Err(reader.refuse("precision", "must stand without `draws`: give one or the other")),
+        (Some(relative), None) => {
+            let maximum = maximum.unwrap_or(DEFAULT_MAX_DRAWS).cast_unsigned();
+            Ok(StoppingRule::Precision { relative, maximum })
+        }
+        (None, _) if maximum.is_some() => Err(reader.refuse("max_draws", "must stand beside `precision`")),
+        (None, draws) => Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned())),
+    }
+}
+
+pub(super) fn read_sampler(reader: &Reader<'_>) -> Result<Option<SamplerChoice>, SpecError> {
+    match reader.string("sampler")? {
+        None => Ok(None),
+        Some("auto") => Ok(Some(SamplerChoice::Auto)),
+        Some("explicit") => Ok(Some(SamplerChoice::Explicit)),
+        Some("collapsed") => Ok(Some(SamplerChoice::Collapsed)),
+        Some(_) => Err(reader.refuse("sampler", "must be auto, explicit or collapsed")),
+    }
+}
+
+fn read_observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, Observable)>, SpecError> {
+    let allowed = "must be a list of names such as \"loss.l1\"";
+    let names = reader.strings("observables", allowed)?.ok_or_else(|| reader.missing("observables", &allowed[8..]))?;
+    if names.is_empty() {
+        return Err(reader.refuse("observables", allowed));
+    }
+    let mut observables: Vec<(String, Observable)> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let key = format!("observables.{index}");
+        let unknown = |point: &Variables| {
+            let at = if point.is_empty() { String::new() } else { format!(" (at {})", describe(point)) };
+            reader.complain(&key, name, format!("unknown observable{at}; must be {}", Observable::allowed()))
+        };
+        // At every point of the grid, so that none is met later that has no meaning.
+        let read = |point: &Vec<(String, f64)>| observable_at(name, point).ok_or_else(|| unknown(point));
+        let at_points = sweep.points().iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if observables.iter().any(|(known, _)| known == name) {
+            return Err(reader.complain(&key, name, "must stand only once"));
+        }
+        // A grid has at least one point.
+        observables.extend(at_points.first().map(|observable| ((*name).into(), *observable)));
+    }
+    Ok(observables)
+}
+
+/// The parts of an attack observable's name: up to `@`, the size, and what follows it.
+pub(super) fn parts_of_attack(name: &str) -> Option<(&str, &str, &str)> {
+    let (attack, rest) = name.split_once('@')?;
+    let end = rest.strip_suffix(".first-order").map_or(rest.len(), str::len);
+    Some((attack, &rest[..end], &rest[end..]))
+}
+
+/// The observable of this name; an attack's size, `@E`, may be a sweep variable.
+fn observable_at(name: &str, variables: &Variables) -> Option<Observable> {
+    let sized = parts_of_attack(name).and_then(|(attack, size, tail)| {
+        let (_, value) = variables.iter().find(|(variable, _)| variable == size)?;
+        Some(format!("{attack}@{value:e}{tail}"))
+    });
+    sized.as_deref().unwrap_or(name).parse().ok()
+}

@@ -1,0 +1,225 @@
+//! Experiments: a spec whose cells are bound, whose networks are drawn or trained, and whose claims are judged.
+
+pub mod draw;
+pub mod train;
+
+use std::path::Path;
+
+use thiserror::Error;
+
+use super::cell::Cell;
+use super::claim::{Claim, Measured};
+use super::format::rounded;
+use super::reader::{Origin, SpecError};
+use super::results::{Measurement, ResultsError, Row, Verdict, folder};
+use super::spec::{AnySpec, Heading, Spec, WorkSpec, names_of};
+use crate::network::Architecture;
+use crate::stop::Stop;
+use draw::Drawing;
+use train::Training;
+
+/// Watches an experiment and may stop it.
+pub trait Watcher: Sync {
+    /// A part of the work begins: its index, the number of parts, and what it is.
+    fn point(&self, index: usize, count: usize, description: &str) {
+        let _ = (index, count, description);
+    }
+
+    /// How far the part has come, and where it ends at the latest.
+    fn progress(&self, draws: u64, maximum: u64) {
+        let _ = (draws, maximum);
+    }
+
+    /// A request to stop, which long work looks at as it goes.
+    fn stop(&self) -> Stop {
+        Stop::default()
+    }
+
+    /// Whether to stop: asked often, where a watcher that can stop says it without a copy of the request.
+    fn interrupted(&self) -> bool {
+        self.stop().is_asked()
+    }
+}
+
+/// Watches nothing and never stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Watcher for Unwatched {}
+
+/// How to run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Ignore saved states.
+    pub fresh: bool,
+    /// Keep every draw in `draws.npz`; implies `fresh`.
+    pub keep_draws: bool,
+}
+
+/// What a run may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Threads that work.
+    pub threads: usize,
+    /// Bytes that the networks of all threads may hold together.
+    pub memory: u64,
+}
+
+impl Limits {
+    /// Whether so many bytes are allowed for a network.
+    ///
+    /// # Errors
+    /// In words, what is needed and allowed.
+    pub fn check(&self, bytes: u64, architecture: &Architecture) -> Result<(), String> {
+        if bytes <= self.memory {
+            return Ok(());
+        }
+        let gib = |bytes: u64| rounded(bytes as f64 / f64::from(1u32 << 30), 3);
+        Err(format!(
+            "needs {} GiB for {} threads and {} parameters, more than the {} GiB allowed: make it smaller, use fewer \
+             --threads, or raise --memory",
+            gib(bytes),
+            self.threads,
+            architecture.parameter_count(),
+            gib(self.memory),
+        ))
+    }
+}
+
+/// Why a run did not end.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The watcher stopped it; states are saved.
+    #[error("interrupted")]
+    Interrupted,
+    /// The file system failed.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+}
+
+/// A spec with its cells, checked and ready to run.
+pub enum Experiment {
+    /// Networks are drawn.
+    Draw(Drawing),
+    /// Networks are trained.
+    Train(Training),
+}
+
+/// What an experiment came to.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// Cell by cell, a measurement for each observable.
+    pub measurements: Vec<Measurement>,
+    /// The trainings, where networks are trained.
+    pub trainings: Option<train::Trainings>,
+}
+
+impl Experiment {
+    /// Opens the data, binds every cell, and checks every claim in it.
+    ///
+    /// # Errors
+    /// The first thing in the spec or its data that is not allowed; nothing was written.
+    pub fn prepare(spec: AnySpec, limits: &Limits) -> Result<Self, SpecError> {
+        Ok(match spec {
+            AnySpec::Draw(spec) => Self::Draw(Drawing::prepare(*spec, limits)?),
+            AnySpec::Train(spec) => Self::Train(Training::prepare(*spec, limits)?),
+        })
+    }
+
+    /// Name, words and seed.
+    pub fn heading(&self) -> &Heading {
+        match self {
+            Self::Draw(drawing) => &drawing.spec.heading,
+            Self::Train(training) => &training.spec.heading,
+        }
+    }
+
+    /// File and options, for error messages.
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Draw(drawing) => &drawing.spec.origin,
+            Self::Train(training) => &training.spec.origin,
+        }
+    }
+
+    /// The networks at the points of the sweep.
+    pub fn cells(&self) -> Vec<&Cell> {
+        match self {
+            Self::Draw(drawing) => drawing.cells(),
+            Self::Train(training) => training.cells(),
+        }
+    }
+
+    /// What each part of the work costs, in multiplications.
+    pub fn costs(&self) -> Vec<f64> {
+        match self {
+            Self::Draw(drawing) => drawing.costs(),
+            Self::Train(training) => vec![training.cost()],
+        }
+    }
+
+    /// Draws or trains all networks on the threads of the current pool; `folder` is where states are kept, and where training saves
+    /// early results.
+    ///
+    /// # Errors
+    /// Interrupted, or a file could not be read or written.
+    pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Results, RunError> {
+        match self {
+            Self::Draw(drawing) => {
+                let measurements = drawing.run(folder, options, watcher)?;
+                Ok(Results { measurements, trainings: None })
+            }
+            Self::Train(training) => training.run(folder, options.fresh, watcher),
+        }
+    }
+
+    /// The experiment with its measurements, before its judge.
+    pub fn measured<'a>(&'a self, measurements: &'a [Measurement]) -> Measured<'a> {
+        match self {
+            Self::Draw(drawing) => measured(&drawing.spec, drawing.cells(), measurements),
+            Self::Train(training) => measured(&training.spec, training.cells(), measurements),
+        }
+    }
+
+    /// Writes the results, and draws the figure.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, folder: &Path, results: &Results, verdicts: &[Verdict]) -> Result<(), ResultsError> {
+        let rows = rows(&results.measurements);
+        match self {
+            Self::Draw(drawing) => folder::write(folder, &drawing.spec, &rows, verdicts)?,
+            Self::Train(training) => training.save(folder, results, verdicts)?,
+        }
+        folder::read(folder)?.draw(folder, "figure")
+    }
+}
+
+/// The rows of measurements that there are.
+fn rows(measurements: &[Measurement]) -> Vec<Row> {
+    let rows = measurements.iter().map(|measurement| &measurement.row);
+    rows.filter(|row| row.sampled.is_some()).cloned().collect()
+}
+
+fn measured<'a, W: WorkSpec>(spec: &'a Spec<W>, cells: Vec<&'a Cell>, measurements: &'a [Measurement]) -> Measured<'a> {
+    Measured {
+        name: &spec.heading.name,
+        family_error: spec.family_error,
+        observables: names_of(&spec.observables),
+        claims: &spec.claims,
+        cells,
+        measurements,
+    }
+}
+
+/// Checks every claim and panel in the cells.
+fn check<W: WorkSpec>(spec: &Spec<W>, cells: &[&Cell]) -> Result<(), SpecError> {
+    let names = names_of(&spec.observables);
+    spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &names, cells))?;
+    spec.panels.iter().try_for_each(|panel| panel.check(&spec.origin))
+}
+
+/// Whether a claim needs whole distributions.
+fn keeps_distributions(claims: &[Claim]) -> bool {
+    claims.iter().any(Claim::needs_distributions)
+}
