@@ -15,7 +15,7 @@ use super::terminal::Terminal;
 pub(super) fn words(claim: &Claim) -> (String, String) {
     let network = claim.network.as_ref().map(|label| format!(" [{label}]")).unwrap_or_default();
     let tolerance = if claim.tolerance > 0.0 { format!(" within {}", claim.tolerance) } else { String::new() };
-    let detail = format!("{} of {}{tolerance}", claim.key().replace('_', " "), claim.observables().join(" and "));
+    let detail = format!("{} of {}{tolerance}", claim.entry().key.replace('_', " "), claim.observables().join(" and "));
     (format!("{}{network}", claim.statement), detail)
 }
 

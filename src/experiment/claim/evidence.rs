@@ -12,7 +12,7 @@ pub(super) const EQUIVALENCE_LEVEL: f64 = 0.05;
 const COVERAGE: f64 = 0.95;
 
 /// What speaks for and against a claim, before the run's other tests are known.
-pub(super) struct Evidence {
+pub struct Evidence {
     pub verdict: Verdict,
     /// Whether the equivalence tests place the truth inside the tolerance.
     pub equivalent: bool,
@@ -36,7 +36,7 @@ impl Evidence {
 }
 
 /// One claim of one experiment with what was measured.
-pub(super) struct Case<'a> {
+pub struct Case<'a> {
     pub measured: &'a Measured<'a>,
     pub claim: &'a Claim,
     /// The claim's place in the spec.
@@ -143,7 +143,7 @@ pub(super) fn common(predictions: &[f64]) -> f64 {
 }
 
 /// One number that a claim speaks of, with its error.
-pub(super) struct Estimate {
+pub struct Estimate {
     pub value: f64,
     pub std_error: f64,
     pub reference: Reference,

@@ -1,10 +1,12 @@
 //! `exponent`: mean ∝ (what is swept)^exponent, or ∝ baseline × (what is swept)^exponent.
 
+use std::sync::Arc;
+
 use super::evidence::{Case, Estimate, Evidence};
 use super::place::{Group, Place, baseline, groups, unsound};
 use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
-use super::{Checked, Entry, Kind, Law, Remark, observable};
+use super::{Checked, Entry, Law, Remark, observable};
 use crate::experiment::cell::Cell;
 use crate::experiment::expression::{Expression, Variables, describe};
 use crate::experiment::format::{interval, rounded};
@@ -42,16 +44,16 @@ pub(super) const ENTRY: Entry = Entry {
     keys: &["observable", "against", "relative_to", "network", "tolerance"],
     read,
     predicted: |predicted, tolerance| format!("{} ± {}", rounded(predicted, 4), rounded(tolerance, 4)),
-    remark,
+    remark: slope_remark,
     interval,
 };
 
-fn remark(remark: &Remark) -> String {
+fn slope_remark(remark: &Remark) -> String {
     let what = if remark.is_worst { "worst local slope" } else { "slope" };
     format!("{what} {}{}", remark.measured, remark.predicted)
 }
 
-fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
+fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
     let relative_to = match claim.reader.string("relative_to")? {
         None => None,
         Some(name) => match observable(name) {
@@ -64,7 +66,7 @@ fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
             }
         },
     };
-    Ok(Kind::Exponent(Exponent {
+    Ok(Arc::new(Exponent {
         observable: claim.observable()?,
         against: claim.against()?,
         exponent: claim.formula("exponent")?,
@@ -73,7 +75,11 @@ fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
 }
 
 impl Law for Exponent {
-    fn check(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
         for label in checked.labels() {
             for Group { variables, members } in groups(checked.of(label), &self.against, |cell| *cell) {
                 checked.evaluate("exponent", &self.exponent, &variables)?;
@@ -104,6 +110,11 @@ impl Law for Exponent {
 
     fn against(&self) -> Option<&str> {
         Some(&self.against)
+    }
+
+    fn remark(&self, remark: &Remark) -> String {
+        let residual = if self.relative_to.is_some() { "residual " } else { "" };
+        format!("{residual}{}", slope_remark(remark))
     }
 
     fn shape(&self, row: &Row, rows: &[Row], x: f64, others: &Variables) -> Option<f64> {

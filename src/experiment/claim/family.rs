@@ -57,12 +57,12 @@ struct Gathered<'a> {
 impl<'a> Gathered<'a> {
     fn new(experiment: &'a Measured<'a>) -> Self {
         let claims = experiment.claims;
-        let claimed = |row: &Row| claims.iter().any(|claim| claim.law().is_of_theory() && claim.speaks_of(row));
+        let claimed = |row: &Row| claims.iter().any(|claim| claim.is_of_theory() && claim.speaks_of(row));
         let unclaimed = experiment.measurements.iter().filter(|measurement| !claimed(&measurement.row));
         let cases = claims.iter().enumerate().map(|(index, claim)| Case { measured: experiment, claim, index });
         Self {
             experiment,
-            evidence: cases.flat_map(|case| case.claim.law().evidence(&case)).collect(),
+            evidence: cases.flat_map(|case| case.claim.evidence(&case)).collect(),
             comparisons: unclaimed
                 .filter_map(|measurement| Some((&measurement.row, exact_p_value(measurement)?)))
                 .collect(),

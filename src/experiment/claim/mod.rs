@@ -20,6 +20,8 @@ mod tests;
 mod value;
 
 use std::fmt::Debug;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::cell::Cell;
 use super::expression::{Expression, Variables};
@@ -51,32 +53,24 @@ pub struct Claim {
     /// Its dotted key, for error messages.
     pub path: String,
     /// What it says.
-    pub kind: Kind,
+    law: Arc<dyn Law>,
 }
 
-/// What a claim says.
-#[derive(Debug, Clone)]
-pub enum Kind {
-    /// See [`exponent`].
-    Exponent(exponent::Exponent),
-    /// See [`ratio`].
-    Ratio(ratio::Ratio),
-    /// See [`value`].
-    Value(value::Value),
-    /// See [`same_law`].
-    SameLaw(same_law::SameLaw),
-    /// See [`quotient`].
-    Quotient(quotient::Quotient),
-    /// See [`rank_correlation`].
-    RankCorrelation(rank_correlation::RankCorrelation),
-    /// See [`less`].
-    Less(less::Less),
+impl Deref for Claim {
+    type Target = dyn Law;
+
+    fn deref(&self) -> &Self::Target {
+        self.law.as_ref()
+    }
 }
 
-/// What every kind of claim knows of itself; all but the first three have an answer for kinds that do not need it.
-trait Law: Debug {
+/// What every kind of claim knows of itself; all but the first four have an answer for kinds that do not need it.
+pub trait Law: Debug + Send + Sync {
+    /// Its kind.
+    fn entry(&self) -> &'static Entry;
+
     /// Checks, before any work, that it can be judged in these cells: formulas have values, exact means exist.
-    fn check(&self, checked: &Checked<'_>) -> Result<(), SpecError>;
+    fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError>;
 
     /// What was measured says for and against it.
     fn evidence(&self, case: &evidence::Case<'_>) -> Vec<Evidence>;
@@ -109,9 +103,24 @@ trait Law: Debug {
         false
     }
 
+    /// Whether it says what a mean is.
+    fn is_of_value(&self) -> bool {
+        false
+    }
+
     /// Whether it states what the means are, rather than leaving it to theory.
     fn states_value(&self) -> bool {
         false
+    }
+
+    /// What a figure says of a verdict.
+    fn remark(&self, remark: &Remark) -> String {
+        (self.entry().remark)(remark)
+    }
+
+    /// What the ratio of its two networks is called in a figure.
+    fn name_of_ratio(&self) -> &'static str {
+        "ratio of networks / claimed"
     }
 
     /// The value that it claims at the place of a row, of the row's network: that of a formula, or another network's mean times a factor.
@@ -134,13 +143,14 @@ trait Law: Debug {
 }
 
 /// A kind of claim: the key that says so, the keys that go with it, and its words.
-struct Entry {
-    key: &'static str,
+pub struct Entry {
+    /// The key.
+    pub key: &'static str,
     /// The name in verdicts.
     name: &'static str,
     /// Keys beside its own, `statement` and `within`.
     keys: &'static [&'static str],
-    read: fn(&read::ClaimReader<'_>) -> Result<Kind, SpecError>,
+    read: fn(&read::ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError>,
     /// What is predicted, with the tolerance.
     predicted: fn(predicted: f64, tolerance: f64) -> String,
     /// What a figure says of the numbers that were measured.
@@ -150,7 +160,7 @@ struct Entry {
 }
 
 /// The numbers of a verdict as a figure shows them.
-pub(super) struct Remark {
+pub struct Remark {
     /// "0.499 ± 0.001".
     measured: String,
     /// The same without its error.
@@ -186,45 +196,7 @@ const TABLE: &[Entry] = &[
     less::ENTRY,
 ];
 
-impl Kind {
-    fn law(&self) -> &dyn Law {
-        match self {
-            Kind::Exponent(law) => law,
-            Kind::Ratio(law) => law,
-            Kind::Value(law) => law,
-            Kind::SameLaw(law) => law,
-            Kind::Quotient(law) => law,
-            Kind::RankCorrelation(law) => law,
-            Kind::Less(law) => law,
-        }
-    }
-}
-
 impl Claim {
-    fn law(&self) -> &dyn Law {
-        self.kind.law()
-    }
-
-    /// The observables that it speaks of.
-    pub fn observables(&self) -> Vec<&str> {
-        self.law().observables()
-    }
-
-    /// The two networks that it compares, if it does.
-    pub fn pair(&self) -> Option<&[String; 2]> {
-        self.law().pair()
-    }
-
-    /// What is on the abscissa of its fit, where it claims an exponent.
-    pub fn against(&self) -> Option<&str> {
-        self.law().against()
-    }
-
-    /// Whether it needs whole distributions beside means.
-    pub fn needs_distributions(&self) -> bool {
-        self.law().needs_distributions()
-    }
-
     /// Whether it speaks of the network of this label.
     pub fn concerns(&self, network: &str) -> bool {
         match self.pair() {
@@ -246,59 +218,6 @@ impl Claim {
         self.concerns(&row.network) && self.is_on(&row.observable) && self.is_within(&row.variables)
     }
 
-    pub(super) fn is_relative(&self) -> bool {
-        self.law().is_relative()
-    }
-
-    pub(super) fn states_value(&self) -> bool {
-        self.law().states_value()
-    }
-
-    pub(super) fn claimed(&self, row: &Row, rows: &[Row]) -> Option<f64> {
-        self.law().claimed(row, rows)
-    }
-
-    pub(super) fn shape(&self, row: &Row, rows: &[Row], x: f64, others: &Variables) -> Option<f64> {
-        self.law().shape(row, rows, x, others)
-    }
-
-    pub(super) fn factor(&self, row: &Row) -> Option<f64> {
-        self.law().factor(row)
-    }
-
-    /// Whether its factor is 1 by its kind, since it speaks of one law.
-    pub(super) fn is_of_one_law(&self) -> bool {
-        matches!(self.kind, Kind::SameLaw(_))
-    }
-
-    /// Whether it says what a mean is.
-    pub(super) fn is_value(&self) -> bool {
-        matches!(self.kind, Kind::Value(_))
-    }
-
-    /// What a figure says of a verdict on this claim, numbers as people read them.
-    pub(super) fn remark(&self, remark: &Remark) -> String {
-        let residual = matches!(&self.kind, Kind::Exponent(exponent) if exponent.relative_to.is_some());
-        format!("{}{}", if residual { "residual " } else { "" }, (self.entry().remark)(remark))
-    }
-
-    /// The key that says what kind of claim it is.
-    pub fn key(&self) -> &'static str {
-        self.entry().key
-    }
-
-    fn entry(&self) -> &'static Entry {
-        match self.kind {
-            Kind::Exponent(_) => &exponent::ENTRY,
-            Kind::Ratio(_) => &ratio::ENTRY,
-            Kind::Value(_) => &value::ENTRY,
-            Kind::SameLaw(_) => &same_law::ENTRY,
-            Kind::Quotient(_) => &quotient::ENTRY,
-            Kind::RankCorrelation(_) => &rank_correlation::ENTRY,
-            Kind::Less(_) => &less::ENTRY,
-        }
-    }
-
     /// Whether it speaks of this observable.
     pub(super) fn is_on(&self, observable: &str) -> bool {
         self.observables().contains(&observable)
@@ -309,7 +228,7 @@ impl Claim {
     /// # Errors
     /// The first formula that has no value, with its key and the cell; an exact mean that there is none of.
     pub(super) fn check(&self, origin: &Origin, observables: &[&str], cells: &[&Cell]) -> Result<(), SpecError> {
-        self.law().check(&Checked { claim: self, origin, observables, cells })
+        self.check_in(&Checked { claim: self, origin, observables, cells })
     }
 }
 
@@ -343,7 +262,7 @@ fn ratio_remark(remark: &Remark) -> String {
 }
 
 /// A claim and the cells of its experiment, before any work.
-struct Checked<'a> {
+pub struct Checked<'a> {
     claim: &'a Claim,
     origin: &'a Origin,
     observables: &'a [&'a str],

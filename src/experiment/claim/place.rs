@@ -11,7 +11,7 @@ use crate::theory::TheoryValue;
 
 /// A measurement that a claim rests on, with its cell.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub struct Place<'a> {
     pub cell: &'a Cell,
     pub measurement: &'a Measurement,
     pub sampled: Sampled,

@@ -1,11 +1,13 @@
 //! `quotient`: mean of the first observable = value × mean of the second, in each network.
 
+use std::sync::Arc;
+
 use super::evidence::{Case, Estimate, Evidence, common, value_of};
 use super::place::{Place, pairs, unsound};
 use super::ratio::mean_log_ratio;
 use super::read::ClaimReader;
 use super::repetitions::over_repetitions;
-use super::{Checked, Entry, Kind, Law, ratio_remark, relative};
+use super::{Checked, Entry, Law, ratio_remark, relative};
 use crate::experiment::expression::Expression;
 use crate::experiment::format::interval;
 use crate::experiment::reader::SpecError;
@@ -31,12 +33,16 @@ pub(super) const ENTRY: Entry = Entry {
     interval,
 };
 
-fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
-    Ok(Kind::Quotient(Quotient { observables: claim.observables()?, value: claim.formula("value")? }))
+fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
+    Ok(Arc::new(Quotient { observables: claim.observables()?, value: claim.formula("value")? }))
 }
 
 impl Law for Quotient {
-    fn check(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
         checked.nonzero("value", &self.value)
     }
 

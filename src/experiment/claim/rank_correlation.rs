@@ -1,10 +1,12 @@
 //! `rank_correlation`: Spearman's rank correlation of two observables over all trained networks is at least a bound.
 
+use std::sync::Arc;
+
 use super::evidence::{Case, Evidence};
 use super::place::{Place, pairs, unsound};
 use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions, repetitions};
-use super::{Checked, Entry, Kind, Law};
+use super::{Checked, Entry, Law};
 use crate::experiment::format::{interval, rounded};
 use crate::experiment::reader::SpecError;
 use crate::experiment::results::Replicate;
@@ -29,7 +31,7 @@ pub(super) const ENTRY: Entry = Entry {
     interval,
 };
 
-fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
+fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
     if !claim.scope.trains {
         let message = "speaks of trained networks, each of which has values of its own; the means of drawn ones are compared by \
                        exponent, ratio, value, quotient, less or same_law";
@@ -39,11 +41,15 @@ fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
     let allowed = "must be a number from -1 to 1, without 1";
     let at_least = claim.reader.number("at_least", allowed, |bound| (-1.0..1.0).contains(&bound))?;
     let at_least = at_least.ok_or_else(|| claim.reader.missing("at_least", &allowed[8..]))?;
-    Ok(Kind::RankCorrelation(RankCorrelation { observables, at_least }))
+    Ok(Arc::new(RankCorrelation { observables, at_least }))
 }
 
 impl Law for RankCorrelation {
-    fn check(&self, _: &Checked<'_>) -> Result<(), SpecError> {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn check_in(&self, _: &Checked<'_>) -> Result<(), SpecError> {
         Ok(())
     }
 

@@ -1,11 +1,13 @@
 //! `ratio`: mean of the first network = factor × mean of the second, at every point.
 
+use std::sync::Arc;
+
 use super::evidence::{Case, Estimate, Evidence, common, value_of};
 use super::exponent::logarithm;
 use super::place::{Place, pairs, unsound};
 use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
-use super::{Checked, Entry, Kind, Law, ratio_remark, relative};
+use super::{Checked, Entry, Law, ratio_remark, relative};
 use crate::experiment::expression::Expression;
 use crate::experiment::format::interval;
 use crate::experiment::reader::SpecError;
@@ -34,8 +36,8 @@ pub(super) const ENTRY: Entry = Entry {
     interval,
 };
 
-fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
-    Ok(Kind::Ratio(Ratio {
+fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
+    Ok(Arc::new(Ratio {
         observable: claim.observable()?,
         networks: claim.networks()?,
         factor: claim.reader.expression("factor")?.unwrap_or_else(|| Expression::number(1.0)),
@@ -43,7 +45,11 @@ fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
 }
 
 impl Law for Ratio {
-    fn check(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
         checked.of(&self.networks[0]).into_iter().try_for_each(|cell| {
             let value = checked.evaluate("factor", &self.factor, &cell.variables_with_dimension())?;
             let refuse = || checked.refuse("factor", self.factor.text(), "must be above 0");

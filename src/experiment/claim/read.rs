@@ -53,7 +53,7 @@ fn read_claim(table: &Table, origin: &Origin, path: &str, scope: Scope<'_>) -> R
         return Err(claim.reader.missing("tolerance", "a number above 0"));
     }
     Ok(Claim {
-        kind: (entry.read)(&claim)?,
+        law: (entry.read)(&claim)?,
         statement: claim.reader.required_string("statement")?.into(),
         network,
         tolerance: tolerance.unwrap_or(0.0),
@@ -77,7 +77,7 @@ fn entry_of(reader: &Reader<'_>) -> Result<&'static Entry, SpecError> {
 }
 
 /// A table `[[claim]]` with what it may speak of.
-pub(super) struct ClaimReader<'a> {
+pub struct ClaimReader<'a> {
     pub reader: Reader<'a>,
     /// The key that says what kind of claim it is.
     key: &'static str,

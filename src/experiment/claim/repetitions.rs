@@ -13,7 +13,7 @@ use crate::statistics::{Moments, Reference};
 const SCATTER_OF_ROUNDING: f64 = 1e-12;
 
 /// Why repetitions give no estimate, and the number that they give nevertheless.
-pub(super) struct NoEstimate {
+pub struct NoEstimate {
     pub value: Option<f64>,
     pub reason: String,
 }

@@ -1,10 +1,12 @@
 //! `same_law`: the observable has one law in both networks, at every point, up to a distance of the distribution functions of at most
 //! the tolerance.
 
+use std::sync::Arc;
+
 use super::evidence::{Case, EQUIVALENCE_LEVEL, Evidence};
 use super::place::{Place, pairs, unsound};
 use super::read::ClaimReader;
-use super::{Checked, Entry, Kind, Law};
+use super::{Checked, Entry, Law};
 use crate::experiment::format::rounded;
 use crate::experiment::reader::SpecError;
 use crate::experiment::results::Row;
@@ -30,12 +32,16 @@ pub(super) const ENTRY: Entry = Entry {
     interval: |[_, high]| format!("≤ {}", rounded(high, 4)),
 };
 
-fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
-    Ok(Kind::SameLaw(SameLaw { observable: claim.observable()?, networks: claim.networks()? }))
+fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
+    Ok(Arc::new(SameLaw { observable: claim.observable()?, networks: claim.networks()? }))
 }
 
 impl Law for SameLaw {
-    fn check(&self, _: &Checked<'_>) -> Result<(), SpecError> {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn check_in(&self, _: &Checked<'_>) -> Result<(), SpecError> {
         Ok(())
     }
 
@@ -53,6 +59,10 @@ impl Law for SameLaw {
 
     fn needs_distributions(&self) -> bool {
         true
+    }
+
+    fn name_of_ratio(&self) -> &'static str {
+        "ratio of networks"
     }
 
     fn factor(&self, _: &Row) -> Option<f64> {

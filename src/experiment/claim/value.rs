@@ -1,10 +1,12 @@
 //! `value`: mean = value at every point; for trained networks in the geometric mean over points.
 
+use std::sync::Arc;
+
 use super::evidence::{Case, Estimate, Evidence, common, exact_p_value, value_of};
 use super::place::{Place, unsound};
 use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
-use super::{Checked, Entry, Kind, Law, ratio_remark, relative};
+use super::{Checked, Entry, Law, ratio_remark, relative};
 use crate::experiment::expression::Expression;
 use crate::experiment::format::interval;
 use crate::experiment::reader::SpecError;
@@ -41,14 +43,18 @@ pub(super) const ENTRY: Entry = Entry {
     interval,
 };
 
-fn read(claim: &ClaimReader<'_>) -> Result<Kind, SpecError> {
+fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
     let is_theory = claim.reader.value("value").and_then(|value| value.as_str()) == Some("theory");
     let source = if is_theory { Source::Theory } else { Source::Formula(claim.formula("value")?) };
-    Ok(Kind::Value(Value { observable: claim.observable()?, source }))
+    Ok(Arc::new(Value { observable: claim.observable()?, source }))
 }
 
 impl Law for Value {
-    fn check(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
         let formula = match &self.source {
             Source::Formula(formula) => return checked.nonzero("value", formula),
             Source::Theory => "theory",
@@ -84,6 +90,10 @@ impl Law for Value {
     }
 
     fn is_relative(&self) -> bool {
+        true
+    }
+
+    fn is_of_value(&self) -> bool {
         true
     }
 

@@ -24,7 +24,7 @@ pub(super) fn annotation(
 }
 
 fn numbers(claim: &Claim, strand: &Strand<'_>, predictions: &[(f64, f64)], verdict: Option<&Verdict>) -> String {
-    if claim.is_value() {
+    if claim.is_of_value() {
         let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
         let of = match claim.states_value() {
             true => "predicted",

@@ -38,7 +38,7 @@ pub(super) fn ratio_panel(spec: &Spec<DrawSpec>, strands: &[Strand<'_>], laws: &
     for (index, (strand, law)) in strands.iter().zip(laws).enumerate() {
         let theory = strand.rows.iter().all(|(_, row, _)| theory_of(row).is_some());
         let claim = claims_of(spec, strand).first().copied();
-        let stated = claim.is_some_and(Claim::states_value);
+        let stated = claim.is_some_and(|claim| claim.states_value());
         let pair = claim.and_then(|claim| Some((claim, claim.pair()?)));
         let point = |(place, &(x, row, sampled)): (usize, &(f64, &Row, Sampled))| match (pair, theory_of(row)) {
             (Some((claim, networks)), _) => {
@@ -64,8 +64,7 @@ pub(super) fn ratio_panel(spec: &Spec<DrawSpec>, strands: &[Strand<'_>], laws: &
         }
         let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
         labels.push(match (pair, theory && !stated) {
-            (Some((claim, _)), _) if claim.is_of_one_law() => "ratio of networks",
-            (Some(_), _) => "ratio of networks / claimed",
+            (Some((claim, _)), _) => claim.name_of_ratio(),
             (None, true) if exact => "measured / exact",
             (None, true) => "measured / path theory",
             (None, false) => "measured / predicted law",

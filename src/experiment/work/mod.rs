@@ -221,5 +221,5 @@ fn check<W: WorkSpec>(spec: &Spec<W>, cells: &[&Cell]) -> Result<(), SpecError> 
 
 /// Whether a claim needs whole distributions.
 fn keeps_distributions(claims: &[Claim]) -> bool {
-    claims.iter().any(Claim::needs_distributions)
+    claims.iter().any(|claim| claim.needs_distributions())
 }
