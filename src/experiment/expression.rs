@@ -4,6 +4,7 @@
 //! crate, with three surprises taken out before it reads a formula: numbers such as 1e-3 are numbers, −x^2 is −(x²), and a constant
 //! is the same in small letters.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::short::short;
@@ -105,6 +106,20 @@ impl Expression {
             ));
         }
         Ok(nearest as usize)
+    }
+}
+
+impl From<f64> for Expression {
+    fn from(value: f64) -> Self {
+        Self::number(value)
+    }
+}
+
+impl FromStr for Expression {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
     }
 }
 

@@ -197,6 +197,73 @@ const TABLE: &[Entry] = &[
 ];
 
 impl Claim {
+    fn new(statement: String, tolerance: f64, law: impl Law + 'static) -> Self {
+        Self { statement, network: None, tolerance, within: Vec::new(), path: "claim".into(), law: Arc::new(law) }
+    }
+
+    /// The mean of an observable grows as a power of `dimension` or of a sweep variable, within an absolute tolerance.
+    pub fn exponent(observable: &str, against: &str, exponent: impl Into<Expression>, tolerance: f64) -> Self {
+        let (exponent, observable, against) = (exponent.into(), observable.to_owned(), against.to_owned());
+        let statement = format!("{observable} grows as {against}^{}", exponent.text());
+        Self::new(statement, tolerance, exponent::Exponent { observable, against, exponent, relative_to: None })
+    }
+
+    /// The mean of an observable is a value, within a relative tolerance.
+    pub fn value(observable: &str, value: impl Into<Expression>, tolerance: f64) -> Self {
+        let value = value.into();
+        let statement = format!("{observable} is {}", value.text());
+        let law = value::Value { observable: observable.into(), source: value::Source::Formula(value) };
+        Self::new(statement, tolerance, law)
+    }
+
+    /// The mean of an observable is what theory says, within a relative tolerance.
+    pub fn value_of_theory(observable: &str, tolerance: f64) -> Self {
+        let law = value::Value { observable: observable.into(), source: value::Source::Theory };
+        Self::new(format!("{observable} is what theory says"), tolerance, law)
+    }
+
+    /// The mean of the first network is a factor times that of the second, within a relative tolerance.
+    pub fn ratio(networks: [&str; 2], observable: &str, factor: impl Into<Expression>, tolerance: f64) -> Self {
+        let factor = factor.into();
+        let statement = format!("{observable} of {} is {} times that of {}", networks[0], factor.text(), networks[1]);
+        let law = ratio::Ratio { observable: observable.into(), networks: networks.map(str::to_owned), factor };
+        Self::new(statement, tolerance, law)
+    }
+
+    /// The mean of the first observable is a value times that of the second, within a relative tolerance.
+    pub fn quotient(observables: [&str; 2], value: impl Into<Expression>, tolerance: f64) -> Self {
+        let value = value.into();
+        let statement = format!("{} is {} times {}", observables[0], value.text(), observables[1]);
+        Self::new(statement, tolerance, quotient::Quotient { observables: observables.map(str::to_owned), value })
+    }
+
+    /// The mean of the first network is less than that of the second.
+    pub fn less(networks: [&str; 2], observable: &str) -> Self {
+        let statement = format!("{observable} of {} is less than that of {}", networks[0], networks[1]);
+        Self::new(statement, 0.0, less::Less { observable: observable.into(), networks: networks.map(str::to_owned) })
+    }
+
+    /// The observable has one law in both networks, up to a Kolmogorov–Smirnov distance of the tolerance.
+    pub fn same_law(networks: [&str; 2], observable: &str, tolerance: f64) -> Self {
+        let statement = format!("{observable} has one law in {} and {}", networks[0], networks[1]);
+        let law = same_law::SameLaw { observable: observable.into(), networks: networks.map(str::to_owned) };
+        Self::new(statement, tolerance, law)
+    }
+
+    /// The claim of one network, where it speaks of each.
+    #[must_use]
+    pub fn of_network(mut self, label: &str) -> Self {
+        self.network = Some(label.into());
+        self
+    }
+
+    /// The claim in other words.
+    #[must_use]
+    pub fn in_words(mut self, statement: &str) -> Self {
+        self.statement = statement.into();
+        self
+    }
+
     /// Whether it speaks of the network of this label.
     pub fn concerns(&self, network: &str) -> bool {
         match self.pair() {

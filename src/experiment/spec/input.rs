@@ -18,6 +18,13 @@ pub struct InputSpec {
     pub batch: usize,
 }
 
+impl Default for InputSpec {
+    /// Gaussian inputs and random labels.
+    fn default() -> Self {
+        Self { distribution: InputDistribution::Gaussian, label: LabelSpec::Random, batch: DEFAULT_BATCH }
+    }
+}
+
 /// Inputs that run together unless the spec says otherwise.
 const DEFAULT_BATCH: usize = 16;
 const MOST_BATCH: i64 = 1 << 20;
@@ -74,9 +81,7 @@ pub enum LabelSpec {
 }
 
 pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSpec, SpecError> {
-    let gaussian =
-        InputSpec { distribution: InputDistribution::Gaussian, label: LabelSpec::Random, batch: DEFAULT_BATCH };
-    let Some(table) = reader.table("input")? else { return Ok(gaussian) };
+    let Some(table) = reader.table("input")? else { return Ok(InputSpec::default()) };
     let known = &["distribution", "label", "batch", "path", "resize", "resize_filter", "low", "high", "value"];
     let input = Reader::new(table, origin, "input", known)?;
     let kind = input.string("distribution")?.unwrap_or("gaussian");

@@ -21,7 +21,7 @@ pub use heading::Heading;
 pub(super) use input::read_resize_filter;
 pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, WindowSpec, read_layers};
-pub use network::{InitSpec, NetworkSpec, VarianceSpec};
+pub use network::{At, InitSpec, Make, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 pub use panel::PanelSpec;
 pub(super) use panel::{SIZE, size_in};

@@ -1,12 +1,16 @@
 //! The `[[network]]` tables: input shape, layers and initialisation, before the sweep variables are known.
 
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
 use toml::{Table, Value};
 
 use super::draw::{SamplerChoice, read_sampler};
 use super::layer::{LayerSpec, read_layers};
-use crate::experiment::expression::Expression;
+use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::reader::{Origin, Reader, SpecError};
-use crate::network::WeightDistribution;
+use crate::network::{Architecture, Initialisation, WeightDistribution};
 
 /// Keys of a `[[network]]` table.
 pub const NETWORK_KEYS: &[&str] = &["label", "input", "init", "output_gain", "layers", "sampler"];
@@ -26,8 +30,61 @@ pub struct NetworkSpec {
     pub layers: Vec<LayerSpec>,
     /// Which sampler draws it.
     pub sampler: SamplerChoice,
+    /// A function that makes the network at a point, in place of the sizes and layers above: that of a program.
+    pub made: Option<Make>,
     /// Its dotted key, for error messages.
     pub path: String,
+}
+
+/// Makes a network and the law of its parameters from the values of the sweep variables.
+#[derive(Clone)]
+pub struct Make(Arc<MakeFn>);
+
+type MakeFn = dyn Fn(&At) -> Result<(Architecture, Initialisation), Box<dyn Error>> + Send + Sync;
+
+impl Make {
+    /// A function as one.
+    pub fn new(
+        make: impl Fn(&At) -> Result<(Architecture, Initialisation), Box<dyn Error>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// The network at a point.
+    ///
+    /// # Errors
+    /// The function's own, in words.
+    pub fn at(&self, variables: &Variables) -> Result<(Architecture, Initialisation), String> {
+        (self.0)(&At(variables.to_vec())).map_err(|error| error.to_string())
+    }
+}
+
+impl fmt::Debug for Make {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a function")
+    }
+}
+
+/// The values of the sweep variables at a point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct At(Vec<(String, f64)>);
+
+impl At {
+    /// The value of a variable.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn value(&self, variable: &str) -> Result<f64, String> {
+        Expression::parse(variable).and_then(|formula| formula.evaluate(&self.0))
+    }
+
+    /// The value of a variable, or of a formula of variables, as a size: a whole number of at least 1.
+    ///
+    /// # Errors
+    /// There is no such variable, or its value is no size.
+    pub fn size(&self, variable: &str) -> Result<usize, String> {
+        Expression::parse(variable).and_then(|formula| formula.size(&self.0))
+    }
 }
 
 /// The law of the weights.
@@ -45,6 +102,29 @@ pub struct InitSpec {
     pub unit_correlation: Option<Expression>,
     /// Whether layers of one shape share their weights; breaks H4.
     pub shared: bool,
+}
+
+impl InitSpec {
+    /// Independent weights of this law, and no biases.
+    fn of(distribution: WeightDistribution, variance: VarianceSpec) -> Self {
+        Self { distribution, variance, bias_variance: None, bias_mean: None, unit_correlation: None, shared: false }
+    }
+}
+
+impl NetworkSpec {
+    /// A network that a function makes.
+    pub fn made(label: &str, path: String, make: Make) -> Self {
+        Self {
+            label: label.into(),
+            input: Vec::new(),
+            init: InitSpec::of(WeightDistribution::Normal, VarianceSpec::He),
+            output_gain: None,
+            layers: Vec::new(),
+            sampler: SamplerChoice::Auto,
+            made: Some(make),
+            path,
+        }
+    }
 }
 
 /// Variance of the weights of a layer.
@@ -92,6 +172,7 @@ fn read_network(table: &Table, origin: &Origin, path: &str, default: SamplerChoi
         output_gain: reader.expression("output_gain")?,
         layers: read_layers(&reader, origin)?,
         sampler: read_sampler(&reader)?.unwrap_or(default),
+        made: None,
         path: path.into(),
     })
 }
@@ -110,15 +191,7 @@ pub fn read_input(reader: &Reader<'_>) -> Result<Vec<Expression>, SpecError> {
 
 fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError> {
     use WeightDistribution::{Normal, Rademacher, Uniform};
-    let plain = |distribution, variance| InitSpec {
-        distribution,
-        variance,
-        bias_variance: None,
-        bias_mean: None,
-        unit_correlation: None,
-        shared: false,
-    };
-    let named = |distribution, variance| Ok(plain(distribution, variance));
+    let named = |distribution, variance| Ok(InitSpec::of(distribution, variance));
     let schemes = "he-normal, he-uniform, he-rademacher, xavier-normal";
     match reader.value("init") {
         None => named(Normal, VarianceSpec::He),
@@ -146,7 +219,7 @@ fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError
                 bias_mean: init.expression("bias_mean")?,
                 unit_correlation: init.expression("unit_correlation")?,
                 shared: init.boolean("shared")?.unwrap_or(false),
-                ..plain(distribution, VarianceSpec::Formula(variance))
+                ..InitSpec::of(distribution, VarianceSpec::Formula(variance))
             })
         }
         Some(_) => Err(reader.refuse("init", format!("must be {schemes}, or a table {{ scheme, variance }}"))),

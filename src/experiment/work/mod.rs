@@ -65,6 +65,13 @@ pub struct Limits {
     pub memory: u64,
 }
 
+impl Default for Limits {
+    /// All threads of the current pool, and 4 GiB.
+    fn default() -> Self {
+        Self { threads: rayon::current_num_threads(), memory: 4 << 30 }
+    }
+}
+
 impl Limits {
     /// Whether so many bytes are allowed for a network.
     ///

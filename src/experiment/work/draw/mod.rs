@@ -1,5 +1,6 @@
 //! From a spec to measurements: binds the points, drives the sampler through them, keeps states and draws.
 
+mod builder;
 mod inputs;
 mod point;
 
@@ -9,16 +10,18 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::Array2;
 
-use super::{RunError, RunOptions, Watcher, check, keeps_distributions};
+use super::{RunError, RunOptions, Watcher, check, keeps_distributions, measured};
 use crate::experiment::cell::Cell;
+use crate::experiment::claim::judge;
 use crate::experiment::reader::SpecError;
-use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, write_draws};
+use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, Verdict, write_draws};
 use crate::experiment::spec::{DrawSpec, Spec};
 use crate::experiment::work::Limits;
 use crate::sampling::{Observer, Tally, monte_carlo};
 use crate::stop::Stop;
 use point::bind;
 
+pub use builder::ExperimentBuilder;
 pub(crate) use inputs::{as_seen, locate, stamp_of};
 pub use point::{Point, cells};
 
@@ -84,38 +87,65 @@ impl Drawing {
             // Draws of an earlier run do not belong to these results.
             std::fs::remove_file(&draws).map_err(|error| ResultsError::new(&draws, error))?;
         }
-        let mut measurements = Vec::new();
-        let mut kept = Vec::new();
-        let distributions = keeps_distributions(&self.spec.claims);
-        for (index, point) in self.points.iter().enumerate() {
-            watcher.point(index, self.points.len(), &point.describe());
-            let observer = PointObserver {
-                watcher,
-                checkpoint: Checkpoint::new(folder, &point.fingerprint),
-                failure: Mutex::new(None),
-                failed: AtomicBool::new(false),
-                saved: AtomicU64::default(),
-                draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
-            };
-            let tally = self.sample(point, options, &observer)?;
-            if let Some(draws) = observer.draws {
-                let values = draws.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let shape = (tally.draws as usize, self.spec.observables.len());
-                let array = Array2::from_shape_vec(shape, values)
-                    .map_err(|error| ResultsError::new(folder, format!("draws are not whole: {error}")))?;
-                kept.push((point.describe(), array));
-            }
-            for ((row, summary), theory) in self.rows(point).zip(tally.summaries).zip(&point.theory) {
-                measurements.push(Measurement::new(row, summary, *theory, distributions));
-            }
-        }
+        let (measurements, kept) = self.sample(Some(folder), options, watcher)?;
         if options.keep_draws {
+            let observables = self.spec.observables.len();
+            let shaped = |(point, draws): (String, Vec<f64>)| {
+                let array = Array2::from_shape_vec((draws.len() / observables, observables), draws);
+                let array = array.map_err(|error| ResultsError::new(folder, format!("draws are not whole: {error}")));
+                Ok((point, array?))
+            };
+            let kept = kept.into_iter().map(shaped).collect::<Result<Vec<_>, ResultsError>>()?;
             write_draws(&draws, &kept)?;
         }
         Ok(measurements)
     }
 
-    fn sample(&self, point: &Point, options: RunOptions, observer: &PointObserver<'_>) -> Result<Tally, RunError> {
+    /// Samples every point and judges the claims, without a file.
+    ///
+    /// # Errors
+    /// Interrupted.
+    pub fn judged(&self, watcher: &dyn Watcher) -> Result<Vec<Verdict>, RunError> {
+        let (measurements, _) = self.sample(None, RunOptions::default(), watcher)?;
+        Ok(judge(&[measured(&self.spec, self.cells(), &measurements)]).concat())
+    }
+
+    /// The measurements, and every draw of each point where they are kept.
+    fn sample(
+        &self,
+        folder: Option<&Path>,
+        options: RunOptions,
+        watcher: &dyn Watcher,
+    ) -> Result<(Vec<Measurement>, Vec<(String, Vec<f64>)>), RunError> {
+        let (mut measurements, mut kept) = (Vec::new(), Vec::new());
+        let distributions = keeps_distributions(&self.spec.claims);
+        for (index, point) in self.points.iter().enumerate() {
+            watcher.point(index, self.points.len(), &point.describe());
+            let observer = PointObserver {
+                watcher,
+                checkpoint: folder.map(|folder| Checkpoint::new(folder, &point.fingerprint)),
+                failure: Mutex::new(None),
+                failed: AtomicBool::new(false),
+                saved: AtomicU64::default(),
+                draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
+            };
+            let tally = self.sample_point(point, options, &observer)?;
+            if let Some(draws) = observer.draws {
+                kept.push((point.describe(), draws.into_inner().unwrap_or_else(PoisonError::into_inner)));
+            }
+            for ((row, summary), theory) in self.rows(point).zip(tally.summaries).zip(&point.theory) {
+                measurements.push(Measurement::new(row, summary, *theory, distributions));
+            }
+        }
+        Ok((measurements, kept))
+    }
+
+    fn sample_point(
+        &self,
+        point: &Point,
+        options: RunOptions,
+        observer: &PointObserver<'_>,
+    ) -> Result<Tally, RunError> {
         let fresh = options.fresh || options.keep_draws;
         let saved = if fresh { None } else { observer.load()? };
         // One of more draws is no state of fewer; it is kept for when as many are asked for.
@@ -171,7 +201,8 @@ fn blank_rows<'a>(spec: &'a Spec<DrawSpec>, cell: &'a Cell) -> impl Iterator<Ite
 /// Passes the driver's news to the watcher and keeps states and draws.
 struct PointObserver<'a> {
     watcher: &'a dyn Watcher,
-    checkpoint: Checkpoint,
+    /// Where states are kept, if they are.
+    checkpoint: Option<Checkpoint>,
     /// The first state that could not be saved; it stops the run.
     failure: Mutex<Option<ResultsError>>,
     /// Whether there is a failure: looked at before every draw.
@@ -187,20 +218,22 @@ const TALLY: &str = "json";
 impl PointObserver<'_> {
     /// The state that was saved, if there is one.
     fn load(&self) -> Result<Option<Tally>, ResultsError> {
-        let Some(body) = self.checkpoint.load(TALLY)? else { return Ok(None) };
-        serde_json::from_slice(&body).map(Some).map_err(|error| self.checkpoint.broken(TALLY, error))
+        let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
+        let Some(body) = checkpoint.load(TALLY)? else { return Ok(None) };
+        serde_json::from_slice(&body).map(Some).map_err(|error| checkpoint.broken(TALLY, error))
     }
 
     /// Saves a state when it is due.
     fn offer(&self, tally: &Tally, last: bool) -> Result<(), ResultsError> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
         // JSON has no NaN; a point that has one is drawn again.
         let finite = tally.summaries.iter().all(|summary| summary.moments.are_finite());
         let is_longer = tally.draws > self.saved.load(Ordering::Relaxed);
-        if !finite || !is_longer || !self.checkpoint.is_due(last) {
+        if !finite || !is_longer || !checkpoint.is_due(last) {
             return Ok(());
         }
-        let body = serde_json::to_string(tally).map_err(|error| self.checkpoint.broken(TALLY, error))?;
-        self.checkpoint.save(TALLY, body.as_bytes())?;
+        let body = serde_json::to_string(tally).map_err(|error| checkpoint.broken(TALLY, error))?;
+        checkpoint.save(TALLY, body.as_bytes())?;
         self.saved.store(tally.draws, Ordering::Relaxed);
         Ok(())
     }

@@ -74,12 +74,12 @@ struct Binder<'a> {
 
 impl Binder<'_> {
     fn cell(&self) -> Result<Cell, SpecError> {
-        let architecture = self.architecture_binder().bind(&self.network.input, &self.network.layers)?;
+        let (architecture, initialisation) = self.network()?;
         let distribution = &self.spec.work.input.distribution;
         Ok(Cell {
             network: self.network.label.clone(),
             variables: self.variables.to_vec(),
-            initialisation: self.initialisation(&architecture)?,
+            initialisation,
             architecture,
             continuous_input: Some(matches!(
                 distribution,
@@ -122,9 +122,15 @@ impl Binder<'_> {
         self.architecture_binder().at(message)
     }
 
-    fn initialisation(&self, architecture: &Architecture) -> Result<Initialisation, SpecError> {
+    fn network(&self) -> Result<(Architecture, Initialisation), SpecError> {
         let Self { network, variables, .. } = self;
-        InitialisationBinder { network, variables, keys: self.architecture_binder() }.bind(architecture)
+        if let Some(make) = &network.made {
+            return make.at(variables).map_err(|message| self.refuse("", "", self.at(message)));
+        }
+        let architecture = self.architecture_binder().bind(&network.input, &network.layers)?;
+        let keys = self.architecture_binder();
+        let initialisation = InitialisationBinder { network, variables, keys }.bind(&architecture)?;
+        Ok((architecture, initialisation))
     }
 
     fn label(&self, architecture: &Architecture, input: &InputLaw) -> Result<LabelRule, SpecError> {

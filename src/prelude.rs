@@ -1,0 +1,10 @@
+//! What a program that checks a law needs: `use gradlaw::prelude::*;`.
+
+pub use crate::experiment::claim::Claim;
+pub use crate::experiment::spec::At;
+pub use crate::experiment::work::draw::ExperimentBuilder;
+pub use crate::experiment::{Limits, Outcome, Unwatched, Verdict, Watcher};
+pub use crate::network::{
+    Architecture, AveragePool, Conv, Dense, Flatten, Initialisation, Relu, Shape, WeightDistribution,
+};
+pub use crate::sampling::StoppingRule;
