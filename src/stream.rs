@@ -3,7 +3,7 @@
 //! A sweep point has a key, the SHA-256 of the seed and of what names the point; draw i of the point uses stream i of
 //! ChaCha8 under this key. No draw depends on which others were made, by which thread, or in which order.
 
-use ndarray_rand::rand::SeedableRng;
+use ndarray_rand::rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
@@ -28,6 +28,19 @@ impl StreamKey {
         Self(hash.finalize().into())
     }
 
+    /// A key that other random numbers choose.
+    pub fn from_random(rng: &mut impl Rng) -> Self {
+        let mut key = [0; 32];
+        rng.fill_bytes(&mut key);
+        Self(key)
+    }
+
+    /// The stream of this name: its number is the name's hash (FNV-1a), which is quick to make.
+    pub fn named(&self, name: &str) -> Stream {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        self.draw(name.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+    }
+
     /// The stream of draw `index`.
     pub fn draw(&self, index: u64) -> Stream {
         let mut stream = ChaCha8Rng::from_seed(self.0);
@@ -39,7 +52,6 @@ impl StreamKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray_rand::rand::Rng;
     use std::collections::HashSet;
 
     #[test]

@@ -153,7 +153,7 @@ impl Run {
         let mut rng = StreamKey::new(1, &["bench"]).draw(1);
         let optimiser = Sgd { momentum: 0.9, weight_decay: 0.0 };
         self.model.load(&self.parameters);
-        let value = self.objective.learn(&mut self.model, &self.input, &self.labels, &mut rng, |_| {});
+        let value = self.objective.accumulate(&mut self.model, &self.input, &self.labels, &mut rng, |_| {});
         self.model.take_gradient(&mut self.gradient);
         optimiser.step(&self.network, 1e-4, &self.gradient, &mut self.velocity, &mut self.parameters);
         value

@@ -129,6 +129,16 @@ impl AnyAttack {
         ATTACKS.iter().find(|(known, _)| *known == name).map(|(_, attack)| *attack)
     }
 
+    /// The name of the attack, with whichever number of steps.
+    pub fn name(&self) -> &'static str {
+        let is_same = |other: AnyAttack| match self.steps() {
+            Some(steps) => other.with_steps(steps) == Some(*self),
+            None => other == *self,
+        };
+        // Every attack is one of the table, but for its steps.
+        ATTACKS.iter().find(|(_, attack)| is_same(*attack)).map_or("", |(name, _)| name)
+    }
+
     /// How many steps the attack takes at most; `None` where that is no choice.
     pub fn steps(&self) -> Option<usize> {
         let mut attack = *self;

@@ -326,6 +326,11 @@ fn a_clipped_step_is_the_step_within_the_box() {
 
 #[test]
 fn steps_are_a_choice_of_those_that_take_them() {
+    for name in AnyAttack::names() {
+        let attack = AnyAttack::named(name).unwrap();
+        assert_eq!(attack.name(), name);
+        assert!(attack.with_steps(3).is_none_or(|attack| attack.name() == name));
+    }
     assert_eq!(AnyAttack::named("fgsm").unwrap().with_steps(3), None);
     assert_eq!(AnyAttack::named("pgd").unwrap().steps(), Some(7));
     assert_eq!(AnyAttack::named("boundary").unwrap().with_steps(3).unwrap().steps(), Some(3));

@@ -8,6 +8,7 @@
 
 pub mod cifar;
 pub mod images;
+mod labelled;
 pub mod mnist;
 pub mod npy;
 pub mod resize;
@@ -15,6 +16,7 @@ pub mod synthetic;
 
 pub use cifar::Cifar10;
 pub use images::ImageFolder;
+pub use labelled::Labelled;
 pub use mnist::Mnist;
 pub use npy::Npy;
 pub use resize::{ResizeFilter, Resized};
@@ -111,6 +113,11 @@ pub struct DataError {
 }
 
 impl DataError {
+    /// An error about a path.
+    pub(crate) fn of(path: &Path, message: &str) -> Self {
+        Self::new(path, message)
+    }
+
     fn new(path: &Path, message: impl Into<String>) -> Self {
         Self { path: path.to_path_buf(), message: message.into() }
     }

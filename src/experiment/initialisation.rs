@@ -1,11 +1,11 @@
-//! From an `init` as specs write it to an [`Initialisation`]: the variance of every layer, and departures from (H).
+//! From an `init` as specs write it to an [`Initialisation`]: the variance of every layer, and broken_hypotheses from (H).
 
 use super::architecture::ArchitectureBinder;
 use super::expression::{Expression, Variables, describe};
 use super::reader::SpecError;
 use super::spec::{InitSpec, NetworkSpec, VarianceSpec};
 use crate::network::initialisation::{last_weighted, weight_twin};
-use crate::network::{Architecture, Departures, Initialisation, Variances};
+use crate::network::{Architecture, BrokenHypotheses, Initialisation, Variances};
 use crate::short::short;
 
 /// What the variances of a network depend on.
@@ -44,16 +44,16 @@ impl InitialisationBinder<'_> {
             };
             Ok(Variances { weight, bias })
         })?;
-        initialisation.departures = self.departures()?;
+        initialisation.broken_hypotheses = self.broken_hypotheses()?;
         let twins = (0..architecture.nodes().len()).any(|index| weight_twin(architecture, index).is_some());
-        if initialisation.departures.shared && !twins {
+        if initialisation.broken_hypotheses.shared && !twins {
             let message = self.keys.at("must be false where no two layers have weights of one shape to share");
             return Err(self.keys.refuse("init.shared", "true", message));
         }
         Ok(initialisation)
     }
 
-    fn departures(&self) -> Result<Departures, SpecError> {
+    fn broken_hypotheses(&self) -> Result<BrokenHypotheses, SpecError> {
         let InitSpec { bias_mean, unit_correlation, shared, .. } = &self.network.init;
         let value = |key: &str, formula: &Option<Expression>, allowed: &str, is_allowed: fn(f64) -> bool| {
             let Some(formula) = formula else { return Ok(0.0) };
@@ -69,7 +69,7 @@ impl InitialisationBinder<'_> {
         };
         let single = |mean: f64| (mean as f32).is_finite();
         let share = |correlation: f64| (0.0..=1.0).contains(&correlation);
-        Ok(Departures {
+        Ok(BrokenHypotheses {
             bias_mean: value("init.bias_mean", bias_mean, "a number within single precision", single)?,
             unit_correlation: value("init.unit_correlation", unit_correlation, "between 0 and 1", share)?,
             shared: *shared,

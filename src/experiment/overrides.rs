@@ -5,6 +5,7 @@ use std::str::FromStr;
 use toml::{Table, Value};
 
 use super::reader::{Origin, SpecError, text_of};
+use super::spec::Set;
 
 /// One `--set key=value`.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +49,8 @@ impl Override {
     fn applies_to(&self, table: &Table) -> bool {
         let word = |name: &str, key: &str| table.get(name).and_then(|table| table.get(key)).and_then(Value::as_str);
         match self.key.as_str() {
-            "input.path" => matches!(word("input", "distribution"), Some("cifar10" | "npy")),
-            "data.path" => matches!(word("data", "set"), Some("cifar10" | "mnist" | "images")),
+            "input.path" => reads_files(word("input", "distribution")),
+            "data.path" => reads_files(word("data", "set")),
             _ => true,
         }
     }
@@ -92,6 +93,11 @@ impl Override {
         place.insert((*last).into(), self.value.clone());
         Ok(())
     }
+}
+
+/// Whether samples of this name are read from files.
+fn reads_files(name: Option<&str>) -> bool {
+    name.and_then(Set::named).is_some_and(Set::has_path)
 }
 
 fn replace_entry(entries: &mut [Value], index: &str, value: &Value) -> Option<()> {

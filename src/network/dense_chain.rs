@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::architecture::Architecture;
-use super::initialisation::{Departures, Initialisation};
+use super::initialisation::{BrokenHypotheses, Initialisation};
 use super::layer::Layer;
 
 /// A bias-free dense ReLU network with independent weights: x ∈ ℝ^d, hidden widths n₁…n_D, logits f = W_{D+1} h_D.
@@ -31,7 +31,7 @@ impl DenseChain {
     /// # Errors
     /// Names the first layer that does not fit.
     pub fn new(architecture: &Architecture, initialisation: &Initialisation) -> Result<Self, NotADenseChain> {
-        if initialisation.departures != Departures::default() {
+        if initialisation.broken_hypotheses != BrokenHypotheses::default() {
             return Err(NotADenseChain("the weights are not independent".into()));
         }
         let (mut widths, mut std_devs, mut after_dense) = (Vec::new(), Vec::new(), false);

@@ -43,9 +43,9 @@ pub struct Variances {
     pub bias: f64,
 }
 
-/// Departures from independent weights and fair masks, by which the hypotheses (H) can be broken on purpose.
+/// BrokenHypotheses from independent weights and fair masks, by which the hypotheses (H) can be broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Departures {
+pub struct BrokenHypotheses {
     /// Breaks H5: the correlation ρ of any two weights that enter one unit, w = √(1 − ρ) w₀ + √ρ σ z with one z ~ N(0, 1) a unit.
     pub unit_correlation: f64,
     /// Breaks H4: layers of one shape share their weights, each scaled to its own variance.
@@ -54,14 +54,14 @@ pub struct Departures {
     pub bias_mean: f64,
 }
 
-/// How the parameters of an architecture are drawn: independently unless [`Departures`] say otherwise, with one law and a
+/// How the parameters of an architecture are drawn: independently unless [`BrokenHypotheses`] say otherwise, with one law and a
 /// variance for each layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Initialisation {
     /// The shape of the law.
     pub distribution: WeightDistribution,
     /// How it departs from the hypotheses; not at all unless given.
-    pub departures: Departures,
+    pub broken_hypotheses: BrokenHypotheses,
     variances: Vec<Variances>,
 }
 
@@ -78,7 +78,11 @@ impl Initialisation {
             Some(fan) => rule(index, fan.inputs, fan.outputs),
             None => Ok(none),
         });
-        Ok(Self { distribution, departures: Departures::default(), variances: variances.collect::<Result<_, E>>()? })
+        Ok(Self {
+            distribution,
+            broken_hypotheses: BrokenHypotheses::default(),
+            variances: variances.collect::<Result<_, E>>()?,
+        })
     }
 
     /// He et al. (2015): variance 2/fan-in in hidden layers, `output_gain`/fan-in in the last; biases zero.
@@ -103,7 +107,7 @@ impl Initialisation {
     /// deviation times a power of two, and every bit of what is drawn and computed the same. `None` where a variance, or a
     /// mean of biases, is no double in these units.
     pub fn in_units(&self, architecture: &Architecture, exponents: &[i64]) -> Option<Self> {
-        if self.departures.bias_mean != 0.0 && exponents.iter().any(|&exponent| exponent != 0) {
+        if self.broken_hypotheses.bias_mean != 0.0 && exponents.iter().any(|&exponent| exponent != 0) {
             return None;
         }
         let nodes = architecture.nodes().iter().enumerate();
@@ -151,7 +155,7 @@ impl Initialisation {
 
     /// Makes independently drawn parameters depart from the hypotheses.
     pub fn depart<T: Real>(&self, architecture: &Architecture, parameters: &mut Parameters<T>, rng: &mut impl Rng) {
-        let Departures { unit_correlation, shared, bias_mean } = self.departures;
+        let BrokenHypotheses { unit_correlation, shared, bias_mean } = self.broken_hypotheses;
         let weighted = architecture.nodes().iter().enumerate().filter(|(_, node)| node.fan().is_some());
         for (index, node) in weighted.clone().filter(|_| unit_correlation > 0.0) {
             let weights = parameters.tensor_mut(node, 0);
@@ -245,7 +249,7 @@ mod tests {
         let layers = vec![Dense::new(50).into(), Relu.into(), Dense { units: 50, bias: true }.into()];
         let network = Architecture::new(Shape::new([50]).unwrap(), layers).unwrap();
         let mut initialisation = Initialisation::he(&network, WeightDistribution::Normal, 2.0);
-        initialisation.departures = Departures { unit_correlation: 0.3, shared: false, bias_mean: 1.5 };
+        initialisation.broken_hypotheses = BrokenHypotheses { unit_correlation: 0.3, shared: false, bias_mean: 1.5 };
         let mut rng = ChaCha8Rng::seed_from_u64(8);
         let (mut product, mut square) = (Moments::default(), Moments::default());
         for _ in 0..40 {
@@ -262,7 +266,7 @@ mod tests {
         let layers = vec![Dense::new(50).into(), Relu.into(), Dense::new(50).into()];
         let network = Architecture::new(Shape::new([50]).unwrap(), layers).unwrap();
         let mut initialisation = Initialisation::he(&network, WeightDistribution::Normal, 0.5);
-        initialisation.departures.shared = true;
+        initialisation.broken_hypotheses.shared = true;
         let drawn = initialisation.draw::<f64>(&network, &mut rng);
         let [first, last] = [0, 2].map(|index| drawn.tensor(&network.nodes()[index], 0));
         assert!(first.iter().zip(last).all(|(a, b)| (a / 2.0 - b).abs() < 1e-15));

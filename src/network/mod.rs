@@ -25,7 +25,7 @@ pub mod weights;
 pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
 pub use dense_chain::{DenseChain, NotADenseChain};
 pub use gradient::{LossDirection, Tape};
-pub use initialisation::{Departures, Initialisation, Variances, WeightDistribution};
+pub use initialisation::{BrokenHypotheses, Initialisation, Variances, WeightDistribution};
 pub use instruction_set::InstructionSet;
 pub use layer::{
     AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, Normalise,

@@ -3,9 +3,10 @@
 use ndarray_rand::rand::Rng;
 
 use super::monte_carlo::LEFT_OUT;
-use super::observable::{AttackObservable, Consequence, Observable};
+use super::observable::{AttackObservable, Effect, Observable};
 use crate::attack::{AnyAttack, Attack, Model, State, Threat};
 use crate::network::{Norm, Real};
+use crate::stream::StreamKey;
 
 /// Memory to attack with, kept between draws.
 #[derive(Debug, Default)]
@@ -16,13 +17,14 @@ pub struct Attacked<T> {
 
 impl<T: Real> Attacked<T> {
     /// Writes the attack observables of a network whose tape holds its last forward pass; each attack of one size runs
-    /// once. Leaves the tape at a perturbed input.
+    /// once, with random numbers that follow from those of the draw and the attack's name: which other attacks there are, and in which
+    /// order, changes nothing, and all sizes of one attack start alike. Leaves the tape at a perturbed input.
     pub fn measure(
         &mut self,
         mut model: Model<'_, T>,
         observables: &[Observable],
         label: usize,
-        rng: &mut (impl Rng + Clone),
+        rng: &mut impl Rng,
         values: &mut [f64],
     ) {
         if !observables.iter().any(|observable| matches!(observable, Observable::Attack(_))) {
@@ -32,22 +34,24 @@ impl<T: Real> Attacked<T> {
         self.input.extend_from_slice(model.input());
         self.perturbed.resize(self.input.len(), T::zero());
         let before = State::new(model.last_logits(), label);
+        let key = StreamKey::from_random(rng);
         let mut norms: Vec<(Norm, f64)> = Vec::new();
         let mut done: Vec<(AnyAttack, f64, State)> = Vec::new();
         for (value, observable) in values.iter_mut().zip(observables) {
-            let Observable::Attack(AttackObservable { consequence, attack, epsilon }) = *observable else { continue };
+            let Observable::Attack(AttackObservable { effect, attack, epsilon }) = *observable else { continue };
             let size = epsilon * attack.norm().uniform_size(self.input.len());
             let known = done.iter().find(|(other, at, _)| (*other, *at) == (attack, epsilon)).map(|(.., after)| *after);
             let after = known.unwrap_or_else(|| {
                 let threat = Threat::unbounded(size);
-                attack.perturb(&mut model, &self.input, label, threat, rng, &mut self.perturbed);
+                let mut stream = key.named(attack.name());
+                attack.perturb(&mut model, &self.input, label, threat, &mut stream, &mut self.perturbed);
                 let after = model.state(&self.perturbed, label);
                 done.push((attack, epsilon, after));
                 after
             });
-            *value = match consequence {
-                Consequence::Damage => after.loss - before.loss,
-                Consequence::FirstOrder => {
+            *value = match effect {
+                Effect::Damage => after.loss - before.loss,
+                Effect::FirstOrder => {
                     let dual = attack.norm().dual();
                     let known = norms.iter().find(|(norm, _)| *norm == dual).map(|(_, length)| *length);
                     let length = known.unwrap_or_else(|| {
@@ -58,8 +62,8 @@ impl<T: Real> Attacked<T> {
                     // Nothing is predicted where there is no gradient.
                     if length == 0.0 { LEFT_OUT } else { (after.loss - before.loss) / (size * length) }
                 }
-                Consequence::Vulnerability => after.error(label) - before.error(label),
-                Consequence::Changed => after.changed(&before),
+                Effect::Vulnerability => after.error(label) - before.error(label),
+                Effect::Changed => after.changed(&before),
             };
         }
     }
@@ -120,6 +124,31 @@ mod tests {
             assert!((values[4] - (loss::cross_entropy(&after, 1) - loss::cross_entropy(&logits, 1))).abs() < 1e-12);
         }
         assert_eq!(seen, [true, true], "both outcomes were tested");
+    }
+
+    /// What an attack does is the same bits, whichever others are observed beside it.
+    #[test]
+    fn attacks_have_random_numbers_of_their_own() {
+        let layers = vec![Dense::new(30).into(), Relu.into(), Dense::new(4).into()];
+        let network = Architecture::new(Shape::new([20]).unwrap(), layers).unwrap();
+        let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
+        let measured = |names: &[&str]| -> Vec<f64> {
+            let observables: Vec<Observable> = names.iter().map(|name| name.parse().unwrap()).collect();
+            let mut rng = ChaCha8Rng::seed_from_u64(8);
+            let parameters: Parameters<f64> = initialisation.draw(&network, &mut rng);
+            let mut tape = Tape::new(&network);
+            tape.forward(&network, &parameters, &[0.5; 20]);
+            let mut values = vec![f64::NAN; names.len()];
+            let model = Model::new(&network, &parameters, &mut tape);
+            Attacked::default().measure(model, &observables, 1, &mut rng, &mut values);
+            values
+        };
+        let [pgd, l2] = ["damage.pgd@0.1", "damage.pgd-l2@0.1"];
+        let alone = measured(&[pgd])[0];
+        assert_eq!(measured(&[pgd, l2])[0], alone);
+        assert_eq!(measured(&[l2, "damage.fgsm@0.2", pgd])[2], alone);
+        assert_eq!(measured(&["damage.pgd@0.3", pgd])[1], alone);
+        assert_eq!(measured(&[l2])[0], measured(&[pgd, l2])[1]);
     }
 
     /// Four layers of one unit each let a draw in sixteen through: within 4.5 standard errors of 125 of 2000 (a false alarm below 10⁻⁵).

@@ -174,7 +174,7 @@ impl ExplicitSampler {
             let (square, fluctuation) = match node.fan() {
                 Some(fan) => {
                     let bias = if node.has_bias() {
-                        variances.bias + self.initialisation.departures.bias_mean.powi(2)
+                        variances.bias + self.initialisation.broken_hypotheses.bias_mean.powi(2)
                     } else {
                         0.0
                     };

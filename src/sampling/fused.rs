@@ -17,7 +17,7 @@ use super::normal::{BulkGenerator, WeightLaw};
 use super::observable::Gradient;
 use crate::network::layer::{Layer, Role};
 use crate::network::norm::NormSums;
-use crate::network::{Departures, InstructionSet, Norm, WeightDistribution, loss};
+use crate::network::{BrokenHypotheses, InstructionSet, Norm, WeightDistribution, loss};
 use crate::stop::Stop;
 
 /// Weights that a worker keeps of one network at most: 16 MB.
@@ -58,7 +58,7 @@ impl FusedPlan {
         let gradients_only = observables.iter().all(|observable| observable.of_gradient().is_some());
         if *batch != 1
             || !gradients_only
-            || initialisation.departures != Departures::default()
+            || initialisation.broken_hypotheses != BrokenHypotheses::default()
             || sampler.needs_double()
         {
             return None;
@@ -476,7 +476,7 @@ mod tests {
         let fused = sampler(WeightDistribution::Normal, InputLaw::Gaussian);
         assert!(FusedPlan::new(&fused).is_some());
         let mut correlated = fused.clone();
-        correlated.initialisation.departures.unit_correlation = 0.1;
+        correlated.initialisation.broken_hypotheses.unit_correlation = 0.1;
         assert!(FusedPlan::new(&correlated).is_none());
         let mut attacked = fused.clone();
         attacked.observables.push("damage.fgsm@0.1".parse().unwrap());

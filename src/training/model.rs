@@ -75,7 +75,7 @@ impl<T: Real> BatchModel<T> {
         self.tape.backward(&self.upstream)
     }
 
-    /// The same without its last step: what [`absorb`](Self::absorb) needs of it.
+    /// The same without its last step: what [`add_tangent_gradient`](Self::add_tangent_gradient) needs of it.
     pub fn backpropagate_logit(&mut self, logit: usize) {
         self.write_one(logit);
         self.tape.backward_for_parameters(&self.upstream);
@@ -90,16 +90,16 @@ impl<T: Real> BatchModel<T> {
     }
 
     /// Adds the parameter gradient of `weight` × mean loss.
-    pub fn learn_loss(&mut self, labels: &[usize], weight: f64) {
+    pub fn accumulate_loss(&mut self, labels: &[usize], weight: f64) {
         self.write_upstream(labels, weight / labels.len() as f64);
-        self.tape.learn(&self.upstream, &mut self.gradient, false);
+        self.tape.accumulate(&self.upstream, &mut self.gradient, false);
     }
 
     /// The same, and returns the [direction](Self::loss_direction) of the gradient with respect to the input, by other factors. One
     /// backward pass gives both, unless the network is so sure of a label that single coordinates would underflow.
-    pub fn learn_loss_and_direction(&mut self, labels: &[usize], weight: f64) -> &[T] {
+    pub fn accumulate_loss_and_direction(&mut self, labels: &[usize], weight: f64) -> &[T] {
         self.write_upstream(labels, weight / labels.len() as f64);
-        self.tape.learn(&self.upstream, &mut self.gradient, true);
+        self.tape.accumulate(&self.upstream, &mut self.gradient, true);
         let least = T::min_positive_value().sqrt();
         let rows = self.upstream.chunks_exact(self.architecture.outputs());
         let mut are_held = rows.zip(labels).map(|(row, &label)| row[label].abs() >= least);
@@ -114,16 +114,16 @@ impl<T: Real> BatchModel<T> {
 
     /// Takes up the derivative along `direction` of the last gradient with respect to the input
     /// ([`loss_gradient`](Self::loss_gradient) or [`logit_gradient`](Self::logit_gradient)), to be completed by
-    /// [`learn_with_curvature`](Self::learn_with_curvature) or [`learn_loss`](Self::learn_loss): the latter where
+    /// [`accumulate_with_curvature`](Self::accumulate_with_curvature) or [`accumulate_loss`](Self::accumulate_loss): the latter where
     /// ∂/∂logits does not change along the direction, as for a logit.
-    pub fn absorb(&mut self, direction: &[T]) {
+    pub fn add_tangent_gradient(&mut self, direction: &[T]) {
         self.tape.tangent(direction);
-        self.tape.absorb();
+        self.tape.add_tangent_gradient();
     }
 
-    /// Adds the parameter gradient of the mean loss and of what was absorbed from [`loss_gradient`](Self::loss_gradient),
+    /// Adds the parameter gradient of the mean loss and of what was added by tangents from [`loss_gradient`](Self::loss_gradient),
     /// whose logits' derivative is d(p − onehot) = p ∘ (ḟ − p·ḟ), p the softmax and ḟ the logits' tangent.
-    pub fn learn_with_curvature(&mut self, labels: &[usize]) {
+    pub fn accumulate_with_curvature(&mut self, labels: &[usize]) {
         let outputs = self.architecture.outputs();
         let tangents = self.tape.tangent_of_logits().chunks_exact(outputs);
         let share = T::from_f64(1.0 / labels.len() as f64);
@@ -136,7 +136,7 @@ impl<T: Real> BatchModel<T> {
                 *entry = share * first + *entry * (tangent - mean);
             }
         }
-        self.tape.learn(&self.upstream, &mut self.gradient, false);
+        self.tape.accumulate(&self.upstream, &mut self.gradient, false);
     }
 
     /// Moves the parameter gradient that was collected to `gradient`, and begins anew.

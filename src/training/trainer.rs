@@ -177,7 +177,7 @@ impl<'a> Trainer<'a> {
                 settings.augmentation.apply(self.samples.shape, sample, &mut changes.draw(place as u64));
             });
             self.model.load(&parameters);
-            total += settings.objective.learn(&mut self.model, &batch, &labels, &mut rng, |model| {
+            total += settings.objective.accumulate(&mut self.model, &batch, &labels, &mut rng, |model| {
                 model.update_statistics(&mut parameters, STATISTICS_MOMENTUM);
             });
             self.model.take_gradient(&mut gradient);

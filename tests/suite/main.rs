@@ -4,6 +4,7 @@
 mod attack;
 mod calibration;
 mod command_line;
+mod data;
 mod generator;
 mod golden;
 mod gradient;

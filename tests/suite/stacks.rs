@@ -156,13 +156,13 @@ impl Case {
     }
 
     /// The objective and its parameter gradient at θ + t·direction.
-    fn learn(&self, objective: Objective, t: f64, direction: &[f64]) -> (f64, Parameters<f64>) {
+    fn accumulate(&self, objective: Objective, t: f64, direction: &[f64]) -> (f64, Parameters<f64>) {
         let mut parameters = self.parameters.clone();
         parameters.values_mut().iter_mut().zip(direction).for_each(|(value, step)| *value += t * step);
         let mut model = BatchModel::new(&self.network);
         model.load(&parameters);
         let mut rng = ChaCha8Rng::seed_from_u64(7);
-        let value = objective.learn(&mut model, &self.batch(), &self.labels, &mut rng, |_| ());
+        let value = objective.accumulate(&mut model, &self.batch(), &self.labels, &mut rng, |_| ());
         let mut gradient = Parameters::zeros(&self.network);
         model.take_gradient(&mut gradient);
         model.update_statistics(&mut parameters, 0.1);
@@ -185,12 +185,12 @@ impl Case {
     /// Whether the slope of an objective along a direction is that of its parameter gradient; `None` at a kink.
     fn slope_is_that_of_the_gradient(&self, objective: Objective, direction: &[f64]) -> Option<bool> {
         let slope = |step: f64| {
-            let ends = [-step, step].map(|t| self.learn(objective, t, direction).0);
+            let ends = [-step, step].map(|t| self.accumulate(objective, t, direction).0);
             (ends[1] - ends[0]) / (2.0 * step)
         };
         let (coarse, fine) = (slope(4e-6), slope(1e-6));
         let close = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()));
-        let (_, gradient) = self.learn(objective, 0.0, direction);
+        let (_, gradient) = self.accumulate(objective, 0.0, direction);
         let found: f64 = gradient.values().iter().zip(direction).map(|(g, way)| g * way).sum();
         close(coarse, fine, 1e-6).then(|| close(found, fine, 1e-4))
     }
@@ -325,8 +325,8 @@ fn relus_in_a_row_are_one() {
     for relus in [2, 3, 4] {
         let several = stack(relus);
         for (objective, _) in objectives() {
-            let (value, gradient) = one.learn(objective, 0.0, &[]);
-            let (found, found_gradient) = several.learn(objective, 0.0, &[]);
+            let (value, gradient) = one.accumulate(objective, 0.0, &[]);
+            let (found, found_gradient) = several.accumulate(objective, 0.0, &[]);
             assert_eq!(found.to_bits(), value.to_bits(), "{relus} {objective:?}");
             assert_eq!(found_gradient, gradient, "{relus} {objective:?}");
         }

@@ -142,7 +142,7 @@ fn check<T: Real>(name: &str, parts: Vec<Part>, tolerance: f64) {
     model.load(&parameters);
     let mut gradient = Parameters::zeros(&architecture);
     for ((kind, objective), expected) in objectives().iter().zip(gradients.rows()) {
-        let value = objective.learn(&mut model, &batch, &labels, &mut Start(0), |_| {});
+        let value = objective.accumulate(&mut model, &batch, &labels, &mut Start(0), |_| {});
         model.take_gradient(&mut gradient);
         let distance = |value: f64, expected: f64| (value - expected).abs() / expected.abs();
         let off = distance(value, recorded["values"][kind].as_f64().unwrap());

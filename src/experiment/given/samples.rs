@@ -1,12 +1,14 @@
-//! Labelled samples for a given network: an array with labels of its own or listed, or CIFAR-10.
+//! Labelled samples for a given network: an array with labels listed, or any set that specs name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{GivenNetwork, Labels, of_data, read_samples};
 use crate::attack::Bounds;
 use crate::data::{Cifar10, Npy, ResizeFilter, Resized, SampleSet, Split};
 use crate::experiment::SpecError;
 use crate::experiment::reader::Origin;
+use crate::experiment::spec::{SamplesSpec, Set};
 use crate::network::{Real, Shape, Tape, loss};
 use crate::short::short;
 
@@ -35,13 +37,14 @@ enum Values<T> {
 /// Which samples are read, and what is asked of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
-    /// A `.npy` file, or CIFAR-10 in the binary layout: its folder, its `.tar.gz` or one of its batches.
+    /// Samples as specs name them, `SET:PATH`, or the path alone of a `.npy` file or of CIFAR-10 in the binary layout (its folder, its
+    /// `.tar.gz` or one of its batches); `synthetic` alone for images made on the spot.
     pub path: &'a Path,
-    /// The part of CIFAR-10; unless given that of the batch which the path names, else the test part.
+    /// The part of a set; unless given that of the batch of CIFAR-10 which the path names, else the test part.
     pub split: Option<Split>,
-    /// Labels of an array; CIFAR-10 has its own.
+    /// Labels of an array; other sets have their own.
     pub labels: Option<&'a Labels>,
-    /// How many are taken, from the first on; unless given the first 1000 of CIFAR-10, all of an array.
+    /// How many are taken, from the first on; unless given the first 1000 of images, all of an array.
     pub count: Option<usize>,
     /// How images are resized to the network's side; by the nearest pixel unless given.
     pub filter: Option<ResizeFilter>,
@@ -56,9 +59,11 @@ impl<T: Real> LabelledSamples<T> {
     /// The data is missing or damaged, does not fit the network, has fewer samples than asked for, or one of these is outside the
     /// bounds.
     pub fn read(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
-        let is_array = has_extension(selection.path, &[".npy"]);
+        let (set, path) = set_of(selection.path)?;
+        let selection = &Selection { path: &path, ..*selection };
+        let is_array = set == Set::Npy;
         let read =
-            if is_array { Self::from_array(network, selection)? } else { Self::from_images(network, selection)? };
+            if is_array { Self::from_array(network, selection)? } else { Self::from_images(network, set, selection)? };
         match selection.bounds {
             None => Ok(Self { bounds: (!is_array).then_some(Bounds::UNIT), ..read }),
             Some(bounds) => Self { bounds, ..read }.inside(selection.path),
@@ -86,40 +91,54 @@ impl<T: Real> LabelledSamples<T> {
         Ok(Self { values: Values::Array(array), labels, available, part: None, bounds: None })
     }
 
-    fn from_images(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
+    fn from_images(network: &GivenNetwork<T>, set: Set, selection: &Selection<'_>) -> Result<Self, SpecError> {
         let Selection { path, .. } = *selection;
-        if !path.is_dir() && !has_extension(path, &[".tar.gz", ".tgz"]) && !Cifar10::is_batch(path) {
-            let message = "must be a .npy file, or CIFAR-10 in the binary layout: its folder, its .tar.gz, or a batch such \
-                           as test_batch.bin";
-            return Err(refuse(path, message));
-        }
         if selection.labels.is_some() {
-            return Err(refuse(Path::new("--label"), "goes with .npy samples; CIFAR-10 has its own labels"));
+            return Err(refuse(Path::new("--label"), "goes with .npy samples; other sets have their own labels"));
         }
-        let images = match selection.split {
-            None if Cifar10::is_batch(path) => Cifar10::open(path),
-            split => Cifar10::open_split(path, split.unwrap_or(Split::Test)),
-        };
-        let images = images.map_err(|error| of_data(&error))?;
-        let part = Some((images.split(), images.batches().to_vec()));
         let input = network.architecture.input();
-        let side = side_of(input, images.shape()[0]).ok_or_else(|| {
-            let message = "must be [3, side, side], or 3·side² for a vector, to take the images of CIFAR-10";
+        let refuse_shape = |channels: usize| {
+            let message =
+                format!("must be [{channels}, side, side], or {channels}·side² for a vector, to take these images");
             network.origin.error("input", &input.to_string(), message)
-        })?;
+        };
+        let (images, part): (Arc<dyn SampleSet>, _) = match set {
+            Set::Cifar10 => {
+                let images = match selection.split {
+                    None if Cifar10::is_batch(path) => Cifar10::open(path),
+                    split => Cifar10::open_split(path, split.unwrap_or(Split::Test)),
+                };
+                let images = images.map_err(|error| of_data(&error))?;
+                let part = (images.split(), images.batches().to_vec());
+                (Arc::new(images), part)
+            }
+            _ => {
+                let split = selection.split.unwrap_or(Split::Test);
+                // Other images have three channels, or come as they are.
+                let side = side_of(input, 3).unwrap_or(1);
+                let spec = SamplesSpec { set, path: None, labels: None, resize: None, filter: ResizeFilter::default() };
+                let images = spec.open(path, Some(split), side, SEED).map_err(|error| of_data(&error))?;
+                (images, (split, Vec::new()))
+            }
+        };
+        let channels = images.shape()[0];
+        let side = side_of(input, channels).ok_or_else(|| refuse_shape(channels))?;
         let images: Box<dyn SampleSet> =
             Box::new(Resized::with_filter(images, side, selection.filter.unwrap_or_default()));
         let available = images.len();
         let count = taken(selection, available, IMAGES.min(available))?;
-        let classes = network.architecture.outputs();
-        // Every image of CIFAR-10 has a label.
+        let outputs = network.architecture.outputs();
+        // Every image of these sets has a label.
         let labels: Vec<usize> = (0..count).filter_map(|index| images.label(index)).collect();
-        if let Some(at) = labels.iter().position(|&label| label >= classes) {
-            let message =
-                format!("sample {at} has label {}; the network has {classes} outputs, and must have 10", labels[at]);
+        if let Some(at) = labels.iter().position(|&label| label >= outputs) {
+            let classes = (0..available).filter_map(|index| images.label(index)).max().map_or(0, |label| label + 1);
+            let message = format!(
+                "sample {at} has label {}; the network has {outputs} outputs, and must have {classes}",
+                labels[at]
+            );
             return Err(refuse(path, &message));
         }
-        Ok(Self { values: Values::Images(images), labels, available, part, bounds: None })
+        Ok(Self { values: Values::Images(images), labels, available, part: Some(part), bounds: None })
     }
 
     /// Refuses samples with a coordinate outside the bounds.
@@ -169,6 +188,41 @@ impl<T: Real> LabelledSamples<T> {
         self.labels[index]
     }
 }
+
+/// The set that `--data` names, and its path: `SET:PATH`, or what the name of the path tells.
+fn set_of(data: &Path) -> Result<(Set, PathBuf), SpecError> {
+    let text = data.to_string_lossy();
+    if !data.exists() {
+        let (name, path) = text.split_once(':').unwrap_or((&text, ""));
+        if let Some(set) = Set::named(name) {
+            if path.is_empty() == set.has_path() {
+                let message = if set.has_path() {
+                    format!("must be {name}:PATH, with the path of the data")
+                } else {
+                    format!("must be {name} alone: these images are made, not read")
+                };
+                return Err(refuse(data, &message));
+            }
+            return Ok((set, path.into()));
+        }
+    }
+    if has_extension(data, &[".npy"]) {
+        return Ok((Set::Npy, data.into()));
+    }
+    if data.is_dir() || has_extension(data, &[".tar.gz", ".tgz"]) || Cifar10::is_batch(data) {
+        return Ok((Set::Cifar10, data.into()));
+    }
+    let sets: Vec<&str> = Set::names().filter(|name| *name != "synthetic").collect();
+    let message = format!(
+        "must be a .npy file, or CIFAR-10 in the binary layout (its folder, its .tar.gz, or a batch such as test_batch.bin), or \
+         SET:PATH with a set of {}, or synthetic",
+        sets.join(", ")
+    );
+    Err(refuse(data, &message))
+}
+
+/// Seed of images that are made on the spot.
+const SEED: u64 = 1;
 
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let name = path.to_string_lossy().to_lowercase();

@@ -1,6 +1,6 @@
 //! What is written beside curves and axes: the paper's notation, the fitted numbers.
 
-use super::Strand;
+use super::Series;
 use crate::experiment::claim::{Claim, Remark};
 use crate::experiment::format::{rounded, unbroken, with_error};
 use crate::experiment::results::{Outcome, Verdict};
@@ -9,42 +9,42 @@ use crate::short::short;
 use crate::statistics::{Fit, WeightedPoint};
 
 /// "slope 0.4998 ± 0.0004, predicted 0.5", and the verdict where the claim does not hold; `predictions` are the values that the
-/// strand's means are compared with.
+/// series's means are compared with.
 pub(super) fn annotation(
     claim: &Claim,
-    strand: &Strand<'_>,
+    series: &Series<'_>,
     predictions: &[(f64, f64)],
     verdicts: &[Verdict],
 ) -> String {
-    let verdict = verdicts.iter().find(|verdict| speaks_of(verdict, claim, strand));
+    let verdict = verdicts.iter().find(|verdict| speaks_of(verdict, claim, series));
     let outcome = verdict.map(|verdict| verdict.verdict).filter(|outcome| *outcome != Outcome::Holds);
-    let numbers = numbers(claim, strand, predictions, verdict);
+    let numbers = numbers(claim, series, predictions, verdict);
     let parts = [Some(numbers).filter(|numbers| !numbers.is_empty()), outcome.map(|outcome| outcome.name().into())];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn numbers(claim: &Claim, strand: &Strand<'_>, predictions: &[(f64, f64)], verdict: Option<&Verdict>) -> String {
+fn numbers(claim: &Claim, series: &Series<'_>, predictions: &[(f64, f64)], verdict: Option<&Verdict>) -> String {
     if claim.is_of_value() {
-        let exact = strand.rows.iter().all(|(_, row, _)| row.has_exact_theory());
+        let exact = series.rows.iter().all(|(_, row, _)| row.has_exact_theory());
         let of = match claim.states_value() {
             true => "predicted",
             false if exact => "exact",
             false => "path theory",
         };
-        return ratio_to(strand, predictions).map(|ratio| format!("measured/{of} {ratio}")).unwrap_or_default();
+        return ratio_to(series, predictions).map(|ratio| format!("measured/{of} {ratio}")).unwrap_or_default();
     }
     verdict.and_then(Remark::of).map(|remark| claim.remark(&remark)).unwrap_or_default()
 }
 
-fn speaks_of(verdict: &Verdict, claim: &Claim, strand: &Strand<'_>) -> bool {
+fn speaks_of(verdict: &Verdict, claim: &Claim, series: &Series<'_>) -> bool {
     verdict.claim.is_some_and(|index| claim.path == format!("claim.{index}"))
-        && (claim.pair().is_some() || verdict.network == strand.network)
-        && (verdict.variables.is_empty() || verdict.variables == strand.others)
+        && (claim.pair().is_some() || verdict.network == series.network)
+        && (verdict.variables.is_empty() || verdict.variables == series.others)
 }
 
-/// Weighted mean of measured over predicted, along one strand.
-fn ratio_to(strand: &Strand<'_>, predictions: &[(f64, f64)]) -> Option<String> {
-    let ratios = strand.rows.iter().zip(predictions).map(|((_, _, sampled), (_, predicted))| WeightedPoint {
+/// Weighted mean of measured over predicted, along one series.
+fn ratio_to(series: &Series<'_>, predictions: &[(f64, f64)]) -> Option<String> {
+    let ratios = series.rows.iter().zip(predictions).map(|((_, _, sampled), (_, predicted))| WeightedPoint {
         x: 1.0,
         y: sampled.mean / predicted,
         std_error: (sampled.std_error / predicted).abs(),
@@ -59,20 +59,20 @@ fn subscript(digit: char) -> char {
     digit.to_digit(10).and_then(|value| char::from_u32('₀' as u32 + value)).unwrap_or(digit)
 }
 
-/// What tells a strand from the others of its figure.
-pub(super) fn strand_label(strand: &Strand<'_>, all: &[Strand<'_>]) -> String {
-    let several = |key: fn(&Strand<'_>) -> String| all.iter().any(|other| key(other) != key(&all[0]));
+/// What tells a series from the others of its figure.
+pub(super) fn series_label(series: &Series<'_>, all: &[Series<'_>]) -> String {
+    let several = |key: fn(&Series<'_>) -> String| all.iter().any(|other| key(other) != key(&all[0]));
     let mut parts = Vec::new();
-    if several(|strand| strand.observable.to_owned()) {
-        parts.push(symbol(strand.observable));
+    if several(|series| series.observable.to_owned()) {
+        parts.push(symbol(series.observable));
     }
-    if several(|strand| strand.network.to_owned()) {
-        parts.push(strand.network.to_owned());
+    if several(|series| series.network.to_owned()) {
+        parts.push(series.network.to_owned());
     }
     // A variable of one value tells nothing apart.
-    let telling = strand.others.iter().filter(|other| all.iter().any(|strand| !strand.others.contains(other)));
+    let telling = series.others.iter().filter(|other| all.iter().any(|series| !series.others.contains(other)));
     parts.extend(telling.map(|(name, value)| unbroken(&format!("{name} = {}", short(value)))));
-    if parts.is_empty() { symbol(strand.observable) } else { parts.join(", ") }
+    if parts.is_empty() { symbol(series.observable) } else { parts.join(", ") }
 }
 
 /// The observable in the paper's notation.
@@ -87,9 +87,9 @@ pub fn symbol(name: &str) -> String {
 /// `damage.fgsm@0.1` and its kin in words; a size that is a sweep variable stands on the abscissa or among the variables.
 fn attack_symbol(name: &str) -> Option<String> {
     let (front, rest) = name.split_once('@')?;
-    let (consequence, attack) = front.split_once('.')?;
+    let (effect, attack) = front.split_once('.')?;
     let (size, first_order) = rest.strip_suffix(".first-order").map_or((rest, false), |size| (size, true));
-    let what = match consequence {
+    let what = match effect {
         "damage" if first_order => "damage/first order of",
         "damage" => "damage of",
         "vulnerability" => "vulnerability to",
@@ -127,9 +127,9 @@ fn gradient_symbol(observable: &GradientObservable) -> String {
 }
 
 /// The name of the upper panel's axis.
-pub(super) fn ordinate_label(strands: &[Strand<'_>]) -> String {
-    match strands {
-        [first, rest @ ..] if rest.iter().all(|strand| strand.observable == first.observable) => {
+pub(super) fn ordinate_label(all_series: &[Series<'_>]) -> String {
+    match all_series {
+        [first, rest @ ..] if rest.iter().all(|series| series.observable == first.observable) => {
             format!("mean of {}", symbol(first.observable))
         }
         _ => "mean".into(),

@@ -11,7 +11,7 @@ use super::format::outcomes;
 use super::results::{Row, Sampled, Verdict};
 use super::spec::{self, DrawSpec, Spec};
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
-use label::{annotation, ordinate_label, strand_label};
+use label::{annotation, ordinate_label, series_label};
 use prediction::{predicted_law, ratio_panel};
 
 pub use label::symbol;
@@ -21,7 +21,7 @@ pub use panels::panels_of;
 const MOST_CURVES: usize = 8;
 
 /// The rows of one curve: a network, an observable, and the sweep variables that are not on the abscissa.
-struct Strand<'a> {
+struct Series<'a> {
     network: &'a str,
     observable: &'a str,
     others: Vec<(String, f64)>,
@@ -31,16 +31,16 @@ struct Strand<'a> {
 /// The figure of an experiment.
 pub fn figure_of(spec: &Spec<DrawSpec>, rows: &[Row], verdicts: &[Verdict]) -> Figure {
     let abscissa = abscissa(spec, rows);
-    let all = strands(spec, rows, &abscissa);
+    let all = series_of(spec, rows, &abscissa);
     let hidden = all.len().saturating_sub(MOST_CURVES);
     let shown = &all[..all.len() - hidden];
     let laws: Vec<Vec<Vec<(f64, f64)>>> = shown
         .iter()
-        .map(|strand| {
-            claims_of(spec, strand).iter().map(|claim| predicted_law(claim, rows, strand, &abscissa)).collect()
+        .map(|series| {
+            claims_of(spec, series).iter().map(|claim| predicted_law(claim, rows, series, &abscissa)).collect()
         })
         .collect();
-    let curves = shown.iter().zip(&laws).map(|(strand, laws)| curve(spec, strand, laws, shown, verdicts)).collect();
+    let curves = shown.iter().zip(&laws).map(|(series, laws)| curve(spec, series, laws, shown, verdicts)).collect();
     let first: Vec<&[(f64, f64)]> = laws.iter().map(|laws| laws.first().map_or(&[][..], Vec::as_slice)).collect();
     let mut footnote = format!("gradlaw {} · seed {} · {}", env!("CARGO_PKG_VERSION"), spec.seed, draws_of(rows));
     if !spec.source.is_empty() {
@@ -82,7 +82,7 @@ fn theory_of(row: &Row) -> Option<f64> {
 }
 
 /// The curves that claims speak of, in the order of networks and observables; all where there are no claims.
-fn strands<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<Strand<'a>> {
+fn series_of<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<Series<'a>> {
     let spoken = |row: &Row| {
         spec.claims.is_empty()
             || spec.claims.iter().any(|claim| claim.concerns(&row.network) && claim.is_on(&row.observable))
@@ -90,36 +90,39 @@ fn strands<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<St
     let network = rows.first().map(|row| row.network.as_str()).unwrap_or_default();
     let places = || rows.iter().filter(|row| row.network == network).map(|row| (&row.variables[..], row.dimension));
     let movers: Vec<&str> = spec.sweep.names().filter(|name| moves_dimension(places(), name)).collect();
-    let mut strands: Vec<Strand<'a>> = Vec::new();
+    let mut all_series: Vec<Series<'a>> = Vec::new();
     for row in rows.iter().filter(|row| spoken(row)) {
         let Some(sampled) = row.sampled else { continue };
         let moving = |name: &str| name == abscissa || (abscissa == "dimension" && movers.contains(&name));
         let others: Vec<(String, f64)> = row.variables.iter().filter(|(name, _)| !moving(name)).cloned().collect();
         let place = (spec::abscissa(&row.variables, row.dimension, abscissa), row, sampled);
-        let same = |strand: &&mut Strand<'a>| {
-            strand.network == row.network && strand.observable == row.observable && strand.others == others
+        let same = |series: &&mut Series<'a>| {
+            series.network == row.network && series.observable == row.observable && series.others == others
         };
-        match strands.iter_mut().find(same) {
-            Some(strand) => strand.rows.push(place),
-            None => {
-                strands.push(Strand { network: &row.network, observable: &row.observable, others, rows: vec![place] })
-            }
+        match all_series.iter_mut().find(same) {
+            Some(series) => series.rows.push(place),
+            None => all_series.push(Series {
+                network: &row.network,
+                observable: &row.observable,
+                others,
+                rows: vec![place],
+            }),
         }
     }
-    strands
+    all_series
 }
 
-/// The claims that speak of a strand, the one that it is compared with first: exponents, then values, then comparisons of two networks,
-/// if the strand is the one of the two that fewer other claims speak of.
-fn claims_of<'s>(spec: &'s Spec<DrawSpec>, strand: &Strand<'_>) -> Vec<&'s Claim> {
-    let about = |claim: &&Claim| claim.is_on(strand.observable) && claim.concerns(strand.network);
+/// The claims that speak of a series, the one that it is compared with first: exponents, then values, then comparisons of two networks,
+/// if the series is the one of the two that fewer other claims speak of.
+fn claims_of<'s>(spec: &'s Spec<DrawSpec>, series: &Series<'_>) -> Vec<&'s Claim> {
+    let about = |claim: &&Claim| claim.is_on(series.observable) && claim.concerns(series.network);
     let comparisons = |label: &str| {
-        let speaks = |claim: &&Claim| claim.is_on(strand.observable) && claim.pair().is_some();
+        let speaks = |claim: &&Claim| claim.is_on(series.observable) && claim.pair().is_some();
         spec.claims.iter().filter(speaks).filter(|claim| claim.concerns(label)).count()
     };
     // A network of which a claim of its own speaks has something drawn with it already.
     let own = |label: &str| {
-        let speaks = |claim: &&Claim| claim.is_on(strand.observable) && claim.pair().is_none();
+        let speaks = |claim: &&Claim| claim.is_on(series.observable) && claim.pair().is_none();
         spec.claims.iter().filter(speaks).any(|claim| claim.concerns(label))
     };
     let rank = |claim: &&Claim| match (claim.against(), claim.pair()) {
@@ -128,7 +131,7 @@ fn claims_of<'s>(spec: &'s Spec<DrawSpec>, strand: &Strand<'_>) -> Vec<&'s Claim
         (_, Some([first, second])) => {
             let busy = |label: &String| (own(label), comparisons(label));
             let carrier = if busy(second) < busy(first) { second } else { first };
-            (carrier == strand.network).then_some(2)
+            (carrier == series.network).then_some(2)
         }
     };
     let mut ranked: Vec<(u8, &Claim)> =
@@ -139,12 +142,12 @@ fn claims_of<'s>(spec: &'s Spec<DrawSpec>, strand: &Strand<'_>) -> Vec<&'s Claim
 
 fn curve(
     spec: &Spec<DrawSpec>,
-    strand: &Strand<'_>,
+    series: &Series<'_>,
     laws: &[Vec<(f64, f64)>],
-    shown: &[Strand<'_>],
+    shown: &[Series<'_>],
     verdicts: &[Verdict],
 ) -> Curve {
-    let points = strand.rows.iter().map(|&(x, _, sampled)| Point {
+    let points = series.rows.iter().map(|&(x, _, sampled)| Point {
         x,
         mean: sampled.mean,
         std_error: sampled.std_error,
@@ -152,11 +155,11 @@ fn curve(
         median: sampled.median,
         q90: sampled.q90,
     });
-    let theory: Option<Vec<(f64, f64)>> = strand.rows.iter().map(|&(x, row, _)| Some((x, theory_of(row)?))).collect();
+    let theory: Option<Vec<(f64, f64)>> = series.rows.iter().map(|&(x, row, _)| Some((x, theory_of(row)?))).collect();
     let theory = theory.unwrap_or_default();
-    let remarks = claims_of(spec, strand).into_iter().zip(laws).map(|(claim, law)| {
+    let remarks = claims_of(spec, series).into_iter().zip(laws).map(|(claim, law)| {
         let predictions = if theory.is_empty() || claim.states_value() { law } else { &theory };
-        annotation(claim, strand, predictions, verdicts)
+        annotation(claim, series, predictions, verdicts)
     });
     let mut said: Vec<String> = Vec::new();
     for remark in remarks {
@@ -166,7 +169,7 @@ fn curve(
         }
     }
     Curve {
-        label: strand_label(strand, shown),
+        label: series_label(series, shown),
         annotation: said.join("; "),
         points: points.collect(),
         theory,
@@ -178,8 +181,8 @@ fn curve(
 const MOST_MARKS: usize = 8;
 
 /// The horizontal axis, on which few values of a sweep variable are marked one by one unless they are powers of two.
-fn x_axis(spec: &Spec<DrawSpec>, strands: &[Strand<'_>], abscissa: &str) -> Axis {
-    let scale = x_scale(strands);
+fn x_axis(spec: &Spec<DrawSpec>, all_series: &[Series<'_>], abscissa: &str) -> Axis {
+    let scale = x_scale(all_series);
     let values = spec.sweep.0.iter().find(|(name, _)| name == abscissa).map_or(&[][..], |(_, values)| values);
     let marks = if scale == Scale::Log2 || values.len() > MOST_MARKS { Vec::new() } else { values.to_vec() };
     Axis { label: abscissa_label(abscissa), scale, marks }
@@ -187,8 +190,8 @@ fn x_axis(spec: &Spec<DrawSpec>, strands: &[Strand<'_>], abscissa: &str) -> Axis
 
 /// Powers of two where the values are, a linear axis for small counts and for values that are not positive; else powers
 /// of ten.
-fn x_scale(strands: &[Strand<'_>]) -> Scale {
-    let xs = || strands.iter().flat_map(|strand| strand.rows.iter().map(|&(x, _, _)| x));
+fn x_scale(all_series: &[Series<'_>]) -> Scale {
+    let xs = || all_series.iter().flat_map(|series| series.rows.iter().map(|&(x, _, _)| x));
     if xs().any(|x| x <= 0.0) {
         return Scale::Linear;
     }

@@ -2,8 +2,8 @@
 
 use toml::Value;
 
-use crate::data::ResizeFilter;
-use crate::experiment::expression::Expression;
+use super::samples::{SAMPLE_KEYS, SamplesSpec, Set, part_named};
+use crate::data::Split;
 use crate::experiment::reader::{Origin, Reader, SpecError, as_whole};
 use crate::short::short;
 
@@ -43,29 +43,19 @@ pub enum InputDistribution {
     },
     /// Every coordinate the same.
     Constant(f64),
-    /// CIFAR-10 in the binary layout.
-    Cifar10 {
-        /// Folder or archive; without it the experiment cannot run.
-        path: Option<String>,
-        /// Side to resize to.
-        resize: Option<Expression>,
-        /// How.
-        filter: ResizeFilter,
-    },
-    /// An array of samples.
-    Npy {
-        /// The file.
-        path: Option<String>,
+    /// A set of samples, each drawn with the same probability.
+    Samples {
+        /// The set.
+        set: SamplesSpec,
+        /// The part of it; unless given those for training, of CIFAR-10 the part that the path names.
+        part: Option<Split>,
     },
 }
 
 impl InputDistribution {
-    /// The path of the data where the distribution reads any: `None` for none, `Some(None)` for one not given.
-    pub fn path(&self) -> Option<Option<&str>> {
-        match self {
-            Self::Cifar10 { path, .. } | Self::Npy { path } => Some(path.as_deref()),
-            _ => None,
-        }
+    /// Whether data is needed of which no path was given.
+    pub fn lacks_path(&self) -> bool {
+        matches!(self, Self::Samples { set, .. } if set.lacks_path())
     }
 }
 
@@ -82,35 +72,39 @@ pub enum LabelSpec {
 
 pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSpec, SpecError> {
     let Some(table) = reader.table("input")? else { return Ok(InputSpec::default()) };
-    let known = &["distribution", "label", "batch", "path", "resize", "resize_filter", "low", "high", "value"];
-    let input = Reader::new(table, origin, "input", known)?;
+    let of_laws = &["low", "high", "value", "part"];
+    let known = [&["distribution", "label", "batch"][..], of_laws, SAMPLE_KEYS].concat();
+    let input = Reader::new(table, origin, "input", &known)?;
     let kind = input.string("distribution")?.unwrap_or("gaussian");
+    let set = Set::named(kind);
     let keys: &[&str] = match kind {
         "gaussian" => &[],
         "uniform" => &["low", "high"],
         "constant" => &["value"],
-        "cifar10" => &["path", "resize", "resize_filter"],
-        "npy" => &["path"],
-        _ => return Err(input.refuse("distribution", "must be gaussian, uniform, constant, cifar10 or npy")),
+        "npy" => &[],
+        _ if set.is_some() => &["part"],
+        _ => {
+            let sets: Vec<&str> = Set::names().collect();
+            let message = format!("must be gaussian, uniform, constant, or samples: {}", sets.join(", "));
+            return Err(input.refuse("distribution", message));
+        }
     };
+    let others: &[&str] = if set.is_some() { &[] } else { SAMPLE_KEYS };
     let stray = |key: &&&str| input.has(key) && !keys.contains(*key);
-    if let Some(key) = known[3..].iter().find(stray) {
+    if let Some(key) = of_laws.iter().chain(others).find(stray) {
         return Err(input.refuse(key, format!("does not go with distribution = \"{kind}\"")));
     }
     // Inputs are in single precision.
     let single = |number: f64| (number as f32).is_finite();
     let number =
         |key, default| Ok(input.number(key, "must be a number within single precision", single)?.unwrap_or(default));
-    let path = input.string("path")?.map(str::to_owned);
-    let distribution = match kind {
-        "uniform" => InputDistribution::Uniform { low: number("low", 0.0)?, high: number("high", 1.0)? },
-        "constant" => InputDistribution::Constant(number("value", 1.0)?),
-        "cifar10" => InputDistribution::Cifar10 {
-            path,
-            resize: input.expression("resize")?,
-            filter: read_resize_filter(&input)?,
+    let distribution = match (kind, set) {
+        ("uniform", _) => InputDistribution::Uniform { low: number("low", 0.0)?, high: number("high", 1.0)? },
+        ("constant", _) => InputDistribution::Constant(number("value", 1.0)?),
+        (_, Some(set)) => InputDistribution::Samples {
+            set: SamplesSpec::read(&input, "distribution", kind, set)?,
+            part: input.word("part", ["train", "test"].into_iter(), part_named)?,
         },
-        "npy" => InputDistribution::Npy { path },
         _ => InputDistribution::Gaussian,
     };
     match distribution {
@@ -122,22 +116,9 @@ pub(super) fn read_input(reader: &Reader<'_>, origin: &Origin) -> Result<InputSp
         }
         _ => {}
     }
-    let label = read_label(&input, distribution.path().is_some())?;
+    let label = read_label(&input, matches!(distribution, InputDistribution::Samples { .. }))?;
     let batch = input.whole("batch", 1, MOST_BATCH)?.map_or(DEFAULT_BATCH, |batch| batch as usize);
     Ok(InputSpec { distribution, label, batch })
-}
-
-/// Reads how images are resized, which goes with the side that they are resized to.
-///
-/// # Errors
-/// A filter that there is not, or one without a side.
-pub fn read_resize_filter(reader: &Reader<'_>) -> Result<ResizeFilter, SpecError> {
-    let key = "resize_filter";
-    let filter = reader.word(key, ResizeFilter::names(), ResizeFilter::named)?;
-    if filter.is_some() && !reader.has("resize") {
-        return Err(reader.refuse(key, "goes with resize, the side of the images"));
-    }
-    Ok(filter.unwrap_or_default())
 }
 
 fn read_label(input: &Reader<'_>, has_data: bool) -> Result<LabelSpec, SpecError> {

@@ -9,6 +9,7 @@ mod input;
 mod layer;
 mod network;
 mod panel;
+mod samples;
 mod sweep;
 mod train;
 
@@ -18,13 +19,14 @@ use toml::{Table, Value};
 
 pub use draw::{DrawSpec, SamplerChoice};
 pub use heading::Heading;
-pub(super) use input::read_resize_filter;
 pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, WindowSpec, read_layers};
 pub use network::{At, InitSpec, Make, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 pub use panel::PanelSpec;
 pub(super) use panel::{SIZE, size_in};
+pub(super) use samples::SAMPLE_KEYS;
+pub use samples::{SamplesSpec, Set};
 pub use sweep::Sweep;
 pub use train::{MethodKind, MethodSpec, SettingsSpec, TrainSpec};
 
@@ -172,8 +174,8 @@ impl AnySpec {
     /// The key under which data has to be named before the spec can run, where that is so.
     pub fn missing_data(&self) -> Option<&'static str> {
         match self {
-            Self::Draw(spec) => (spec.work.input.distribution.path() == Some(None)).then_some("input.path"),
-            Self::Train(spec) => spec.work.data.lacks_path().then_some("data.path"),
+            Self::Draw(spec) => spec.work.input.distribution.lacks_path().then_some("input.path"),
+            Self::Train(spec) => spec.work.data.samples.lacks_path().then_some("data.path"),
         }
     }
 }

@@ -128,7 +128,13 @@ impl Normalisation {
 
     /// Adds to `source` what the derivative of the gradient along the last tangent has besides the gradient of the
     /// upstream's derivative; returns Σ u dx̂, the gradient of γ in it.
-    pub fn absorb<T: Real>(&self, input: &[T], tangent: &[T], upstream: &[T], source: &mut [T]) -> Vec<f64> {
+    pub fn add_tangent_gradient<T: Real>(
+        &self,
+        input: &[T],
+        tangent: &[T],
+        upstream: &[T],
+        source: &mut [T],
+    ) -> Vec<f64> {
         let count = (input.len() / self.channels) as f64;
         let [plain, scaled] = self.upstream_sums(input, upstream);
         let [products] = self.sums(input.len(), [(upstream, Some(tangent))]);

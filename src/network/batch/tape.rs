@@ -11,8 +11,8 @@ use super::{CHUNK, for_each_chunk, samples};
 /// The values, gradients and tangents of a network at a batch of samples.
 ///
 /// The passes build on each other: [`forward`](Self::forward); then [`backward`](Self::backward), which gives ∂L/∂x, or
-/// [`learn`](Self::learn), which gives parameter gradients; and for derivatives of ∂L/∂x in a direction ẋ, after `backward`, a
-/// [`tangent`](Self::tangent) pass whose result [`absorb`](Self::absorb) takes up and `learn` completes.
+/// [`accumulate`](Self::accumulate), which gives parameter gradients; and for derivatives of ∂L/∂x in a direction ẋ, after `backward`, a
+/// [`tangent`](Self::tangent) pass whose result [`add_tangent_gradient`](Self::add_tangent_gradient) takes up and `learn` completes.
 #[derive(Debug, Clone)]
 pub struct BatchTape<T> {
     architecture: Architecture,
@@ -30,7 +30,7 @@ pub struct BatchTape<T> {
     /// What `absorb` has collected for the gradients below each normalisation; empty where nothing is.
     sources: Vec<Vec<T>>,
     /// Weight gradients that `absorb` has collected, in the order of the parameters.
-    absorbed: Vec<T>,
+    tangent_gradient: Vec<T>,
 }
 
 impl<T: Real> BatchTape<T> {
@@ -53,7 +53,7 @@ impl<T: Real> BatchTape<T> {
             gradients: none(),
             tangents: none(),
             sources: none(),
-            absorbed: Vec::new(),
+            tangent_gradient: Vec::new(),
             architecture: architecture.clone(),
         }
     }
@@ -124,23 +124,23 @@ impl<T: Real> BatchTape<T> {
     }
 
     /// Carries ∂S/∂logits back and returns ∂S/∂x for every sample, S any function of the batch's logits. All gradients on the
-    /// way are kept for [`absorb`](Self::absorb).
+    /// way are kept for [`add_tangent_gradient`](Self::add_tangent_gradient).
     pub fn backward(&mut self, upstream: &[T]) -> &[T] {
         self.backpropagate(upstream, None, true);
         &self.gradients[0]
     }
 
-    /// The same as far as [`absorb`](Self::absorb) needs it, without ∂S/∂x.
+    /// The same as far as [`add_tangent_gradient`](Self::add_tangent_gradient) needs it, without ∂S/∂x.
     pub fn backward_for_parameters(&mut self, upstream: &[T]) {
         self.backpropagate(upstream, None, false);
     }
 
-    /// Carries ∂S/∂logits back and adds ∂S/∂θ to `gradient`, with what was absorbed since the last time. With `to_input`
+    /// Carries ∂S/∂logits back and adds ∂S/∂θ to `gradient`, with what was added by tangents since the last time. With `to_input`
     /// also ∂S/∂x is computed, for [`input_gradient`](Self::input_gradient).
-    pub fn learn(&mut self, upstream: &[T], gradient: &mut Parameters<T>, to_input: bool) {
+    pub fn accumulate(&mut self, upstream: &[T], gradient: &mut Parameters<T>, to_input: bool) {
         self.backpropagate(upstream, Some(gradient), to_input);
-        gradient.add(&self.absorbed);
-        self.absorbed.clear();
+        gradient.add(&self.tangent_gradient);
+        self.tangent_gradient.clear();
         self.sources.iter_mut().for_each(Vec::clear);
     }
 
@@ -185,19 +185,19 @@ impl<T: Real> BatchTape<T> {
 
     /// Takes up what the last tangent ẋ and the last backward pass's gradients u give to ∂/∂θ of the derivative of S along ẋ
     /// other than through u's own derivative: the products of ẋ and u in every layer. With the next
-    /// [`learn`](Self::learn), given d(∂S/∂logits) along ẋ, the derivative is complete. Several tangents may be absorbed before.
-    pub fn absorb(&mut self) {
-        sized(&mut self.absorbed, self.architecture.parameter_count());
+    /// [`accumulate`](Self::accumulate), given d(∂S/∂logits) along ẋ, the derivative is complete. Several tangents may be added before.
+    pub fn add_tangent_gradient(&mut self) {
+        sized(&mut self.tangent_gradient, self.architecture.parameter_count());
         for (index, node) in self.architecture.nodes().iter().enumerate() {
             let (tangent, upstream) = (&self.tangents[node.source], &self.gradients[index + 1]);
             let place = node.offset..node.offset + node.parameter_count();
             match &self.operations[index] {
                 Operation::Normalisation(layer) => {
                     let source = sized(&mut self.sources[index], tangent.len());
-                    let scales = layer.absorb(&self.values[node.source], tangent, upstream, source);
-                    add_sums(&mut self.absorbed[place], &scales);
+                    let scales = layer.add_tangent_gradient(&self.values[node.source], tangent, upstream, source);
+                    add_sums(&mut self.tangent_gradient[place], &scales);
                 }
-                operation => add_weights(node, operation, tangent, upstream, false, &mut self.absorbed[place]),
+                operation => add_weights(node, operation, tangent, upstream, false, &mut self.tangent_gradient[place]),
             }
         }
     }

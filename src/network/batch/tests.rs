@@ -180,7 +180,7 @@ proptest! {
             let way: Vec<f64> = case.input.iter().map(|_| rng.random_range(-1.0..1.0)).collect();
             let upstream = case.upstream(tape.forward(&case.input));
             let mut gradient = Parameters::zeros(&case.architecture);
-            tape.learn(&upstream, &mut gradient, true);
+            tape.accumulate(&upstream, &mut gradient, true);
             let step = 1e-6;
             let slope = |ends: [f64; 2]| (ends[1] - ends[0]) / (2.0 * step);
             let along = |t: f64, s: f64| case.loss([t, s], &direction, &way);
@@ -201,7 +201,7 @@ proptest! {
 
             // ∂/∂θ of d(ΣL)/dx along the way: du of the softmax is its Hessian times the logits' tangent.
             tape.backward(&upstream);
-            tape.absorb();
+            tape.add_tangent_gradient();
             let mut moved = Vec::new();
             for ((above, tangent), &label) in upstream.chunks_exact(4).zip(tangent.chunks_exact(4)).zip(&case.labels) {
                 let probability = |k: usize| above[k] + if k == label { 1.0 } else { 0.0 };
@@ -209,7 +209,7 @@ proptest! {
                 moved.extend((0..4).map(|k| probability(k) * (tangent[k] - mean)));
             }
             let mut second = Parameters::zeros(&case.architecture);
-            tape.learn(&moved, &mut second, false);
+            tape.accumulate(&moved, &mut second, false);
             let t = 1e-7;
             let slopes = [-t, 0.0, t].map(|t| dot(&case.input_gradient(t, &direction), &way));
             let expected = (slopes[2] - slopes[0]) / (2.0 * t);
@@ -249,7 +249,7 @@ fn chunks_and_threads_change_no_bit() {
             let mut tape = case.tape();
             let upstream = case.upstream(tape.forward(&case.input));
             let mut gradient = Parameters::zeros(&case.architecture);
-            tape.learn(&upstream, &mut gradient, true);
+            tape.accumulate(&upstream, &mut gradient, true);
             (gradient, tape.input_gradient().to_vec())
         })
     };

@@ -9,7 +9,7 @@ use crate::attack::{AnyAttack, Attack, SIZES};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttackObservable {
     /// What is observed.
-    pub consequence: Consequence,
+    pub effect: Effect,
     /// The attack, one that takes the size it is given.
     pub attack: AnyAttack,
     /// Its size in ε_∞, a perturbation of one coordinate; an attack in ‖·‖ₚ has size εₚ = ε_∞ d^(1/p).
@@ -18,7 +18,7 @@ pub struct AttackObservable {
 
 /// What is observed of an attack from x to x + δ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consequence {
+pub enum Effect {
     /// `damage`: the increase of the loss, L(x + δ) − L(x).
     Damage,
     /// `damage.ATTACK@E.first-order`: the damage over what the gradient predicts, εₚ‖∂ₓL‖_q with 1/p + 1/q = 1. A network with ∂ₓL = 0
@@ -58,17 +58,17 @@ impl FromStr for AttackObservable {
     fn from_str(name: &str) -> Result<Self, UnknownObservable> {
         let (rest, first_order) = strip(name, ".first-order");
         let (rest, size) = rest.split_once('@').ok_or(UnknownObservable)?;
-        let (consequence, attack) = rest.split_once('.').ok_or(UnknownObservable)?;
-        let consequence = match (consequence, first_order) {
-            ("damage", false) => Consequence::Damage,
-            ("damage", true) => Consequence::FirstOrder,
-            ("vulnerability", false) => Consequence::Vulnerability,
-            ("changed", false) => Consequence::Changed,
+        let (effect, attack) = rest.split_once('.').ok_or(UnknownObservable)?;
+        let effect = match (effect, first_order) {
+            ("damage", false) => Effect::Damage,
+            ("damage", true) => Effect::FirstOrder,
+            ("vulnerability", false) => Effect::Vulnerability,
+            ("changed", false) => Effect::Changed,
             _ => return Err(UnknownObservable),
         };
         let attack = observed(attack).ok_or(UnknownObservable)?;
         let epsilon = size.parse().ok().filter(|epsilon| SIZES.contains(epsilon));
-        Ok(Self { consequence, attack, epsilon: epsilon.ok_or(UnknownObservable)? })
+        Ok(Self { effect, attack, epsilon: epsilon.ok_or(UnknownObservable)? })
     }
 }
 
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn names_say_what_is_observed_of_which_attack_at_which_size() {
         let parsed: AttackObservable = "damage.pgd-l2@1e-3.first-order".parse().unwrap();
-        assert_eq!(parsed.consequence, Consequence::FirstOrder);
+        assert_eq!(parsed.effect, Effect::FirstOrder);
         assert_eq!(Some(parsed.attack), AnyAttack::named("pgd-l2"));
         assert_eq!(parsed.epsilon, 1e-3);
-        assert_eq!("changed.l2@2".parse::<AttackObservable>().unwrap().consequence, Consequence::Changed);
+        assert_eq!("changed.l2@2".parse::<AttackObservable>().unwrap().effect, Effect::Changed);
         for name in [
             "damage.fgsm",
             "damage.fgsm@",

@@ -10,7 +10,7 @@ mod attack;
 mod gradient;
 mod hypothesis;
 
-pub use attack::{AttackObservable, Consequence};
+pub use attack::{AttackObservable, Effect};
 pub use gradient::{Gradient, GradientObservable, Statistic};
 pub use hypothesis::HypothesisObservable;
 
@@ -47,7 +47,7 @@ impl Observable {
     pub fn is_share(&self) -> bool {
         match self {
             Observable::Attack(observable) => {
-                matches!(observable.consequence, Consequence::Vulnerability | Consequence::Changed)
+                matches!(observable.effect, Effect::Vulnerability | Effect::Changed)
             }
             _ => false,
         }

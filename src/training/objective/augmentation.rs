@@ -17,7 +17,7 @@ pub struct AdversarialAugmentation {
 }
 
 impl ObjectiveRule for AdversarialAugmentation {
-    fn learn<T: Real>(
+    fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,
         input: &[T],
@@ -28,11 +28,11 @@ impl ObjectiveRule for AdversarialAugmentation {
         model.forward(input);
         seen(model);
         let before = model.mean_loss(labels);
-        let direction = model.learn_loss_and_direction(labels, 0.5).to_vec();
+        let direction = model.accumulate_loss_and_direction(labels, 0.5).to_vec();
         let attack = Perturbation::GradientStep { norm: self.norm };
         let perturbed = attack.perturb(model, input, labels, &direction, self.strength, rng);
         model.forward(&perturbed);
-        model.learn_loss(labels, 0.5);
+        model.accumulate_loss(labels, 0.5);
         0.5 * (before + model.mean_loss(labels))
     }
 }

@@ -18,7 +18,7 @@ pub struct CrossLipschitz {
 }
 
 impl ObjectiveRule for CrossLipschitz {
-    fn learn<T: Real>(
+    fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,
         input: &[T],
@@ -39,9 +39,9 @@ impl ObjectiveRule for CrossLipschitz {
         for (logit, gradient) in gradients.iter().enumerate() {
             model.backpropagate_logit(logit);
             let direction: Vec<T> = gradient.iter().zip(&sum).map(|(&g, &total)| own * g + common * total).collect();
-            model.absorb(&direction);
+            model.add_tangent_gradient(&direction);
         }
-        model.learn_loss(labels, 1.0);
+        model.accumulate_loss(labels, 1.0);
         // Σ_{l<m} ‖g_l − g_m‖² = K Σ‖g_l‖² − ‖Σ g_l‖².
         let square = |values: &[T]| values.iter().map(|value| value.as_f64().powi(2)).sum::<f64>();
         let pairs = logits as f64 * gradients.iter().map(|gradient| square(gradient)).sum::<f64>() - square(&sum);

@@ -22,7 +22,7 @@ pub struct GradientPenalty {
 }
 
 impl ObjectiveRule for GradientPenalty {
-    fn learn<T: Real>(
+    fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,
         input: &[T],
@@ -47,8 +47,8 @@ impl ObjectiveRule for GradientPenalty {
                 self.norm.of(gradient)
             })
             .collect();
-        model.absorb(&directions);
-        model.learn_with_curvature(labels);
+        model.add_tangent_gradient(&directions);
+        model.accumulate_with_curvature(labels);
         loss + weight * norms.iter().sum::<f64>()
     }
 }

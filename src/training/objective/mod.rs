@@ -22,7 +22,7 @@ pub trait ObjectiveRule {
     /// Adds the parameter gradient of the objective at this batch to what the model collects
     /// ([`BatchModel::take_gradient`]), and returns the objective. `seen` is called once, after the forward pass whose statistics of
     /// the batch are to be those of the network: that at the samples themselves, where the objective has one.
-    fn learn<T: Real>(
+    fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,
         input: &[T],
@@ -49,7 +49,7 @@ macro_rules! objectives {
         }
 
         impl ObjectiveRule for Objective {
-            fn learn<T: Real>(
+            fn accumulate<T: Real>(
                 &self,
                 model: &mut BatchModel<T>,
                 input: &[T],
@@ -57,7 +57,7 @@ macro_rules! objectives {
                 rng: &mut impl Rng,
                 seen: impl FnOnce(&BatchModel<T>),
             ) -> f64 {
-                match self { $(Self::$objective(objective) => objective.learn(model, input, labels, rng, seen),)* }
+                match self { $(Self::$objective(objective) => objective.accumulate(model, input, labels, rng, seen),)* }
             }
         }
     };

@@ -11,7 +11,7 @@ use crate::network::Real;
 pub struct Plain;
 
 impl ObjectiveRule for Plain {
-    fn learn<T: Real>(
+    fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,
         input: &[T],
@@ -21,7 +21,7 @@ impl ObjectiveRule for Plain {
     ) -> f64 {
         model.forward(input);
         seen(model);
-        model.learn_loss(labels, 1.0);
+        model.accumulate_loss(labels, 1.0);
         model.mean_loss(labels)
     }
 }

@@ -17,7 +17,7 @@ pub struct ProjectedGradient {
 }
 
 impl ObjectiveRule for ProjectedGradient {
-    fn learn<T: Real>(
+    fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,
         input: &[T],
@@ -29,7 +29,7 @@ impl ObjectiveRule for ProjectedGradient {
         let perturbed = attack.perturb(model, input, labels, &[], self.strength, rng);
         model.forward(&perturbed);
         seen(model);
-        model.learn_loss(labels, 1.0);
+        model.accumulate_loss(labels, 1.0);
         model.mean_loss(labels)
     }
 }

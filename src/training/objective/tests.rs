@@ -59,7 +59,7 @@ impl Case {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let mut calls = 0;
         let input = &self.input;
-        let value = objective.learn(&mut model, input, &self.labels, &mut rng, |_| calls += 1);
+        let value = objective.accumulate(&mut model, input, &self.labels, &mut rng, |_| calls += 1);
         assert_eq!(calls, 1);
         let mut gradient = Parameters::zeros(&self.architecture);
         model.take_gradient(&mut gradient);
@@ -174,7 +174,7 @@ fn sure_samples_are_attacked_in_training_too() {
             let expected = margins.iter().map(both).sum::<f64>() / margins.len() as f64;
             let mut rng = ChaCha8Rng::seed_from_u64(7);
             let objective = AdversarialAugmentation { norm, strength };
-            let found = objective.learn(&mut model, &samples, &labels, &mut rng, |_| ());
+            let found = objective.accumulate(&mut model, &samples, &labels, &mut rng, |_| ());
             assert!((found - expected).abs() < 1e-4 * (1.0 + expected), "{margins:?} {norm}: {found} {expected}");
             let again =
                 Perturbation::GradientStep { norm }.perturb(&mut model, &samples, &labels, &[], strength, &mut rng);
@@ -183,7 +183,7 @@ fn sure_samples_are_attacked_in_training_too() {
                 2.0 * expected - margins.iter().map(|&margin| loss(margin.into())).sum::<f64>() / margins.len() as f64;
             assert!((model.mean_loss(&labels) - after).abs() < 1e-4 * (1.0 + after), "{margins:?} {norm}");
             let penalty = GradientPenalty { norm: q, strength };
-            let penalised = penalty.learn(&mut model, &samples, &labels, &mut rng, |_| ());
+            let penalised = penalty.accumulate(&mut model, &samples, &labels, &mut rng, |_| ());
             let mut gradient = Parameters::zeros(model.architecture());
             model.take_gradient(&mut gradient);
             assert!(penalised.is_finite() && gradient.values().iter().all(|value| value.is_finite()), "{margins:?}");

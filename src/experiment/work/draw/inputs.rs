@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::array::checked_product;
-use crate::data::{Cifar10, DataError, Npy, ResizeFilter, Resized, SampleSet};
+use crate::data::{DataError, ResizeFilter, Resized, SampleSet};
 use crate::experiment::expression::Variables;
-use crate::experiment::reader::SpecError;
-use crate::experiment::spec::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, Spec};
+use crate::experiment::reader::{Origin, SpecError};
+use crate::experiment::spec::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, SamplesSpec, Set, Spec};
 use crate::network::{Architecture, Node, Shape};
 use crate::sampling::{InputLaw, Samples};
 
@@ -25,36 +25,30 @@ pub struct Source {
 enum Kind {
     /// A law without data.
     Law(InputLaw),
-    /// CIFAR-10 images.
-    Images(Opened<Cifar10>),
+    /// Images, or other samples of a shape of their own.
+    Samples { opened: Opened, set: SamplesSpec },
     /// An array, read when the shape of its samples is known and then kept.
-    Array { path: PathBuf, read: RefCell<Option<(Shape, Opened<Npy>)>> },
+    Array { path: PathBuf, read: RefCell<Option<(Shape, Opened)>>, set: SamplesSpec },
 }
 
 /// A set of samples with the first that is zero everywhere, which is looked for once.
-#[derive(Debug)]
-struct Opened<S> {
-    samples: Arc<S>,
+#[derive(Debug, Clone)]
+struct Opened {
+    samples: Arc<dyn SampleSet>,
     zero: Option<usize>,
 }
 
-impl<S> Clone for Opened<S> {
-    fn clone(&self) -> Self {
-        Self { samples: self.samples.clone(), zero: self.zero }
-    }
-}
-
-impl<S: SampleSet> Opened<S> {
-    fn new(samples: S) -> Self {
-        Self { zero: first_zero(&samples), samples: Arc::new(samples) }
+impl Opened {
+    fn new(samples: Arc<dyn SampleSet>) -> Self {
+        Self { zero: first_zero(&*samples), samples }
     }
 }
 
 /// A set of samples as the sampler sees it.
 #[derive(Debug)]
-struct Held<S>(S);
+struct Held(Arc<dyn SampleSet>);
 
-impl<S: SampleSet> Samples for Held<S> {
+impl Samples for Held {
     fn count(&self) -> usize {
         self.0.len()
     }
@@ -71,27 +65,22 @@ impl<S: SampleSet> Samples for Held<S> {
 /// # Errors
 /// The path is not given, or the data is missing or damaged.
 pub fn open(spec: &Spec<DrawSpec>) -> Result<Source, SpecError> {
-    let path = match spec.work.input.distribution.path() {
-        Some(None) => {
-            return Err(spec.origin.error(
-                "input.path",
-                "",
-                "is missing; must be the path of the data: --set input.path=PATH",
-            ));
+    let law = |law| Ok(Source { kind: Kind::Law(law), stamp: String::new() });
+    match &spec.work.input.distribution {
+        InputDistribution::Gaussian => law(InputLaw::Gaussian),
+        InputDistribution::Uniform { low, high } => law(InputLaw::Uniform { low: *low as f32, high: *high as f32 }),
+        InputDistribution::Constant(value) => law(InputLaw::Constant(*value as f32)),
+        InputDistribution::Samples { set, part } => {
+            let path = set.locate(&spec.origin, "input")?;
+            let stamp = stamp_of(&path);
+            if set.set == Set::Npy {
+                return Ok(Source { kind: Kind::Array { path, read: RefCell::new(None), set: set.clone() }, stamp });
+            }
+            let side = set.largest_side(&spec.origin, "input", &spec.sweep.points())?;
+            let samples = set.open(&path, *part, side, spec.seed).map_err(|error| refuse(spec, &error))?;
+            Ok(Source { kind: Kind::Samples { opened: Opened::new(samples), set: set.clone() }, stamp })
         }
-        Some(Some(path)) => locate(path, &spec.origin.file),
-        None => PathBuf::new(),
-    };
-    let kind = match spec.work.input.distribution {
-        InputDistribution::Gaussian => Kind::Law(InputLaw::Gaussian),
-        InputDistribution::Uniform { low, high } => Kind::Law(InputLaw::Uniform { low: low as f32, high: high as f32 }),
-        InputDistribution::Constant(value) => Kind::Law(InputLaw::Constant(value as f32)),
-        InputDistribution::Cifar10 { .. } => {
-            Kind::Images(Opened::new(Cifar10::open(&path).map_err(|error| refuse(spec, &error))?))
-        }
-        InputDistribution::Npy { .. } => Kind::Array { path: path.clone(), read: RefCell::new(None) },
-    };
-    Ok(Source { kind, stamp: stamp_of(&path) })
+    }
 }
 
 /// Names, sizes and times of change of a file, or of the files in a folder.
@@ -110,12 +99,6 @@ pub(crate) fn stamp_of(path: &Path) -> String {
 /// The data set's complaint, which begins with its path, under the spec's key.
 fn refuse(spec: &Spec<DrawSpec>, error: &impl std::fmt::Display) -> SpecError {
     spec.origin.error("input.path", "", error.to_string())
-}
-
-/// A relative path is looked up beside the spec, then in the working folder.
-pub(crate) fn locate(path: &str, spec_file: &str) -> PathBuf {
-    let beside = Path::new(spec_file).parent().unwrap_or(Path::new("")).join(path);
-    if beside.exists() { beside } else { path.into() }
 }
 
 impl Source {
@@ -137,19 +120,19 @@ impl Source {
         variables: &Variables,
     ) -> Result<InputLaw, SpecError> {
         let shape = architecture.input();
-        let (law, zero) = match &self.kind {
+        let (samples, zero) = match &self.kind {
             Kind::Law(law) => return Ok(law.clone()),
-            Kind::Images(images) => (fit_images(&images.samples, spec, network, shape, variables)?, images.zero),
-            Kind::Array { path, read } => {
-                let array = read_array(path, read, shape).map_err(|error| refuse(spec, &error))?;
-                (InputLaw::Samples(Arc::new(Held(array.samples))), array.zero)
+            Kind::Samples { opened, set } => {
+                (fit_samples(&opened.samples, set, spec, network, shape, variables)?, opened.zero)
+            }
+            Kind::Array { path, read, set } => {
+                let array = read_array(path, read, set, &spec.origin, shape).map_err(|error| refuse(spec, &error))?;
+                (array.samples, array.zero)
             }
         };
-        if let InputLaw::Samples(samples) = &law
-            && spec.work.input.label == LabelSpec::True
-            && samples.label(0).is_none()
-        {
-            return Err(spec.origin.error("input.label", "true", "needs data with labels, and an array has none"));
+        if spec.work.input.label == LabelSpec::True && samples.label(0).is_none() {
+            let message = "needs samples with labels; an array has them where input.labels names their file";
+            return Err(spec.origin.error("input.label", "true", message));
         }
         let biases = architecture.nodes().iter().any(Node::has_bias);
         match zero {
@@ -158,28 +141,30 @@ impl Source {
                     format!("sample {index} is zero everywhere, where a network without biases has no gradient");
                 Err(refuse(spec, &message))
             }
-            _ => Ok(law),
+            _ => Ok(InputLaw::Samples(Arc::new(Held(samples)))),
         }
     }
 }
 
 fn read_array(
     path: &Path,
-    read: &RefCell<Option<(Shape, Opened<Npy>)>>,
+    read: &RefCell<Option<(Shape, Opened)>>,
+    set: &SamplesSpec,
+    origin: &Origin,
     shape: &Shape,
-) -> Result<Opened<Npy>, DataError> {
+) -> Result<Opened, DataError> {
     if let Some((known, array)) = &*read.borrow()
         && known == shape
     {
         return Ok(array.clone());
     }
-    let array = Opened::new(Npy::open(path, shape.sizes())?);
+    let array = Opened::new(set.open_array(path, origin, shape)?);
     *read.borrow_mut() = Some((shape.clone(), array.clone()));
     Ok(array)
 }
 
 /// The first sample that is zero everywhere.
-fn first_zero(samples: &impl SampleSet) -> Option<usize> {
+fn first_zero(samples: &dyn SampleSet) -> Option<usize> {
     let mut sample = vec![0.0; samples.shape().iter().product()];
     (0..samples.len()).find(|&index| {
         samples.copy_into(index, &mut sample);
@@ -187,27 +172,22 @@ fn first_zero(samples: &impl SampleSet) -> Option<usize> {
     })
 }
 
-fn fit_images(
-    images: &Arc<Cifar10>,
+fn fit_samples(
+    samples: &Arc<dyn SampleSet>,
+    set: &SamplesSpec,
     spec: &Spec<DrawSpec>,
     network: &NetworkSpec,
     shape: &Shape,
     variables: &Variables,
-) -> Result<InputLaw, SpecError> {
-    let InputDistribution::Cifar10 { resize, filter, .. } = &spec.work.input.distribution else {
-        return Err(spec.origin.error("input.distribution", "", "must be cifar10 for images"));
-    };
-    let side = resize
-        .as_ref()
-        .map(|side| side.size(variables).map_err(|message| spec.origin.error("input.resize", side.text(), message)));
-    let images = as_seen(images.clone(), side.transpose()?, *filter, shape).map_err(|seen| {
+) -> Result<Arc<dyn SampleSet>, SpecError> {
+    let side = set.side(&spec.origin, "input", variables)?;
+    as_seen(samples.clone(), side, set.filter, shape).map_err(|seen| {
         let key = format!("{}.input", network.path);
         let message = format!(
             "must be the images' shape {seen:?} (or its length) at this point: set input.resize to change the side"
         );
         spec.origin.error(&key, &shape.to_string(), message)
-    })?;
-    Ok(InputLaw::Samples(Arc::new(Held(images))))
+    })
 }
 
 /// Images `[channels, height, width]` as a network with this input sees them: at their own height and width, or with `side` rows and

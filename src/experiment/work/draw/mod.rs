@@ -22,7 +22,7 @@ use crate::stop::Stop;
 use point::bind;
 
 pub use builder::ExperimentBuilder;
-pub(crate) use inputs::{as_seen, locate, stamp_of};
+pub(crate) use inputs::{as_seen, stamp_of};
 pub use point::{Point, cells};
 
 /// File of all draws in a results folder.

@@ -22,7 +22,7 @@ use crate::scaled::Scaled;
 use crate::theory::PathVariances;
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
-const SAMPLING_FORMAT: u32 = 6;
+const SAMPLING_FORMAT: u32 = 7;
 
 /// One network at one point of the grid, ready to be sampled.
 pub struct Point {

@@ -5,23 +5,19 @@ use std::sync::{Arc, OnceLock};
 use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use crate::data::{Cifar10, DataError, ImageFolder, Mnist, ResizeFilter, SampleSet, Split, Synthetic, SyntheticSpec};
-use crate::experiment::expression::{Expression, Variables};
+use crate::data::{SampleSet, Split};
+use crate::experiment::expression::Variables;
 use crate::experiment::reader::{Origin, Reader, SpecError};
-use crate::experiment::spec::read_resize_filter;
-use crate::experiment::work::draw::{as_seen, locate, stamp_of};
+use crate::experiment::spec::{SAMPLE_KEYS, SamplesSpec, Set};
+use crate::experiment::work::draw::{as_seen, stamp_of};
 use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;
 
 /// The table `[data]`.
 #[derive(Debug, Clone)]
 pub struct DataSpec {
-    /// Which set.
-    pub set: SetSpec,
-    /// The side to which images are resized.
-    pub resize: Option<Expression>,
-    /// How they are.
-    pub resize_filter: ResizeFilter,
+    /// Which samples.
+    pub samples: SamplesSpec,
     /// Training samples; all that are left beside the validation samples, unless given.
     pub training: Option<usize>,
     /// Validation samples, taken from the training part.
@@ -30,66 +26,21 @@ pub struct DataSpec {
     pub test: Option<usize>,
 }
 
-/// Which set of samples.
-#[derive(Debug, Clone)]
-pub enum SetSpec {
-    /// CIFAR-10 in the binary layout.
-    Cifar10(Option<String>),
-    /// MNIST in the IDX layout.
-    Mnist(Option<String>),
-    /// Folders of images, resized to the side of `resize`.
-    Images(Option<String>),
-    /// Made on the spot.
-    Synthetic {
-        /// Number of classes.
-        classes: usize,
-        /// Side of the images.
-        side: usize,
-        /// Training samples in all, and as many test samples.
-        samples: usize,
-        /// Standard deviation of the pixels' noise.
-        noise: f64,
-    },
-}
-
 const MOST: i64 = 1 << 32;
 
 pub(in crate::experiment) fn read_data(reader: &Reader<'_>, origin: &Origin) -> Result<DataSpec, SpecError> {
     let table = reader.table("data")?.ok_or_else(|| reader.missing("data", "a table"))?;
-    let everywhere = &["set", "resize", "resize_filter", "training", "validation", "test"];
-    let of_some = &["path", "classes", "side", "samples", "noise"];
-    let known = &[&everywhere[..], &of_some[..]].concat();
-    let data = Reader::new(table, origin, "data", known)?;
-    let set = data.required_string("set")?;
-    let keys: &[&str] = match set {
-        "cifar10" | "mnist" | "images" => &["path"],
-        "synthetic" => &["classes", "side", "samples", "noise"],
-        _ => return Err(data.refuse("set", "must be cifar10, mnist, images or synthetic")),
+    let everywhere = &["set", "training", "validation", "test"];
+    let data = Reader::new(table, origin, "data", &[&everywhere[..], SAMPLE_KEYS].concat())?;
+    let name = data.required_string("set")?;
+    let Some(set) = Set::named(name).filter(|set| *set != Set::Npy) else {
+        let sets: Vec<&str> = Set::names().filter(|name| *name != "npy").collect();
+        let message = format!("must be {}: samples with a training and a test part", sets.join(", "));
+        return Err(data.refuse("set", message));
     };
-    if let Some(key) = of_some.iter().find(|key| data.has(key) && !keys.contains(*key)) {
-        return Err(data.refuse(key, format!("does not go with set = \"{set}\"")));
-    }
-    let path = data.string("path")?.map(str::to_owned);
     let count = |key, least, default: i64| Ok(data.whole(key, least, MOST)?.unwrap_or(default) as usize);
-    let set = match set {
-        "cifar10" => SetSpec::Cifar10(path),
-        "mnist" => SetSpec::Mnist(path),
-        "images" => SetSpec::Images(path),
-        _ => SetSpec::Synthetic {
-            classes: count("classes", 2, 10)?,
-            side: count("side", 1, 32)?,
-            samples: count("samples", 2, 5000)?,
-            noise: data.number("noise", "must be a number of at least 0", |noise| noise >= 0.0)?.unwrap_or(0.1),
-        },
-    };
-    let resize = data.expression("resize")?;
-    if matches!(set, SetSpec::Images(_)) && resize.is_none() {
-        return Err(data.missing("resize", "the side of the images"));
-    }
     Ok(DataSpec {
-        set,
-        resize_filter: read_resize_filter(&data)?,
-        resize,
+        samples: SamplesSpec::read(&data, "set", name, set)?,
         training: data.whole("training", 1, MOST)?.map(|count| count as usize),
         validation: count("validation", 1, 1000)?,
         test: data.whole("test", 1, MOST)?.map(|count| count as usize),
@@ -165,46 +116,15 @@ fn constants(set: &dyn SampleSet, indices: &[usize]) -> Result<Normalise, String
 }
 
 impl DataSpec {
-    /// Whether a path is needed that was not given.
-    pub fn lacks_path(&self) -> bool {
-        self.path() == Some(None)
-    }
-
-    fn path(&self) -> Option<Option<&str>> {
-        match &self.set {
-            SetSpec::Cifar10(path) | SetSpec::Mnist(path) | SetSpec::Images(path) => Some(path.as_deref()),
-            SetSpec::Synthetic { .. } => None,
-        }
-    }
-
     /// Opens the samples, and chooses at random, by the seed, which are for what. Folders of images are opened at the largest side
     /// that the grid asks for.
     ///
     /// # Errors
     /// Data is missing, damaged, or less than is asked for.
     pub fn open(&self, origin: &Origin, grid: &[Vec<(String, f64)>], seed: u64) -> Result<Data, SpecError> {
-        let path = match self.path() {
-            Some(None) => {
-                let message = "is missing; must be the path of the data: --set data.path=PATH";
-                return Err(origin.error("data.path", "", message));
-            }
-            Some(Some(path)) => locate(path, &origin.file),
-            None => Default::default(),
-        };
-        let mut largest = 1;
-        for variables in grid {
-            largest = largest.max(self.side(origin, variables)?.unwrap_or(1));
-        }
-        let open = |split: Split| -> Result<Arc<dyn SampleSet>, DataError> {
-            Ok(match self.set {
-                SetSpec::Cifar10(_) => Arc::new(Cifar10::open_split(&path, split)?),
-                SetSpec::Mnist(_) => Arc::new(Mnist::open(&path, split)?),
-                SetSpec::Images(_) => Arc::new(ImageFolder::open(&path, split, largest)?),
-                SetSpec::Synthetic { classes, side, samples, noise } => {
-                    Arc::new(Synthetic::new(SyntheticSpec { classes, channels: 3, side, samples, noise, seed, split })?)
-                }
-            })
-        };
+        let path = self.samples.locate(origin, "data")?;
+        let side = self.samples.largest_side(origin, "data", grid)?;
+        let open = |split: Split| self.samples.open(&path, Some(split), side, seed);
         let open = |split: Split| open(split).map_err(|error| origin.error("data", "", error.to_string()));
         let parts = [open(Split::Training)?, open(Split::Test)?];
         let order = |part: usize, name: &str| {
@@ -230,14 +150,6 @@ impl DataSpec {
         Ok(Data { parts, training, validation, test, stamp: stamp_of(&path), constants: OnceLock::new() })
     }
 
-    /// The side that images are resized to, where they are.
-    fn side(&self, origin: &Origin, variables: &Variables) -> Result<Option<usize>, SpecError> {
-        let side = self.resize.as_ref().map(|resize| {
-            resize.size(variables).map_err(|message| origin.error("data.resize", resize.text(), message))
-        });
-        side.transpose()
-    }
-
     /// Both parts of the data as a network with this input sees them.
     ///
     /// # Errors
@@ -250,10 +162,10 @@ impl DataSpec {
         key: &str,
         variables: &Variables,
     ) -> Result<[Arc<dyn SampleSet>; 2], SpecError> {
-        let side = self.side(origin, variables)?;
+        let side = self.samples.side(origin, "data", variables)?;
         // The files of one part may hold images of another size than those of the other.
         let seen = |part: usize, name: Split| {
-            as_seen(data.parts[part].clone(), side, self.resize_filter, shape).map_err(|seen| {
+            as_seen(data.parts[part].clone(), side, self.samples.filter, shape).map_err(|seen| {
                 let message = format!(
                     "must be the {name} images' shape {seen:?} (or its length): set data.resize to change the side"
                 );
