@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::architecture::Architecture;
 use super::initialisation::{BrokenHypotheses, Initialisation};
-use super::layer::Layer;
+use super::layer::{Activation, Layer, LayerRule};
 
 /// A bias-free dense ReLU network with independent weights: x ∈ ℝ^d, hidden widths n₁…n_D, logits f = W_{D+1} h_D.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +47,11 @@ impl DenseChain {
                     std_devs.push(initialisation.variances(index).weight.sqrt());
                     after_dense = true;
                 }
-                Layer::Relu(_) if after_dense => after_dense = false,
-                Layer::Relu(_) => return refuse("does not follow a dense layer"),
-                _ => return refuse("is neither dense nor relu"),
+                layer => match layer.activation() {
+                    Some(Activation::Relu) if after_dense => after_dense = false,
+                    Some(Activation::Relu) => return refuse("does not follow a dense layer"),
+                    None => return refuse("is neither dense nor relu"),
+                },
             }
         }
         match widths.pop() {

@@ -1,7 +1,7 @@
 //! Backpropagation to the input: the values of one forward pass, and the gradients that run back through them.
 
 use super::architecture::{Addend, Architecture, Parameters};
-use super::layer::{Layer, LayerRule, Pass, Scratch, mask};
+use super::layer::{Activation, LayerRule, Pass, Scratch, mask};
 use super::{Norm, Real, loss};
 use crate::stop::Stop;
 
@@ -77,7 +77,8 @@ impl Joined {
         let joined = |index: usize| {
             let before = &nodes[index.checked_sub(1)?];
             let is_alone = readers[index] == 1 && addends[index] == 0 && nodes[index].source == index;
-            let is_relu = matches!(nodes[index].layer, Layer::Relu(_)) && !matches!(before.layer, Layer::Relu(_));
+            let is_relu =
+                nodes[index].layer.activation() == Some(Activation::Relu) && before.layer.activation().is_none();
             let both_ways = readers[index + 1] == 1 && addends[index + 1] == 0;
             (is_alone && is_relu && before.addend.is_none() && nodes[index].addend.is_none())
                 .then_some(Self { both_ways })

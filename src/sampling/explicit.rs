@@ -5,7 +5,7 @@
 
 use super::input::{InputLaw, LabelRule};
 use super::observable::{HypothesisObservable, Observable};
-use crate::network::layer::{Layer, LayerRule};
+use crate::network::layer::{Activation, Layer, LayerRule};
 use crate::network::{Architecture, Initialisation, pools_first};
 use crate::scaled::Scaled;
 
@@ -183,9 +183,11 @@ impl ExplicitSampler {
                     (Scaled::from(variances.weight) * inputs.into() * below + bias.into(), before)
                 }
                 None if node.layer.mixes_batch() => (Scaled::ONE, 0.0),
-                // Half of what a hidden layer is given is closed.
-                None if matches!(node.layer, Layer::Relu(_)) => (Scaled::from(0.5) * below, fluctuation),
-                None => (below, fluctuation),
+                None => {
+                    // Of what a hidden layer is given a part is closed.
+                    let share = node.layer.activation().map_or(1.0, Activation::share_of_square);
+                    (Scaled::from(share) * below, fluctuation)
+                }
             };
             squares.push(node.addend.map_or(square, |addend| square + squares[addend.value]));
             fluctuations.push(node.addend.map_or(fluctuation, |addend| fluctuation.max(fluctuations[addend.value])));

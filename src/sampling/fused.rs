@@ -15,7 +15,7 @@ use super::explicit::ExplicitSampler;
 use super::monte_carlo::Worker;
 use super::normal::{BulkGenerator, WeightLaw};
 use super::observable::Gradient;
-use crate::network::layer::{Layer, Role};
+use crate::network::layer::{Activation, Layer, LayerRule, Role};
 use crate::network::norm::NormSums;
 use crate::network::{BrokenHypotheses, InstructionSet, Norm, WeightDistribution, loss};
 use crate::stop::Stop;
@@ -68,7 +68,7 @@ impl FusedPlan {
             match &node.layer {
                 _ if node.addend.is_some() || node.source != index => return None,
                 Layer::Flatten(_) => {}
-                Layer::Relu(_) => layers.last_mut()?.relu = true,
+                layer if layer.activation() == Some(Activation::Relu) => layers.last_mut()?.relu = true,
                 Layer::Dense(dense) => {
                     let law = |role| {
                         let law = initialisation.law_of(index, role);

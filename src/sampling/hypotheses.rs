@@ -1,7 +1,7 @@
 //! How far the hypotheses (H) hold in one sampled network, at one input: shares and correlations over its units and weights.
 
 use super::observable::HypothesisObservable;
-use crate::network::layer::Layer;
+use crate::network::layer::{Activation, LayerRule};
 use crate::network::{Architecture, Node, Parameters, Real, Tape};
 
 /// A network after its forward pass.
@@ -60,13 +60,15 @@ impl<T: Real> Sampled<'_, T> {
     }
 
     fn open_masks(&self) -> f64 {
-        let relus = self.architecture.nodes().iter().filter(|node| matches!(node.layer, Layer::Relu(_)));
+        let relus =
+            self.architecture.nodes().iter().filter(|node| node.layer.activation().is_some_and(Activation::is_mask));
         mean(relus.map(|node| share_open(&self.tape.values(node.source)[..node.input.len()])))
     }
 
     /// The rows of every layer with weights that a ReLU follows, with the shares of their places that are open.
     fn masked(&self) -> impl Iterator<Item = Vec<Row>> {
-        let relus = self.architecture.nodes().iter().filter(|node| matches!(node.layer, Layer::Relu(_)));
+        let relus =
+            self.architecture.nodes().iter().filter(|node| node.layer.activation().is_some_and(Activation::is_mask));
         relus.filter_map(|relu| {
             // The node that gives what the ReLU reads; none gives the input.
             let node = &self.architecture.nodes()[relu.source.checked_sub(1)?];

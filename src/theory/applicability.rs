@@ -1,7 +1,7 @@
 //! Where path theory applies: networks whose masks can be fair coins, and whose paths do not share all their weights.
 
 use crate::network::Architecture;
-use crate::network::layer::{Layer, LayerRule, NoPathTheory};
+use crate::network::layer::{Activation, LayerRule, NoPathTheory};
 
 /// Most units of a network whose variances are held in memory, 8 bytes each.
 const MOST_UNITS: usize = 100_000_000;
@@ -32,7 +32,7 @@ pub fn check_applies(architecture: &Architecture) -> Result<(), NoPathTheory> {
     }
     let mut symmetric = vec![true];
     for node in architecture.nodes() {
-        if matches!(node.layer, Layer::Relu(_)) && !symmetric[node.source] {
+        if node.layer.activation().is_some_and(Activation::needs_symmetry) && !symmetric[node.source] {
             return Err(ONE_SIDED);
         }
         if node.addend.is_some_and(|addend| !addend.has_weights) {

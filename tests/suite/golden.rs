@@ -38,8 +38,8 @@ fn compare(name: &str, text: &str) {
             (Ok(a), Ok(b)) => a == b || (a - b).abs() <= 2e-5 * a.abs().max(b.abs()),
             _ => a == b,
         };
-        let fields = line.split('\t').zip(recorded.split('\t'));
-        assert!(fields.map(same).all(|same| same), "{name}:\n  now {line}\n  was {recorded}");
+        let mut fields = line.split('\t').zip(recorded.split('\t'));
+        assert!(fields.all(same), "{name}:\n  now {line}\n  was {recorded}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A kind is one file: its keys, what is checked before any work, its evidence, and the words for what was found. Each kind speaks of
 //! networks at initialisation and of trained ones alike. Draws of networks at initialisation are independent; trained networks share
-//! weights and batches over a sweep, so that there a repetition is the unit ([`repetitions`]).
+//! weights and batches over a sweep, so that there a repetition is the unit.
 
 mod evidence;
 mod exponent;

@@ -68,7 +68,7 @@ pub(super) fn read_panels(
             }
             (SIZE.to_owned(), y.to_owned())
         } else {
-            (known("x", &abscissae)?, known("y", &ordinates)?)
+            (known("x", &abscissae)?, known("y", ordinates)?)
         };
         Ok(PanelSpec {
             title: panel.string("title")?.unwrap_or_default().into(),

@@ -191,7 +191,7 @@ impl SamplesSpec {
 
     /// Opens one part of the samples, those for training where `part` does not say which; of CIFAR-10 then the part that the path
     /// names. Folders of images are opened at this side; `seed` is that of images made on the spot. An array needs a shape
-    /// ([`open_array`](Self::open_array)), and is refused.
+    /// and is refused.
     ///
     /// # Errors
     /// The data is missing or damaged.

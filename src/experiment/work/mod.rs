@@ -107,9 +107,9 @@ pub enum RunError {
 /// A spec with its cells, checked and ready to run.
 pub enum Experiment {
     /// Networks are drawn.
-    Draw(Drawing),
+    Draw(Box<Drawing>),
     /// Networks are trained.
-    Train(Training),
+    Train(Box<Training>),
 }
 
 /// What an experiment came to.
@@ -128,8 +128,8 @@ impl Experiment {
     /// The first thing in the spec or its data that is not allowed; nothing was written.
     pub fn prepare(spec: AnySpec, limits: &Limits) -> Result<Self, SpecError> {
         Ok(match spec {
-            AnySpec::Draw(spec) => Self::Draw(Drawing::prepare(*spec, limits)?),
-            AnySpec::Train(spec) => Self::Train(Training::prepare(*spec, limits)?),
+            AnySpec::Draw(spec) => Self::Draw(Box::new(Drawing::prepare(*spec, limits)?)),
+            AnySpec::Train(spec) => Self::Train(Box::new(Training::prepare(*spec, limits)?)),
         })
     }
 

@@ -6,6 +6,7 @@
 //! with what the whole program learns to do (parameter gradients and tangents with training); every layer then answers
 //! in its own file.
 
+mod activation;
 mod batch_norm;
 mod conv;
 mod dense;
@@ -20,6 +21,7 @@ mod weight_pool;
 mod window;
 mod winograd;
 
+pub use activation::Activation;
 pub use batch_norm::{BatchNorm, Statistics};
 pub use conv::Conv;
 pub use dense::Dense;
@@ -118,6 +120,11 @@ pub trait LayerRule {
     /// given whether its inputs have. Layers that pass values on, average or scale them keep what there is.
     fn is_symmetric(&self, input: bool) -> bool {
         input
+    }
+
+    /// What is known of it as an activation; `None` for layers that are none.
+    fn activation(&self) -> Option<Activation> {
+        None
     }
 
     /// Values of scratch memory that one pass needs. Saturates where a count overflows.
@@ -278,6 +285,10 @@ impl LayerRule for Layer {
 
     fn is_symmetric(&self, input: bool) -> bool {
         dispatch!(self, layer => layer.is_symmetric(input))
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        dispatch!(self, layer => layer.activation())
     }
 
     fn scratch_count(&self, site: Site<'_>) -> usize {

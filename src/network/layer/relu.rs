@@ -1,6 +1,6 @@
 //! The rectified linear unit, h = max(z, 0).
 
-use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+use super::{Activation, LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::network::simd::vectorized;
 
 /// h = max(z, 0) with derivative 1 for z > 0 and 0 otherwise; a NaN stays a NaN.
@@ -14,6 +14,10 @@ impl LayerRule for Relu {
 
     fn is_symmetric(&self, _: bool) -> bool {
         false
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
     fn forward<T: Real>(&self, _: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::UnknownObservable;
-use crate::network::layer::Layer;
+use crate::network::layer::{Activation, LayerRule};
 use crate::network::{Architecture, Node};
 
 /// A number that (H) predicts; all are means over the layers of one network.
@@ -49,7 +49,7 @@ impl HypothesisObservable {
     pub fn is_measurable(self, architecture: &Architecture) -> bool {
         let nodes = architecture.nodes();
         let mut weighted = nodes.iter().filter(|node| node.fan().is_some());
-        let mut relus = nodes.iter().filter(|node| matches!(node.layer, Layer::Relu(_)));
+        let mut relus = nodes.iter().filter(|node| node.layer.activation().is_some_and(Activation::is_mask));
         match self {
             Self::OpenMasks => relus.next().is_some(),
             Self::MaskWeightCorrelation | Self::MaskSquareCorrelation => {

@@ -25,6 +25,9 @@ pub use builder::ExperimentBuilder;
 pub(crate) use inputs::{as_seen, stamp_of};
 pub use point::{Point, cells};
 
+/// Points, in words, with all their draws one after the other.
+type KeptDraws = Vec<(String, Vec<f64>)>;
+
 /// File of all draws in a results folder.
 const DRAWS: &str = "draws.npz";
 
@@ -116,7 +119,7 @@ impl Drawing {
         folder: Option<&Path>,
         options: RunOptions,
         watcher: &dyn Watcher,
-    ) -> Result<(Vec<Measurement>, Vec<(String, Vec<f64>)>), RunError> {
+    ) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
         let (mut measurements, mut kept) = (Vec::new(), Vec::new());
         let distributions = keeps_distributions(&self.spec.claims);
         for (index, point) in self.points.iter().enumerate() {
