@@ -219,7 +219,7 @@ fn work(
         // What comes may take hours: what is done is there, with verdicts that know of this much.
         if trains {
             let verdicts = judged(entries, &done);
-            let last = done.iter().zip(&verdicts).last();
+            let last = done.last().zip(verdicts.last());
             if let Some(Err(error)) = last.map(|(results, verdicts)| experiment.save(&folder, results, verdicts)) {
                 stopped = Some(error.into());
                 break;
