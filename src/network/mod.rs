@@ -5,7 +5,6 @@
 
 pub mod architecture;
 pub mod batch;
-mod correlation;
 pub mod dense_chain;
 pub mod difference;
 pub mod gradient;

@@ -7,12 +7,8 @@
 //! sums have the same bits for any number of threads. Both ways of running a network are tested against each other.
 
 mod affine;
-mod constants;
-mod depthwise;
-mod gather;
-mod normalisation;
+pub(super) mod gather;
 mod operation;
-mod pool;
 mod product;
 mod tape;
 #[cfg(test)]
@@ -25,10 +21,10 @@ use rayon::prelude::*;
 use super::{Real, Shape};
 
 /// Samples that one core works on at a time. Sums over a batch are sums over its chunks, in their order.
-const CHUNK: usize = 8;
+pub(super) const CHUNK: usize = 8;
 
 /// Pixels and channels of a shape: a vector is one pixel.
-fn pixels_and_channels(shape: &Shape) -> [usize; 2] {
+pub(super) fn pixels_and_channels(shape: &Shape) -> [usize; 2] {
     let channels = shape.sizes()[0];
     if shape.as_vector().is_some() { [1, shape.len()] } else { [shape.len() / channels, channels] }
 }
@@ -51,11 +47,11 @@ pub fn to_channels_first<T: Real>(shape: &Shape, pixels: &[T], sample: &mut [T])
 
 /// Runs `each` on the chunks of samples of `output`, in parallel, with their place among the samples: the first one of
 /// each chunk, and how many.
-fn for_each_chunk<T: Real>(output: &mut [T], length: usize, each: impl Fn(usize, &mut [T]) + Sync) {
+pub(super) fn for_each_chunk<T: Real>(output: &mut [T], length: usize, each: impl Fn(usize, &mut [T]) + Sync) {
     output.par_chunks_mut(CHUNK * length).enumerate().for_each(|(chunk, output)| each(chunk * CHUNK, output));
 }
 
 /// The samples from `first` on that go with a chunk of `count` samples.
-fn samples<T>(values: &[T], length: usize, first: usize, count: usize) -> &[T] {
+pub(super) fn samples<T>(values: &[T], length: usize, first: usize, count: usize) -> &[T] {
     &values[first * length..(first + count) * length]
 }

@@ -2,12 +2,12 @@
 
 use super::super::Real;
 use super::super::architecture::Node;
+use super::super::layer::batch_norm::batch::Normalisation;
+use super::super::layer::normalise::batch::Constants;
+use super::super::layer::pool::batch::Pool;
+use super::super::layer::weight_pool::batch::Depthwise;
 use super::super::layer::{Layer, mask, rectify};
 use super::affine::Affine;
-use super::constants::Constants;
-use super::depthwise::Depthwise;
-use super::normalisation::Normalisation;
-use super::pool::Pool;
 use super::{to_channels_first, to_channels_last};
 
 /// A layer in its place, with its parameters laid out.

@@ -1,25 +1,23 @@
-//! The layers. One file holds all that is known of a layer: its shape rule, its parameters, the forward pass, the
-//! gradient with respect to its input, its edges in the network's graph, the pass over variances of path theory, and its
-//! tests.
+//! The layers. One room holds all that is known of a layer: its shape rule, its parameters, the forward pass, the
+//! gradient with respect to its input, its edges in the network's graph, the pass over variances of path theory, what it does to a
+//! batch that shares its parameters (`batch.rs`), and its tests. What dense layers and convolutions share on batches, products of
+//! matrices, is in [`batch`](super::batch).
 //!
-//! A new layer is a new file with a type that implements [`LayerRule`] and one line in the table below. The trait grows
+//! A new layer is a new room with a type that implements [`LayerRule`] and one line in the table below. The trait grows
 //! with what the whole program learns to do (parameter gradients and tangents with training); every layer then answers
 //! in its own file.
 
 mod activation;
-mod batch_norm;
+pub(super) mod batch_norm;
 mod conv;
 mod dense;
 mod identity;
-mod normalise;
-mod pool;
+pub(super) mod normalise;
+pub(super) mod pool;
 mod relu;
-mod residues;
-mod shifts;
 mod tensor;
-mod weight_pool;
+pub(super) mod weight_pool;
 mod window;
-mod winograd;
 
 pub use activation::Activation;
 pub use batch_norm::{BatchNorm, Statistics};
@@ -34,8 +32,8 @@ pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
 
-use super::correlation::Step;
 use super::{Real, Shape};
+use conv::correlation::Step;
 
 /// Shapes around a layer in its place in an architecture, of one sample.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Layers that pass every value on as it is: flattening, and the end of a residual block.
 
-use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 
 /// The vector of all elements, in row-major order; a vector stays as it is.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,9 @@
 //! Weight pooling on batches: one learned filter for each channel.
 
-use super::super::Real;
-use super::super::layer::{Site, Window};
-use super::super::simd::vectorized;
-use super::gather::Gather;
+use crate::network::Real;
+use crate::network::batch::gather::Gather;
+use crate::network::layer::{Site, Window};
+use crate::network::simd::vectorized;
 
 /// `z[c] = Σ w[c, tap] x[c, under tap]`, the filters laid out `[taps, channels]`.
 #[derive(Debug, Clone)]

@@ -1,7 +1,9 @@
 //! Average and max pooling over a sliding window, and over the whole image.
 
-use super::window::{Run, Window, window_shape};
-use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+pub(in crate::network) mod batch;
+
+use crate::network::layer::window::{Run, Window, window_shape};
+use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::network::simd::vectorized;
 
 /// What a pooled unit takes of its inputs.

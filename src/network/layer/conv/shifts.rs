@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use super::window::PaddingMode;
+use super::correlation::Step;
 use crate::network::Real;
-use crate::network::correlation::Step;
+use crate::network::layer::window::PaddingMode;
 use crate::network::simd::{LANES, aligned, copy, vectorized};
 
 /// How taps slide along one axis of an image.

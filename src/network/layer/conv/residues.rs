@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::relu::masked;
 use super::shifts::{Axis, Tap};
-use super::window::{PaddingMode, Window};
 use crate::network::Real;
+use crate::network::layer::relu::masked;
+use crate::network::layer::window::{PaddingMode, Window};
 use crate::network::simd::vectorized;
 
 /// The residues along one axis.

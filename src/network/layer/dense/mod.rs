@@ -1,6 +1,6 @@
 //! The dense (fully connected) layer, z = W h + b.
 
-use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
+use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 use crate::network::matrix::{Matrix, MatrixMut};
 
 /// z = W h + b with W of shape [units, inputs], row-major, followed in memory by b where there is one.

@@ -11,10 +11,10 @@
 
 use rayon::prelude::*;
 
-use super::super::Real;
-use super::super::layer::{BatchNorm, Site, Statistics};
-use super::super::simd::vectorized;
-use super::{CHUNK, for_each_chunk, pixels_and_channels, samples};
+use crate::network::Real;
+use crate::network::batch::{CHUNK, for_each_chunk, pixels_and_channels, samples};
+use crate::network::layer::{BatchNorm, Site, Statistics};
+use crate::network::simd::vectorized;
 
 /// Rows of channels that are summed in the values' own precision before they go to sums in double precision.
 const ROWS: usize = 256;

@@ -1,7 +1,9 @@
 //! Weight pooling: a pool whose weights are learned, one k×k filter a channel (a depthwise convolution).
 
-use super::window::{Window, window_shape};
-use super::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
+pub(in crate::network) mod batch;
+
+use crate::network::layer::window::{Window, window_shape};
+use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 
 /// `z[c, r, s] = Σ w[c, a, b] x[c, r·stride + a, s·stride + b]`, with w of shape `[channels, 1, size, size]`, row-major.
 #[derive(Debug, Clone, PartialEq)]

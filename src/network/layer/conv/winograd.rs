@@ -8,12 +8,12 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use super::Real;
-use super::relu::positive;
+use super::correlation::{Correlation, Step, Target};
 use super::residues::{in_turns, interleave};
 use super::shifts::{Axis, Shifts};
-use super::window::PaddingMode;
-use crate::network::correlation::{Correlation, Step, Target};
+use crate::network::Real;
+use crate::network::layer::relu::positive;
+use crate::network::layer::window::PaddingMode;
 use crate::network::simd::{LANES, aligned, vectorized};
 
 /// Points of an axis, and pixels that the places of a tile see.

@@ -1,9 +1,9 @@
 //! Pools on batches: the mean or the largest of each channel under a window.
 
-use super::super::Real;
-use super::super::layer::{Site, Window};
-use super::super::simd::{LANES, vectorized};
-use super::gather::Gather;
+use crate::network::Real;
+use crate::network::batch::gather::Gather;
+use crate::network::layer::{Site, Window};
+use crate::network::simd::{LANES, vectorized};
 
 /// Windows over the channels of an image.
 #[derive(Debug, Clone)]

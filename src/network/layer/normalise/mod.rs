@@ -1,6 +1,8 @@
 //! Normalisation of each channel by constants, as of a data set.
 
-use super::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+pub(in crate::network) mod batch;
+
+use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::short::short;
 
 /// y = (x − mean)/std for each channel: the first axis of an image, the units of a vector. One constant alone is that of all

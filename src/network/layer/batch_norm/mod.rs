@@ -2,7 +2,9 @@
 //!
 //! Ioffe and Szegedy, *Batch Normalization*, arXiv 1502.03167.
 
-use super::{LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
+pub(in crate::network) mod batch;
+
+use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 
 /// y = γ (x − μ)/√(σ² + ε) + β for each channel: the first axis of an image, the units of a vector.
 ///

@@ -1,8 +1,8 @@
 //! Normalisation by constants on batches: a factor and a shift for each channel.
 
-use super::super::Real;
-use super::super::layer::{Normalise, Site};
-use super::pixels_and_channels;
+use crate::network::Real;
+use crate::network::batch::pixels_and_channels;
+use crate::network::layer::{Normalise, Site};
 
 /// y = factor · x + shift, channel by channel.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::simd::{LANES, Lanes};
-use super::{InstructionSet, Real};
+use crate::network::simd::{LANES, Lanes};
+use crate::network::{InstructionSet, Real};
 
 /// Steps that all tiles take together, so that their pixels stay in the first-level cache.
 const BLOCK: usize = 144;

@@ -1,6 +1,6 @@
 //! The rectified linear unit, h = max(z, 0).
 
-use super::{Activation, LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
+use crate::network::layer::{Activation, LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::network::simd::vectorized;
 
 /// h = max(z, 0) with derivative 1 for z > 0 and 0 otherwise; a NaN stays a NaN.
