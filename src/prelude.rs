@@ -1,7 +1,7 @@
 //! What a program that checks a law needs: `use gradlaw::prelude::*;`.
 
 pub use crate::experiment::claim::Claim;
-pub use crate::experiment::spec::At;
+pub use crate::experiment::specification::At;
 pub use crate::experiment::work::draw::ExperimentBuilder;
 pub use crate::experiment::{Limits, Outcome, Unwatched, Verdict, Watcher};
 pub use crate::network::{

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use gradlaw::experiment::AnySpec;
 use gradlaw::experiment::claim::Claim;
 use gradlaw::experiment::load;
-use gradlaw::experiment::spec::Heading;
+use gradlaw::experiment::specification::Heading;
 
 use super::Common;
 use super::failure::Failure;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use gradlaw::experiment::spec::Heading;
+use gradlaw::experiment::specification::Heading;
 use gradlaw::experiment::{catalogue, load};
 
 use super::explain::words;

@@ -2,9 +2,9 @@
 //!
 //! Only shapes are computed, so that a network of any size is refused before anything of its size is allocated.
 
-use super::expression::{Expression, Variables, describe};
-use super::reader::{Origin, SpecError};
-use super::spec::{LayerSpec, WindowSpec};
+use super::specification::expression::{Expression, Variables, describe};
+use super::specification::reader::{Origin, SpecError};
+use super::specification::{LayerSpec, WindowSpec};
 use crate::network::{
     Architecture, AveragePool, BatchNorm, Conv, Dense, MaxPool, Normalise, Part, Shape, Statistics, WeightPool, Window,
 };

@@ -1,9 +1,9 @@
 //! From an `init` as specs write it to an [`Initialisation`]: the variance of every layer, and broken_hypotheses from (H).
 
 use super::architecture::ArchitectureBinder;
-use super::expression::{Expression, Variables, describe};
-use super::reader::SpecError;
-use super::spec::{InitSpec, NetworkSpec, VarianceSpec};
+use super::specification::expression::{Expression, Variables, describe};
+use super::specification::reader::SpecError;
+use super::specification::{InitSpec, NetworkSpec, VarianceSpec};
 use crate::network::initialisation::{last_weighted, weight_twin};
 use crate::network::{Architecture, BrokenHypotheses, Initialisation, Variances};
 use crate::short::short;

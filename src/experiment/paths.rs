@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::cell::Cell;
 use super::format::needed;
-use super::reader::SpecError;
 use super::results::{number, records_to_csv, z_score};
-use super::spec::{DrawSpec, Spec};
+use super::specification::reader::SpecError;
+use super::specification::{DrawSpec, Spec};
 use super::work::draw::cells;
 use crate::scaled::Scaled;
 use crate::statistics::Skewness;

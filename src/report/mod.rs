@@ -6,7 +6,7 @@ use serde::Serialize;
 use toml::Table;
 
 use crate::experiment::results::folder::Saved;
-use crate::experiment::spec::Heading;
+use crate::experiment::specification::Heading;
 use crate::experiment::{Outcome, Verdict, claim, format};
 
 const PAGE: &str = include_str!("page.html");
@@ -105,7 +105,7 @@ fn line(verdict: &Verdict) -> Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::load;
+    use crate::experiment::specification::load;
 
     #[test]
     fn a_page_holds_what_was_saved_and_escapes_it() {

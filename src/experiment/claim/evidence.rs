@@ -3,8 +3,8 @@
 use super::place::Place;
 use super::repetitions::NoEstimate;
 use super::{Claim, Measured, blank};
-use crate::experiment::expression::Expression;
 use crate::experiment::results::{Measurement, Verdict};
+use crate::experiment::specification::expression::Expression;
 use crate::statistics::{Equivalence, Fit, Reference};
 
 /// Level of the equivalence tests.

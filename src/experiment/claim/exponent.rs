@@ -8,11 +8,11 @@ use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
 use super::{Checked, Entry, Law, Remark, observable};
 use crate::experiment::cell::Cell;
-use crate::experiment::expression::{Expression, Variables, describe};
 use crate::experiment::format::{interval, rounded};
-use crate::experiment::reader::SpecError;
 use crate::experiment::results::{Replicate, Row, Sampled};
-use crate::experiment::spec::with_dimension;
+use crate::experiment::specification::expression::{Expression, Variables, describe};
+use crate::experiment::specification::reader::SpecError;
+use crate::experiment::specification::with_dimension;
 use crate::sampling::Observable;
 use crate::statistics::{Fit, WeightedPoint, regression};
 

@@ -8,8 +8,8 @@ use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
 use super::{Checked, Entry, Law};
 use crate::experiment::format::interval;
-use crate::experiment::reader::SpecError;
 use crate::experiment::results::Replicate;
+use crate::experiment::specification::reader::SpecError;
 use crate::statistics::Reference;
 
 /// A claim on the order of two networks.

@@ -24,10 +24,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cell::Cell;
-use super::expression::{Expression, Variables};
 use super::format::{self, rounded, unbroken, with_error};
-use super::reader::{Origin, SpecError};
 use super::results::{Row, Verdict};
+use super::specification::expression::{Expression, Variables};
+use super::specification::reader::{Origin, SpecError};
 use crate::sampling::Observable;
 use crate::statistics::regression::POOR_FIT;
 use evidence::Evidence;

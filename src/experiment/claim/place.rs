@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::exponent::Baseline;
 use crate::experiment::cell::Cell;
-use crate::experiment::expression::{Variables, describe};
 use crate::experiment::results::{Measurement, Row, Sampled};
+use crate::experiment::specification::expression::{Variables, describe};
 use crate::short::short;
 use crate::theory::TheoryValue;
 

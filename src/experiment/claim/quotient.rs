@@ -8,10 +8,10 @@ use super::ratio::mean_log_ratio;
 use super::read::ClaimReader;
 use super::repetitions::over_repetitions;
 use super::{Checked, Entry, Law, ratio_remark, relative};
-use crate::experiment::expression::Expression;
 use crate::experiment::format::interval;
-use crate::experiment::reader::SpecError;
 use crate::experiment::results::{Replicate, Verdict};
+use crate::experiment::specification::expression::Expression;
+use crate::experiment::specification::reader::SpecError;
 use crate::statistics::Reference;
 
 /// A claim on the quotient of two observables.

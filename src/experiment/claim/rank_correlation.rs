@@ -8,8 +8,8 @@ use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions, repetitions};
 use super::{Checked, Entry, Law};
 use crate::experiment::format::{interval, rounded};
-use crate::experiment::reader::SpecError;
 use crate::experiment::results::Replicate;
+use crate::experiment::specification::reader::SpecError;
 use crate::statistics::rank_correlation;
 
 /// A claim on the order of two observables.

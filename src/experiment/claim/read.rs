@@ -3,8 +3,8 @@
 use toml::{Table, Value};
 
 use super::{Claim, Entry, TABLE};
-use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, as_number, unknown};
+use crate::experiment::specification::expression::Expression;
+use crate::experiment::specification::reader::{Origin, Reader, SpecError, as_number, unknown};
 
 /// What claims may speak of.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ impl ClaimReader<'_> {
         let message = format!(
             "must be among this spec's observables ({}){}",
             self.scope.observables.join(", "),
-            crate::experiment::reader::did_you_mean(name, self.scope.observables.iter().copied())
+            crate::experiment::specification::reader::did_you_mean(name, self.scope.observables.iter().copied())
         );
         Err(self.reader.complain(key, name, message))
     }

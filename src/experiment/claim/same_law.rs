@@ -8,8 +8,8 @@ use super::place::{Place, pairs, unsound};
 use super::read::ClaimReader;
 use super::{Checked, Entry, Law};
 use crate::experiment::format::rounded;
-use crate::experiment::reader::SpecError;
 use crate::experiment::results::Row;
+use crate::experiment::specification::reader::SpecError;
 use crate::statistics::KolmogorovSmirnov;
 
 /// A claim on the law of an observable.

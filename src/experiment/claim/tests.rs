@@ -5,9 +5,9 @@ use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::*;
-use crate::experiment::load::parse;
 use crate::experiment::results::{Measurement, NetworkOutcome, Outcome};
-use crate::experiment::spec::AnySpec;
+use crate::experiment::specification::AnySpec;
+use crate::experiment::specification::load::parse;
 use crate::experiment::work::Limits;
 use crate::experiment::work::draw::cells;
 use crate::experiment::work::train::{Training, measurement};

@@ -7,11 +7,11 @@ use super::place::{Place, unsound};
 use super::read::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
 use super::{Checked, Entry, Law, ratio_remark, relative};
-use crate::experiment::expression::Expression;
 use crate::experiment::format::interval;
-use crate::experiment::reader::SpecError;
 use crate::experiment::results::{Replicate, Row, Verdict};
-use crate::experiment::spec::with_dimension;
+use crate::experiment::specification::expression::Expression;
+use crate::experiment::specification::reader::SpecError;
+use crate::experiment::specification::with_dimension;
 use crate::statistics::Reference;
 use crate::theory::TheoryValue;
 

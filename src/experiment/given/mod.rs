@@ -8,10 +8,10 @@ use std::fs;
 use std::path::Path;
 
 use super::architecture::ArchitectureBinder;
-use super::load::parse_table;
-use super::overrides::Override;
-use super::reader::{Origin, Reader, SpecError};
-use super::spec::{NETWORK_KEYS, read_input, read_layers};
+use super::specification::load::parse_table;
+use super::specification::overrides::Override;
+use super::specification::reader::{Origin, Reader, SpecError};
+use super::specification::{NETWORK_KEYS, read_input, read_layers};
 use super::work::Limits;
 use crate::data::npy::read_labels;
 use crate::data::{DataError, Npy};

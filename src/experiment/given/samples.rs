@@ -7,8 +7,8 @@ use super::{GivenNetwork, Labels, of_data, read_samples};
 use crate::attack::Bounds;
 use crate::data::{Cifar10, Npy, ResizeFilter, Resized, SampleSet, Split};
 use crate::experiment::SpecError;
-use crate::experiment::reader::Origin;
-use crate::experiment::spec::{SamplesSpec, Set};
+use crate::experiment::specification::reader::Origin;
+use crate::experiment::specification::{SamplesSpec, Set};
 use crate::network::{Real, Shape, Tape, loss};
 use crate::short::short;
 

@@ -9,7 +9,7 @@ mod tests;
 use super::claim::{Claim, moves_dimension};
 use super::format::outcomes;
 use super::results::{Row, Sampled, Verdict};
-use super::spec::{self, DrawSpec, Spec};
+use super::specification::{self, DrawSpec, Spec};
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
 use label::{annotation, ordinate_label, series_label};
 use prediction::{predicted_law, ratio_panel};
@@ -95,7 +95,7 @@ fn series_of<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<
         let Some(sampled) = row.sampled else { continue };
         let moving = |name: &str| name == abscissa || (abscissa == "dimension" && movers.contains(&name));
         let others: Vec<(String, f64)> = row.variables.iter().filter(|(name, _)| !moving(name)).cloned().collect();
-        let place = (spec::abscissa(&row.variables, row.dimension, abscissa), row, sampled);
+        let place = (specification::abscissa(&row.variables, row.dimension, abscissa), row, sampled);
         let same = |series: &&mut Series<'a>| {
             series.network == row.network && series.observable == row.observable && series.others == others
         };

@@ -2,10 +2,10 @@
 
 use super::symbol;
 use crate::experiment::claim::{Claim, Remark};
-use crate::experiment::expression::Expression;
 use crate::experiment::format::outcomes;
 use crate::experiment::results::{TrainedNetwork, Verdict};
-use crate::experiment::spec::{PanelSpec, SIZE, Spec, TrainSpec, abscissa, size_in};
+use crate::experiment::specification::expression::Expression;
+use crate::experiment::specification::{PanelSpec, SIZE, Spec, TrainSpec, abscissa, size_in};
 use crate::figure::{Axis, Panel, PanelCurve, PanelFigure, PanelPoint, Scale};
 use crate::statistics::quantile::interpolated;
 

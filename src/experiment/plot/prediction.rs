@@ -3,7 +3,7 @@
 use super::{Series, claims_of, theory_of};
 use crate::experiment::claim::Claim;
 use crate::experiment::results::{Row, Sampled};
-use crate::experiment::spec::{DrawSpec, Spec};
+use crate::experiment::specification::{DrawSpec, Spec};
 use crate::figure::{RatioCurve, RatioPanel, RatioPoint};
 
 /// Half-width of a 95 % interval in standard errors.

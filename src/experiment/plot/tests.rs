@@ -1,7 +1,7 @@
 use super::*;
 use crate::experiment::claim::judge;
-use crate::experiment::load;
 use crate::experiment::results::Outcome;
+use crate::experiment::specification::load;
 use crate::experiment::{Experiment, Limits, RunOptions, Unwatched};
 
 /// A spec whose second and third claims say one thing, and whose fourth is false.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::networks::{TrainedNetwork, read_networks};
 use super::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
-use crate::experiment::load;
 use crate::experiment::plot;
-use crate::experiment::spec::{AnySpec, Spec, WorkSpec};
+use crate::experiment::specification::load;
+use crate::experiment::specification::{AnySpec, Spec, WorkSpec};
 use crate::figure::{self, Drawing, FigureError};
 
 /// Files of a results folder.

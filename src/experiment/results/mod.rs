@@ -11,8 +11,8 @@ mod table;
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
-use super::expression::{Variables, describe};
 use super::format::needed;
+use super::specification::expression::{Variables, describe};
 use crate::sampling::monte_carlo::Summary;
 use crate::statistics::{QuantileSketch, Reference, Skewness};
 use crate::theory::{Shape, TheoryKind, TheoryValue};

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{ResultsError, number, records_to_csv};
-use crate::experiment::spec::{Spec, TrainSpec};
+use crate::experiment::specification::{Spec, TrainSpec};
 use crate::training::EpochReport;
 
 /// One trained network.

@@ -6,8 +6,8 @@ use toml::Table;
 
 use super::Drawing;
 use crate::experiment::claim::Claim;
-use crate::experiment::reader::{Origin, SpecError, unknown};
-use crate::experiment::spec::{At, DrawSpec, Heading, InputSpec, Make, NetworkSpec, Spec, Sweep, names_of};
+use crate::experiment::specification::reader::{Origin, SpecError, unknown};
+use crate::experiment::specification::{At, DrawSpec, Heading, InputSpec, Make, NetworkSpec, Spec, Sweep, names_of};
 use crate::experiment::work::Limits;
 use crate::network::{Architecture, Initialisation};
 use crate::sampling::{Observable, StoppingRule};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::array::checked_product;
 use crate::data::{DataError, ResizeFilter, Resized, SampleSet};
-use crate::experiment::expression::Variables;
-use crate::experiment::reader::{Origin, SpecError};
-use crate::experiment::spec::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, SamplesSpec, Set, Spec};
+use crate::experiment::specification::expression::Variables;
+use crate::experiment::specification::reader::{Origin, SpecError};
+use crate::experiment::specification::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, SamplesSpec, Set, Spec};
 use crate::network::{Architecture, Node, Shape};
 use crate::sampling::{InputLaw, Samples};
 

@@ -10,11 +10,11 @@ use super::measure::Quantity;
 use crate::data::SampleSet;
 use crate::experiment::architecture::ArchitectureBinder;
 use crate::experiment::cell::Cell;
-use crate::experiment::expression::{Expression, Variables};
 use crate::experiment::initialisation::InitialisationBinder;
-use crate::experiment::reader::SpecError;
 use crate::experiment::results::{digest, place};
-use crate::experiment::spec::{LayerSpec, MethodKind, MethodSpec, NetworkSpec, Spec, TrainSpec};
+use crate::experiment::specification::expression::{Expression, Variables};
+use crate::experiment::specification::reader::SpecError;
+use crate::experiment::specification::{LayerSpec, MethodKind, MethodSpec, NetworkSpec, Spec, TrainSpec};
 use crate::experiment::work::{Limits, check};
 use crate::network::layer::{Layer, Statistics};
 use crate::network::{Architecture, Initialisation, Normalise, Shape};
@@ -307,8 +307,8 @@ impl Binder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::load::parse;
-    use crate::experiment::spec::AnySpec;
+    use crate::experiment::specification::AnySpec;
+    use crate::experiment::specification::load::parse;
 
     fn prepared(text: &str) -> Training {
         match parse("spec.toml", text, &[]) {

@@ -6,9 +6,9 @@ use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use crate::data::{SampleSet, Split};
-use crate::experiment::expression::Variables;
-use crate::experiment::reader::{Origin, Reader, SpecError};
-use crate::experiment::spec::{SAMPLE_KEYS, SamplesSpec, Set};
+use crate::experiment::specification::expression::Variables;
+use crate::experiment::specification::reader::{Origin, Reader, SpecError};
+use crate::experiment::specification::{SAMPLE_KEYS, SamplesSpec, Set};
 use crate::experiment::work::draw::{as_seen, stamp_of};
 use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;

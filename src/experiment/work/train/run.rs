@@ -380,7 +380,7 @@ impl Run<'_> {
 mod tests {
     use super::*;
     use crate::experiment::AnySpec;
-    use crate::experiment::load::parse;
+    use crate::experiment::specification::load::parse;
     use crate::experiment::work::{Limits, Unwatched};
 
     const SPEC: &str = r#"

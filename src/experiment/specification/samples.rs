@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::expression::{Expression, Variables};
+use super::reader::{Origin, Reader, SpecError};
 use crate::data::npy::read_labels;
 use crate::data::{
     Cifar10, DataError, ImageFolder, Labelled, Mnist, Npy, ResizeFilter, SampleSet, Split, Synthetic, SyntheticSpec,
 };
-use crate::experiment::expression::{Expression, Variables};
-use crate::experiment::reader::{Origin, Reader, SpecError};
 use crate::network::Shape;
 
 /// A set of samples with the keys that go with it.

@@ -3,8 +3,8 @@
 use toml::Table;
 
 use super::Sweep;
-use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, did_you_mean, unknown};
+use super::expression::Expression;
+use super::reader::{Origin, Reader, SpecError, did_you_mean, unknown};
 
 /// A table `[[panel]]`.
 #[derive(Debug, Clone)]

@@ -4,11 +4,15 @@
 //! is sampled or written.
 
 mod draw;
+pub mod expression;
 mod heading;
 mod input;
 mod layer;
+pub mod load;
 mod network;
+pub mod overrides;
 mod panel;
+pub mod reader;
 mod samples;
 mod sweep;
 mod train;
@@ -31,8 +35,8 @@ pub use sweep::Sweep;
 pub use train::{MethodKind, MethodSpec, SettingsSpec, TrainSpec};
 
 use super::claim::{Claim, Scope, read_claims};
-use super::expression::Variables;
-use super::reader::{Origin, Reader, SpecError};
+use expression::Variables;
+use reader::{Origin, Reader, SpecError};
 
 /// Keys of every spec.
 const KEYS: &[&str] = &[

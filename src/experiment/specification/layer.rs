@@ -2,8 +2,8 @@
 
 use toml::{Table, Value};
 
-use crate::experiment::expression::Expression;
-use crate::experiment::reader::{Origin, Reader, SpecError, as_number, text_of, unknown};
+use super::expression::Expression;
+use super::reader::{Origin, Reader, SpecError, as_number, text_of, unknown};
 use crate::network::{
     BatchNorm, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, Normalise, PaddingMode, Relu, Statistics,
 };

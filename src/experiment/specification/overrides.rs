@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
+use super::Set;
 use super::reader::{Origin, SpecError, text_of};
-use super::spec::Set;
 
 /// One `--set key=value`.
 #[derive(Debug, Clone, PartialEq)]

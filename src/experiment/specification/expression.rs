@@ -331,7 +331,7 @@ mod tests {
     /// The README lists every function and every constant of formulas, and none that does not exist.
     #[test]
     fn the_readme_lists_functions_and_constants() {
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         let (_, rest) = readme.split_once("**Formulas**").unwrap();
         let paragraph = rest.split("\n\n").next().unwrap();
         let words = |text: &str| {

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::experiment::reader::{Reader, SpecError};
+use super::reader::{Reader, SpecError};
 
 /// Longest name: it becomes a folder's.
 const LONGEST_NAME: usize = 100;

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use toml::Table;
 
-use super::catalogue;
 use super::overrides::Override;
 use super::reader::{Origin, SpecError, did_you_mean};
-use super::spec::{AnySpec, DrawSpec, Spec};
+use super::{AnySpec, DrawSpec, Spec};
+use crate::experiment::catalogue;
 
 /// Loads the spec at a path or of a shipped name, changed by the overrides.
 ///
@@ -56,7 +56,11 @@ pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<AnySpec, 
 }
 
 /// Parses a text as TOML and applies the overrides.
-pub(super) fn parse_table(file: &str, text: &str, overrides: &[Override]) -> Result<(Table, Origin), SpecError> {
+pub(in crate::experiment) fn parse_table(
+    file: &str,
+    text: &str,
+    overrides: &[Override],
+) -> Result<(Table, Origin), SpecError> {
     let mut origin = Origin { file: file.into(), overridden: Vec::new() };
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
         let [line, column] = place_of(text, error.span().map_or(0, |span| span.start));

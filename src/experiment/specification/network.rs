@@ -7,9 +7,9 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use super::draw::{SamplerChoice, read_sampler};
+use super::expression::{Expression, Variables};
 use super::layer::{LayerSpec, read_layers};
-use crate::experiment::expression::{Expression, Variables};
-use crate::experiment::reader::{Origin, Reader, SpecError};
+use super::reader::{Origin, Reader, SpecError};
 use crate::network::{Architecture, Initialisation, WeightDistribution};
 
 /// Keys of a `[[network]]` table.

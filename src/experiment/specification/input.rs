@@ -2,9 +2,9 @@
 
 use toml::Value;
 
+use super::reader::{Origin, Reader, SpecError, as_whole};
 use super::samples::{SAMPLE_KEYS, SamplesSpec, Set, part_named};
 use crate::data::Split;
-use crate::experiment::reader::{Origin, Reader, SpecError, as_whole};
 use crate::short::short;
 
 /// The `[input]` table.

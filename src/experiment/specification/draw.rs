@@ -2,12 +2,12 @@
 
 use toml::{Table, Value};
 
+use super::expression::{Variables, describe};
 use super::input::{InputSpec, read_input};
 use super::layer::LayerSpec;
 use super::network::NetworkSpec;
+use super::reader::{Origin, Reader, SpecError};
 use super::{Spec, Sweep, WorkSpec};
-use crate::experiment::expression::{Variables, describe};
-use crate::experiment::reader::{Origin, Reader, SpecError};
 use crate::sampling::{Observable, StoppingRule};
 
 const DEFAULT_DRAWS: i64 = 4000;

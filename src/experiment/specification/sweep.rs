@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 use super::draw::parts_of_attack;
-use crate::experiment::expression::{Expression, reserved_names};
-use crate::experiment::reader::{Origin, Reader, SpecError, as_number, did_you_mean};
+use super::expression::{Expression, reserved_names};
+use super::reader::{Origin, Reader, SpecError, as_number, did_you_mean};
 use crate::experiment::results::COLUMNS;
 
 /// Names that formulas of weights and results give a meaning of their own.
