@@ -6,3 +6,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let close = similar.filter(|(similarity, _)| *similarity > 0.75);
     close.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, candidate)| candidate)
 }
+
+/// "; did you mean `layers`?", where a known name is much like this one.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|candidate| format!("; did you mean `{candidate}`?")).unwrap_or_default()
+}
+
+/// "unknown key; did you mean `layers`? (known: …)".
+pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let hint = did_you_mean(name, known.iter().copied());
+    format!("unknown {what}{hint} (known: {})", known.join(", "))
+}

@@ -13,10 +13,11 @@ use super::terminal::Terminal;
 
 /// The claim in words with its network, and what it rests on.
 pub(super) fn words(claim: &Claim) -> (String, String) {
-    let network = claim.network.as_ref().map(|label| format!(" [{label}]")).unwrap_or_default();
-    let tolerance = if claim.tolerance > 0.0 { format!(" within {}", claim.tolerance) } else { String::new() };
+    let network = claim.terms.network.as_ref().map(|label| format!(" [{label}]")).unwrap_or_default();
+    let tolerance =
+        if claim.terms.tolerance > 0.0 { format!(" within {}", claim.terms.tolerance) } else { String::new() };
     let detail = format!("{} of {}{tolerance}", claim.entry().key.replace('_', " "), claim.observables().join(" and "));
-    (format!("{}{network}", claim.statement), detail)
+    (format!("{}{network}", claim.terms.statement), detail)
 }
 
 /// Prints what the spec says of itself.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use gradlaw::experiment::reader::Origin;
-use gradlaw::experiment::results::{Measurement, ResultsError, Sampled, folder};
+use gradlaw::experiment::results::{Measurement, ResultsError, Sampled, folder, words};
 use gradlaw::experiment::{
-    AnySpec, Experiment, Outcome, Results, RunError, RunOptions, Verdict, catalogue, format, judge, load,
+    AnySpec, Experiment, Outcome, Results, RunError, RunOptions, Verdict, catalogue, judge, load,
 };
 
 use gradlaw::sampling::StoppingRule;
@@ -108,7 +108,7 @@ fn perform(
         terminal.note("no claim was judged");
     }
     let seconds = began.elapsed().as_secs_f64();
-    terminal.note(&format!("{} · {seconds:.1} s · results in {}", format::summary(&count), common.out().display()));
+    terminal.note(&format!("{} · {seconds:.1} s · results in {}", words::summary(&count), common.out().display()));
     Ok(judged.into_iter().flatten().collect())
 }
 

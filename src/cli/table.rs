@@ -2,7 +2,8 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
-use gradlaw::experiment::{Outcome, Verdict, claim, format};
+use gradlaw::experiment::results::words;
+use gradlaw::experiment::{Outcome, Verdict, claim};
 
 use super::terminal::Terminal;
 
@@ -70,7 +71,7 @@ fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
         Cell::new(statement),
         Cell::new(&verdict.network),
         right(claim::predicted(verdict)),
-        right(format::measured(verdict)),
+        right(words::measured(verdict)),
         right(claim::interval(verdict)),
         Cell::new(verdict.verdict.name()).fg(color),
     ]

@@ -1,8 +1,7 @@
 //! A cell of an experiment: one network at one point of the sweep, with its shapes and the law of its first parameters.
 
-use super::results::place;
+use super::place::{abscissa, place, with_dimension};
 use super::specification::expression::describe;
-use super::specification::{abscissa, with_dimension};
 use crate::network::{Architecture, Initialisation};
 use crate::sampling::{Observable, StreamKey};
 use crate::theory::{Expectation, TheoryValue};

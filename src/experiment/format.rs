@@ -1,6 +1,5 @@
 //! Numbers for people: as many digits as their errors allow. Files keep every digit.
 
-use super::results::{Outcome, Verdict};
 use crate::statistics::TooFew;
 
 /// A number with as many digits as its standard error says, and the error to two digits: "0.49982 ± 0.00043".
@@ -56,47 +55,9 @@ pub fn needed(few: TooFew) -> String {
     format!("{} {} are needed", if few.is_known { "about" } else { "at least" }, about(few.needed))
 }
 
-/// What a verdict measured, with its standard error.
-pub fn measured(verdict: &Verdict) -> String {
-    verdict.measured.map(|measured| with_error(measured, verdict.std_error.unwrap_or(0.0))).unwrap_or_default()
-}
-
 /// A text that is not broken across lines, with minus signs for hyphens.
 pub fn unbroken(text: &str) -> String {
     text.replace(' ', "\u{a0}").replace('-', "−")
-}
-
-/// "37 claims: 36 hold, 1 refuted, 0 inconclusive".
-pub fn summary(verdicts: &[&Verdict]) -> String {
-    let count = |outcome| verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
-    format!(
-        "{} claims: {} hold, {} refuted, {} inconclusive",
-        verdicts.len(),
-        count(Outcome::Holds),
-        count(Outcome::Refuted),
-        count(Outcome::Inconclusive)
-    )
-}
-
-/// What became of the claims of a figure: "4 claims hold", or how many do and which do not: "1 of 2 claims holds; refuted: …".
-pub fn outcomes(verdicts: &[Verdict]) -> String {
-    let with = |outcome: Outcome| verdicts.iter().filter(move |verdict| verdict.verdict == outcome);
-    let (hold, all) = (with(Outcome::Holds).count(), verdicts.len());
-    let claims = if all == 1 { "claim" } else { "claims" };
-    let verb = if hold == 1 { "holds" } else { "hold" };
-    let mut parts = match hold {
-        _ if all == 0 => return String::new(),
-        _ if hold == all => vec![format!("{all} {claims} {verb}")],
-        _ => vec![format!("{hold} of {all} {claims} {verb}")],
-    };
-    for outcome in [Outcome::Refuted, Outcome::Inconclusive] {
-        let mut statements: Vec<&str> = with(outcome).map(|verdict| verdict.statement.as_str()).collect();
-        statements.dedup();
-        if !statements.is_empty() {
-            parts.push(format!("{}: {}", outcome.name(), statements.join(", ")));
-        }
-    }
-    parts.join("; ")
 }
 
 /// Decimals that show a standard error to two digits.

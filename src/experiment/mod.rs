@@ -9,6 +9,7 @@ pub mod format;
 pub mod given;
 mod initialisation;
 pub mod paths;
+mod place;
 pub mod plot;
 pub mod results;
 pub mod specification;

@@ -7,8 +7,7 @@ use std::hash::Hash;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
-
-use super::truetype;
+use ttf_parser::Face;
 
 /// Family under which the fonts are registered; SVG viewers read it as a list.
 pub const FAMILY: &str = "DejaVu Sans, sans-serif";
@@ -20,8 +19,8 @@ const MEASURING_SIZE: f64 = 1000.0;
 pub fn register() -> bool {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     *REGISTERED.get_or_init(|| {
-        register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular()).is_ok()
-            && register_font(FAMILY, FontStyle::Bold, dejavu::sans::bold()).is_ok()
+        register_font(FAMILY, FontStyle::Normal, file(false)).is_ok()
+            && register_font(FAMILY, FontStyle::Bold, file(true)).is_ok()
     })
 }
 
@@ -54,7 +53,7 @@ pub fn letters(text: &str, size: f64, bold: bool) -> (Vec<Letter>, f64) {
         if let Some(previous) = placed.last().filter(|letter| letter.bold == bold) {
             pen += kerning(previous.character, character, bold) * size;
         }
-        let bearing = truetype::bearing(face(bold), character).unwrap_or(0.0) * size;
+        let bearing = bearing(character, bold).unwrap_or(0.0) * size;
         placed.push(Letter { character, bold, pen, bearing });
         pen += advance(character, bold) * size;
     }
@@ -67,8 +66,22 @@ pub fn width(text: &str, size: f64, bold: bool) -> f64 {
 }
 
 /// The file of the face.
-fn face(bold: bool) -> &'static [u8] {
+fn file(bold: bool) -> &'static [u8] {
     if bold { dejavu::sans::bold() } else { dejavu::sans::regular() }
+}
+
+/// How far right of the pen the ink of a character begins, per line height; nothing if the face lacks the character.
+///
+/// plotters' bitmaps leave that distance out, which makes letters of one word touch and others drift apart.
+fn bearing(character: char, bold: bool) -> Option<f64> {
+    static FACES: LazyLock<[Option<Face<'static>>; 2]> =
+        LazyLock::new(|| [false, true].map(|bold| Face::parse(file(bold), 0).ok()));
+    let face = FACES[usize::from(bold)].as_ref()?;
+    // Glyph 0 stands for what is missing.
+    let glyph = face.glyph_index(character).filter(|glyph| glyph.0 != 0)?;
+    let header = face.tables().hhea;
+    let line_height = f64::from(header.ascender) - f64::from(header.descender);
+    Some(f64::from(face.glyph_hor_side_bearing(glyph)?) / line_height)
 }
 
 /// Letters, or pairs of them, of a face, and what was measured of them.
@@ -108,7 +121,7 @@ fn measured(text: &str, bold: bool) -> f64 {
 /// mathematical letters and digits; the ordinary ones, bold for the bold,
 /// are better than an empty box.
 fn available(character: char, bold: bool) -> (char, bool) {
-    if truetype::bearing(face(bold), character).is_some() {
+    if bearing(character, bold).is_some() {
         return (character, bold);
     }
     let letter = |i: u32| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[i as usize]);
@@ -190,6 +203,14 @@ mod tests {
     fn fonts_are_registered_and_bold_is_wider() {
         assert!(register());
         assert!(width("gradient", 20.0, true) > width("gradient", 20.0, false));
+    }
+
+    #[test]
+    fn bearings_are_those_of_the_font() {
+        // 201 of 2048 units per em, with lines of 1901 + 483 units.
+        assert_eq!(bearing('L', false), Some(201.0 / 2384.0));
+        assert!(bearing('‖', false) > bearing('A', false));
+        assert_eq!(bearing('\u{10FFFD}', false), None);
     }
 
     #[test]

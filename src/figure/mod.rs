@@ -16,7 +16,6 @@ mod render;
 mod scene;
 mod theme;
 mod ticks;
-mod truetype;
 
 use std::path::{Path, PathBuf};
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 use toml::Table;
 
 use crate::experiment::results::folder::Saved;
+use crate::experiment::results::words;
 use crate::experiment::specification::Heading;
-use crate::experiment::{Outcome, Verdict, claim, format};
+use crate::experiment::{Outcome, Verdict, claim};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -66,7 +67,7 @@ pub fn html(results: &[Reported]) -> String {
     let experiments = Value::from_serialize(results.iter().map(section).collect::<Vec<_>>());
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let page = environment.render_str(PAGE, context! { summary => format::summary(&verdicts), experiments });
+    let page = environment.render_str(PAGE, context! { summary => words::summary(&verdicts), experiments });
     // The template is part of the program, and a test renders it; its values are strings and numbers.
     page.unwrap_or_else(|error| format!("<p>The report cannot be made: {error}</p>"))
 }
@@ -96,7 +97,7 @@ fn line(verdict: &Verdict) -> Line<'_> {
         reason: verdict.reason.as_deref(),
         network: &verdict.network,
         predicted: claim::predicted(verdict),
-        measured: format::measured(verdict),
+        measured: words::measured(verdict),
         interval: claim::interval(verdict),
         outcome: verdict.verdict.name(),
     }

@@ -1,8 +1,8 @@
 //! What speaks for and against a claim: estimates with their errors, tested against the band that the claim allows.
 
 use super::place::Place;
-use super::repetitions::NoEstimate;
-use super::{Claim, Measured, blank};
+use super::terms::Terms;
+use crate::experiment::cell::Cell;
 use crate::experiment::results::{Measurement, Verdict};
 use crate::experiment::specification::expression::Expression;
 use crate::statistics::{Equivalence, Fit, Reference};
@@ -35,26 +35,39 @@ impl Evidence {
     }
 }
 
+/// Why repetitions give no estimate, and the number that they give nevertheless.
+pub struct NoEstimate {
+    pub value: Option<f64>,
+    pub reason: String,
+}
+
+/// What was measured of one experiment.
+#[derive(Debug, Clone)]
+pub struct Observed<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Names of what is measured.
+    pub observables: Vec<&'a str>,
+    /// The cells, network by network.
+    pub cells: Vec<&'a Cell>,
+    /// Cell by cell, a measurement for each observable.
+    pub measurements: &'a [Measurement],
+}
+
 /// One claim of one experiment with what was measured.
 pub struct Case<'a> {
-    pub measured: &'a Measured<'a>,
-    pub claim: &'a Claim,
+    pub observed: &'a Observed<'a>,
+    pub terms: &'a Terms,
+    /// The labels that the claim speaks of.
+    pub labels: Vec<&'a str>,
     /// The claim's place in the spec.
     pub index: usize,
 }
 
 impl<'a> Case<'a> {
-    /// The labels that the claim speaks of.
-    pub fn labels(&self) -> Vec<&'a str> {
-        let mut labels: Vec<&str> = self.measured.cells.iter().map(|cell| cell.network.as_str()).collect();
-        labels.dedup();
-        labels.retain(|label| self.claim.concerns(label));
-        labels
-    }
-
     /// Whether a repetition is the unit, in place of a draw.
     pub fn repeats(&self) -> bool {
-        self.measured.measurements.iter().any(|measurement| measurement.replicates.is_some())
+        self.observed.measurements.iter().any(|measurement| measurement.replicates.is_some())
     }
 
     /// What was measured of an observable of one network, in every cell that the claim speaks of.
@@ -64,12 +77,12 @@ impl<'a> Case<'a> {
 
     /// The same of all networks.
     pub fn all_places(&self, observable: &str) -> impl Iterator<Item = Place<'a>> {
-        let Measured { observables, cells, measurements, .. } = self.measured;
-        let claim = self.claim;
+        let Observed { observables, cells, measurements, .. } = self.observed;
+        let terms = self.terms;
         let index = observables.iter().position(|name| *name == observable);
         // Measurements stand cell by cell, one for each observable.
         let rows = measurements.chunks(observables.len().max(1)).zip(cells);
-        rows.filter(|(_, cell)| claim.is_within(&cell.variables)).filter_map(move |(rows, cell)| {
+        rows.filter(|(_, cell)| terms.is_within(&cell.variables)).filter_map(move |(rows, cell)| {
             let measurement = rows.get(index?)?;
             Some(Place { cell, measurement, sampled: measurement.row.sampled? })
         })
@@ -77,13 +90,13 @@ impl<'a> Case<'a> {
 
     /// A verdict on the claim to which nothing was found yet.
     pub fn start(&self, network: &str, observable: &str, kind: &str) -> Verdict {
-        let blank = blank(self.measured.name, network, observable, kind, self.claim.tolerance);
-        Verdict { statement: self.claim.statement.clone(), claim: Some(self.index), ..blank }
+        let blank = Verdict::blank(self.observed.name, network, observable, kind, self.terms.tolerance);
+        Verdict { statement: self.terms.statement.clone(), claim: Some(self.index), ..blank }
     }
 
     /// The band 1 ± tolerance in logarithms.
     pub fn relative_band(&self) -> (f64, f64) {
-        let tolerance = self.claim.tolerance;
+        let tolerance = self.terms.tolerance;
         (if tolerance < 1.0 { (-tolerance).ln_1p() } else { f64::NEG_INFINITY }, tolerance.ln_1p())
     }
 

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, Estimate, Evidence};
-use super::place::{Group, Place, baseline, groups, unsound};
-use super::read::ClaimReader;
+use super::law::{Checked, Entry, Law, Remark, observable};
+use super::place::{Group, Place, groups, unsound};
+use super::reader::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
-use super::{Checked, Entry, Law, Remark, observable};
 use crate::experiment::cell::Cell;
 use crate::experiment::format::{interval, rounded};
+use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Replicate, Row, Sampled};
 use crate::experiment::specification::expression::{Expression, Variables, describe};
 use crate::experiment::specification::reader::SpecError;
-use crate::experiment::specification::with_dimension;
 use crate::sampling::Observable;
+use crate::short::short;
 use crate::statistics::{Fit, WeightedPoint, regression};
+use crate::theory::TheoryValue;
 
 /// A claim of a power law.
 #[derive(Debug, Clone)]
@@ -97,7 +99,7 @@ impl Law for Exponent {
     }
 
     fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {
-        let groups = case.labels().into_iter().flat_map(|label| {
+        let groups = case.labels.iter().copied().flat_map(|label| {
             let groups = groups(case.places(label, &self.observable), &self.against, |place| place.cell);
             groups.into_iter().map(move |group| (label, group))
         });
@@ -136,7 +138,7 @@ impl Exponent {
         if let Some(reason) = unsound(&places) {
             return Evidence::undecided(verdict, reason);
         }
-        let band = (predicted - case.claim.tolerance, predicted + case.claim.tolerance);
+        let band = (predicted - case.terms.tolerance, predicted + case.terms.tolerance);
         if case.repeats() {
             let slope = |replicates: &[&Replicate]| self.slope(&places, replicates);
             return match over_repetitions(&places, slope) {
@@ -215,4 +217,23 @@ pub(super) fn logarithm(x: f64, sampled: &Sampled) -> WeightedPoint {
     let Sampled { mean, std_error, draws, .. } = *sampled;
     let degrees = draws.saturating_sub(1) as f64;
     WeightedPoint { x: x.ln(), y: mean.ln(), std_error: (std_error / mean).abs(), degrees }
+}
+
+/// What a mean is divided by before an exponent is fitted.
+fn baseline(relative_to: Option<&Baseline>, cell: &Cell) -> Result<f64, String> {
+    let value = match relative_to {
+        None => return Ok(1.0),
+        Some(Baseline::Formula(formula)) => formula.evaluate(&cell.variables_with_dimension())?,
+        Some(Baseline::Theory(observable)) => match cell.expected(observable) {
+            Some(TheoryValue { mean, .. }) => {
+                mean.to_f64().ok_or_else(|| format!("is {mean} at {}, beyond double precision", cell.describe()))?
+            }
+            None => return Err(format!("has no exact mean for \"{}\"", cell.network)),
+        },
+    };
+    if value > 0.0 {
+        Ok(value)
+    } else {
+        Err(format!("must be above 0, but is {} at {}", short(value), cell.describe()))
+    }
 }

@@ -5,27 +5,20 @@
 //! evidence never makes a claim hold. A measured NaN or infinity makes every claim that rests on it inconclusive.
 
 use super::Claim;
-use super::evidence::{Case, Evidence, exact_p_value};
-use crate::experiment::cell::Cell;
+use super::evidence::{Case, Evidence, Observed, exact_p_value};
 use crate::experiment::format::about;
 use crate::experiment::results::{Measurement, Outcome, Row, Verdict};
 use crate::statistics::multiple_testing;
 
 /// One experiment with what was measured, ready to be judged with the others of its run.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Measured<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Family-wise error rate of the run that judges it.
-    pub family_error: f64,
-    /// Names of what is measured.
-    pub observables: Vec<&'a str>,
+    /// What was measured.
+    pub observed: Observed<'a>,
     /// What is claimed.
     pub claims: &'a [Claim],
-    /// The cells, network by network.
-    pub cells: Vec<&'a Cell>,
-    /// Cell by cell, a measurement for each observable.
-    pub measurements: &'a [Measurement],
+    /// Family-wise error rate of the run that judges it.
+    pub family_error: f64,
 }
 
 /// Judges all claims of a run together; one list of verdicts for each experiment, in order.
@@ -58,11 +51,16 @@ impl<'a> Gathered<'a> {
     fn new(experiment: &'a Measured<'a>) -> Self {
         let claims = experiment.claims;
         let claimed = |row: &Row| claims.iter().any(|claim| claim.is_of_theory() && claim.speaks_of(row));
-        let unclaimed = experiment.measurements.iter().filter(|measurement| !claimed(&measurement.row));
-        let cases = claims.iter().enumerate().map(|(index, claim)| Case { measured: experiment, claim, index });
+        let unclaimed = experiment.observed.measurements.iter().filter(|measurement| !claimed(&measurement.row));
+        let of = |(index, claim): (usize, &'a Claim)| {
+            let mut labels: Vec<&str> = experiment.observed.cells.iter().map(|cell| cell.network.as_str()).collect();
+            labels.dedup();
+            labels.retain(|label| claim.is_about(label));
+            claim.evidence(&Case { observed: &experiment.observed, terms: &claim.terms, labels, index })
+        };
         Self {
             experiment,
-            evidence: cases.flat_map(|case| case.claim.evidence(&case)).collect(),
+            evidence: claims.iter().enumerate().flat_map(of).collect(),
             comparisons: unclaimed
                 .filter_map(|measurement| Some((&measurement.row, exact_p_value(measurement)?)))
                 .collect(),
@@ -77,7 +75,7 @@ impl<'a> Gathered<'a> {
 
     /// The verdicts, given the adjusted p-values of [`tests`](Self::tests).
     fn conclude(self, mut adjusted: &[f64]) -> Vec<Verdict> {
-        let Measured { name, family_error, measurements, .. } = self.experiment;
+        let Measured { observed: Observed { name, measurements, .. }, family_error, .. } = self.experiment;
         let mut verdicts = Vec::new();
         for evidence in self.evidence {
             let (own, others) = adjusted.split_at(evidence.against.len());
@@ -116,7 +114,7 @@ fn disagreement(experiment: &str, rows: &[&Row]) -> Option<Verdict> {
         statement: "every mean that has an exact value agrees with it".into(),
         reason: Some(format!("{} means differ, most at {} (z = {z:.1})", rows.len(), worst.place())),
         verdict: Outcome::Refuted,
-        ..blank(experiment, &worst.network, &worst.observable, "value", 0.0)
+        ..Verdict::blank(experiment, &worst.network, &worst.observable, "value", 0.0)
     })
 }
 
@@ -131,35 +129,6 @@ fn not_finite(experiment: &str, measurements: &[Measurement]) -> Option<Verdict>
             "invalid: {rows} means rest on gradients that are NaN or infinite, first at {}",
             first.row.place()
         )),
-        ..blank(experiment, &first.row.network, &first.row.observable, "finite", 0.0)
+        ..Verdict::blank(experiment, &first.row.network, &first.row.observable, "finite", 0.0)
     })
-}
-
-/// A verdict on which nothing was found yet.
-pub(in crate::experiment) fn blank(
-    experiment: &str,
-    network: &str,
-    observable: &str,
-    kind: &str,
-    tolerance: f64,
-) -> Verdict {
-    Verdict {
-        experiment: experiment.into(),
-        statement: String::new(),
-        network: network.into(),
-        observable: observable.into(),
-        verdict: Outcome::Inconclusive,
-        predicted: None,
-        measured: None,
-        std_error: None,
-        interval: None,
-        tolerance,
-        p_value: None,
-        p_refuted: None,
-        goodness_of_fit: None,
-        kind: kind.into(),
-        claim: None,
-        variables: Vec::new(),
-        reason: None,
-    }
 }

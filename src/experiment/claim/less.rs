@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, Estimate, Evidence};
+use super::law::{Checked, Entry, Law};
 use super::place::{Place, pairs, unsound};
-use super::read::ClaimReader;
+use super::reader::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
-use super::{Checked, Entry, Law};
 use crate::experiment::format::interval;
 use crate::experiment::results::Replicate;
 use crate::experiment::specification::reader::SpecError;

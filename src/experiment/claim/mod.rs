@@ -7,51 +7,45 @@
 mod evidence;
 mod exponent;
 mod family;
+mod law;
 mod less;
 mod place;
 mod quotient;
 mod rank_correlation;
 mod ratio;
-mod read;
+mod reader;
 mod repetitions;
 mod same_law;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use std::fmt::Debug;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cell::Cell;
-use super::format::{self, rounded, unbroken, with_error};
+use super::format;
 use super::results::{Row, Verdict};
-use super::specification::expression::{Expression, Variables};
-use super::specification::reader::{Origin, SpecError};
-use crate::sampling::Observable;
-use crate::statistics::regression::POOR_FIT;
-use evidence::Evidence;
+use super::specification::expression::Expression;
+use super::specification::reader::{Origin, Reader, SpecError};
+use law::Checked;
+use reader::ClaimReader;
+use toml::Table;
 
+pub use evidence::Observed;
 pub use exponent::Baseline;
-pub(super) use family::blank;
 pub use family::{Measured, judge};
+pub use law::{Entry, Law, Remark};
 pub(super) use place::moves_dimension;
-pub(super) use read::{Scope, read_claims};
+pub(super) use reader::Scope;
+pub use terms::Terms;
 
 /// A `[[claim]]` table.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The claim in words.
-    pub statement: String,
-    /// The network it speaks of; `None` for each network.
-    pub network: Option<String>,
-    /// How far the truth may lie from the prediction: absolute for exponents and distances; relative otherwise, t meaning
-    /// from 1 − t to 1 + t times the prediction; 0 for kinds that have none.
-    pub tolerance: f64,
-    /// The values of sweep variables that it speaks of, from lowest to highest.
-    pub within: Vec<(String, [f64; 2])>,
-    /// Its dotted key, for error messages.
-    pub path: String,
+    /// What it says of itself.
+    pub terms: Terms,
     /// What it says.
     law: Arc<dyn Law>,
 }
@@ -61,127 +55,6 @@ impl Deref for Claim {
 
     fn deref(&self) -> &Self::Target {
         self.law.as_ref()
-    }
-}
-
-/// What every kind of claim knows of itself; all but the first four have an answer for kinds that do not need it.
-pub trait Law: Debug + Send + Sync {
-    /// Its kind.
-    fn entry(&self) -> &'static Entry;
-
-    /// Checks, before any work, that it can be judged in these cells: formulas have values, exact means exist.
-    fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError>;
-
-    /// What was measured says for and against it.
-    fn evidence(&self, case: &evidence::Case<'_>) -> Vec<Evidence>;
-
-    /// The observables that it speaks of.
-    fn observables(&self) -> Vec<&str>;
-
-    /// The two networks that it compares.
-    fn pair(&self) -> Option<&[String; 2]> {
-        None
-    }
-
-    /// What is on the abscissa of its fit.
-    fn against(&self) -> Option<&str> {
-        None
-    }
-
-    /// Whether it needs whole distributions beside means.
-    fn needs_distributions(&self) -> bool {
-        false
-    }
-
-    /// Whether it compares a mean with its theory, so that no other test need do so.
-    fn is_of_theory(&self) -> bool {
-        false
-    }
-
-    /// Whether its tolerance is a band around 1 of what was measured over what is claimed.
-    fn is_relative(&self) -> bool {
-        false
-    }
-
-    /// Whether it says what a mean is.
-    fn is_of_value(&self) -> bool {
-        false
-    }
-
-    /// Whether it states what the means are, rather than leaving it to theory.
-    fn states_value(&self) -> bool {
-        false
-    }
-
-    /// What a figure says of a verdict.
-    fn remark(&self, remark: &Remark) -> String {
-        (self.entry().remark)(remark)
-    }
-
-    /// What the ratio of its two networks is called in a figure.
-    fn name_of_ratio(&self) -> &'static str {
-        "ratio of networks / claimed"
-    }
-
-    /// The value that it claims at the place of a row, of the row's network: that of a formula, or another network's mean times a factor.
-    fn claimed(&self, row: &Row, rows: &[Row]) -> Option<f64> {
-        let _ = (row, rows);
-        None
-    }
-
-    /// The law that it claims up to a constant, at the place of a row; `others` are the sweep variables that are not on the abscissa.
-    fn shape(&self, row: &Row, rows: &[Row], x: f64, others: &Variables) -> Option<f64> {
-        let _ = (row, rows, x, others);
-        None
-    }
-
-    /// The ratio of its two networks at the place of a row.
-    fn factor(&self, row: &Row) -> Option<f64> {
-        let _ = row;
-        None
-    }
-}
-
-/// A kind of claim: the key that says so, the keys that go with it, and its words.
-pub struct Entry {
-    /// The key.
-    pub key: &'static str,
-    /// The name in verdicts.
-    name: &'static str,
-    /// Keys beside its own, `statement` and `within`.
-    keys: &'static [&'static str],
-    read: fn(&read::ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError>,
-    /// What is predicted, with the tolerance.
-    predicted: fn(predicted: f64, tolerance: f64) -> String,
-    /// What a figure says of the numbers that were measured.
-    remark: fn(&Remark) -> String,
-    /// The 95 % interval, in words.
-    interval: fn([f64; 2]) -> String,
-}
-
-/// The numbers of a verdict as a figure shows them.
-pub struct Remark {
-    /// "0.499 ± 0.001".
-    measured: String,
-    /// The same without its error.
-    number: String,
-    /// ", predicted 0.5", or nothing.
-    predicted: String,
-    /// Whether no one number fits all points, and the worst one is shown.
-    is_worst: bool,
-}
-
-impl Remark {
-    /// The numbers of a verdict that has measured something.
-    pub fn of(verdict: &Verdict) -> Option<Self> {
-        let measured = verdict.measured?;
-        let predicted = verdict.predicted.map(|predicted| unbroken(&format!("predicted {}", rounded(predicted, 4))));
-        Some(Self {
-            measured: unbroken(&with_error(measured, verdict.std_error.unwrap_or(0.0))),
-            number: rounded(measured, 4),
-            predicted: predicted.map(|predicted| format!(", {predicted}")).unwrap_or_default(),
-            is_worst: verdict.goodness_of_fit.is_some_and(|probability| probability < POOR_FIT),
-        })
     }
 }
 
@@ -198,7 +71,8 @@ const TABLE: &[Entry] = &[
 
 impl Claim {
     fn new(statement: String, tolerance: f64, law: impl Law + 'static) -> Self {
-        Self { statement, network: None, tolerance, within: Vec::new(), path: "claim".into(), law: Arc::new(law) }
+        let terms = Terms { statement, network: None, tolerance, within: Vec::new(), path: "claim".into() };
+        Self { terms, law: Arc::new(law) }
     }
 
     /// The mean of an observable grows as a power of `dimension` or of a sweep variable, within an absolute tolerance.
@@ -253,36 +127,25 @@ impl Claim {
     /// The claim of one network, where it speaks of each.
     #[must_use]
     pub fn of_network(mut self, label: &str) -> Self {
-        self.network = Some(label.into());
+        self.terms.network = Some(label.into());
         self
     }
 
     /// The claim in other words.
     #[must_use]
     pub fn in_words(mut self, statement: &str) -> Self {
-        self.statement = statement.into();
+        self.terms.statement = statement.into();
         self
     }
 
     /// Whether it speaks of the network of this label.
-    pub fn concerns(&self, network: &str) -> bool {
-        match self.pair() {
-            Some(networks) => networks.iter().any(|label| label == network),
-            None => self.network.as_deref().is_none_or(|label| label == network),
-        }
-    }
-
-    /// Whether it speaks of points with these values of the sweep variables.
-    pub fn is_within(&self, variables: &Variables) -> bool {
-        self.within.iter().all(|(name, [low, high])| {
-            let value = variables.iter().find(|(variable, _)| variable == name);
-            value.is_some_and(|(_, value)| (low..=high).contains(&value))
-        })
+    pub fn is_about(&self, network: &str) -> bool {
+        self.concerns(&self.terms, network)
     }
 
     /// Whether it speaks of what a row measured.
     pub fn speaks_of(&self, row: &Row) -> bool {
-        self.concerns(&row.network) && self.is_on(&row.observable) && self.is_within(&row.variables)
+        self.is_about(&row.network) && self.is_on(&row.observable) && self.terms.is_within(&row.variables)
     }
 
     /// Whether it speaks of this observable.
@@ -295,8 +158,62 @@ impl Claim {
     /// # Errors
     /// The first formula that has no value, with its key and the cell; an exact mean that there is none of.
     pub(super) fn check(&self, origin: &Origin, observables: &[&str], cells: &[&Cell]) -> Result<(), SpecError> {
-        self.check_in(&Checked { claim: self, origin, observables, cells })
+        self.check_in(&Checked { terms: &self.terms, law: self.law.as_ref(), origin, observables, cells })
     }
+}
+
+/// Reads all claims of a spec.
+pub(super) fn read_claims(reader: &Reader<'_>, origin: &Origin, scope: Scope<'_>) -> Result<Vec<Claim>, SpecError> {
+    let tables = reader.tables("claim", "must be tables, [[claim]]")?;
+    let read = |(index, table)| read_claim(table, origin, &format!("claim.{index}"), scope);
+    tables.into_iter().enumerate().map(read).collect()
+}
+
+/// Keys that go with every kind.
+const COMMON: &[&str] = &["statement", "within"];
+
+fn read_claim(table: &Table, origin: &Origin, path: &str, scope: Scope<'_>) -> Result<Claim, SpecError> {
+    let kinds = TABLE.iter().map(|entry| entry.key);
+    let mut known: Vec<&str> =
+        COMMON.iter().copied().chain(kinds).chain(TABLE.iter().flat_map(|entry| entry.keys.iter().copied())).collect();
+    known.sort_unstable();
+    known.dedup();
+    let reader = Reader::new(table, origin, path, &known)?;
+    let entry = entry_of(&reader)?;
+    let stray =
+        |key: &&&str| reader.has(key) && **key != entry.key && !entry.keys.contains(*key) && !COMMON.contains(*key);
+    if let Some(key) = known.iter().find(stray) {
+        return Err(reader.refuse(key, format!("does not go with `{}`", entry.key)));
+    }
+    let claim = ClaimReader { reader, key: entry.key, scope };
+    let network = claim.reader.string("network")?.map(|name| claim.label("network", name)).transpose()?;
+    let tolerance = claim.reader.number("tolerance", "must be a number above 0", |tolerance| tolerance > 0.0)?;
+    if entry.keys.contains(&"tolerance") && tolerance.is_none() {
+        return Err(claim.reader.missing("tolerance", "a number above 0"));
+    }
+    let law = (entry.read)(&claim)?;
+    let terms = Terms {
+        statement: claim.reader.required_string("statement")?.into(),
+        network,
+        tolerance: tolerance.unwrap_or(0.0),
+        within: claim.within()?,
+        path: path.into(),
+    };
+    Ok(Claim { terms, law })
+}
+
+/// The kind that the keys of a table name.
+fn entry_of(reader: &Reader<'_>) -> Result<&'static Entry, SpecError> {
+    let present: Vec<&Entry> = TABLE.iter().filter(|entry| reader.has(entry.key)).collect();
+    // The key of one kind may go with another.
+    let own = |entry: &&&Entry| !present.iter().any(|other| other.keys.contains(&entry.key));
+    let kinds: Vec<&&Entry> = present.iter().filter(own).collect();
+    if let [entry] = kinds[..] {
+        return Ok(entry);
+    }
+    let all: Vec<&str> = TABLE.iter().map(|entry| entry.key).collect();
+    let found = if kinds.is_empty() { "has none" } else { "has several" };
+    Err(reader.complain_of_all(format!("must have one of the keys {}, and {found}", all.join(", "))))
 }
 
 /// What a verdict predicts, in words: "0.5 ± 0.01".
@@ -315,74 +232,4 @@ pub fn interval(verdict: &Verdict) -> String {
         .find(|entry| entry.name == verdict.kind)
         .map_or(format::interval as fn(_) -> _, |entry| entry.interval);
     verdict.interval.map(words).unwrap_or_default()
-}
-
-/// "4 ± 10 %".
-fn relative(predicted: f64, tolerance: f64) -> String {
-    format!("{} ± {} %", rounded(predicted, 4), rounded(100.0 * tolerance, 3))
-}
-
-/// "ratio 2.003 ± 0.004, predicted 2".
-fn ratio_remark(remark: &Remark) -> String {
-    let what = if remark.is_worst { "worst ratio" } else { "ratio" };
-    format!("{what} {}{}", remark.measured, remark.predicted)
-}
-
-/// A claim and the cells of its experiment, before any work.
-pub struct Checked<'a> {
-    claim: &'a Claim,
-    origin: &'a Origin,
-    observables: &'a [&'a str],
-    cells: &'a [&'a Cell],
-}
-
-impl<'a> Checked<'a> {
-    /// The cells of a network that the claim speaks of.
-    fn of(&self, label: &str) -> Vec<&'a Cell> {
-        let own = |cell: &&&Cell| cell.network == label && self.claim.is_within(&cell.variables);
-        self.cells.iter().filter(own).copied().collect()
-    }
-
-    /// The labels of the networks that it speaks of.
-    fn labels(&self) -> Vec<&'a str> {
-        let mut labels: Vec<&str> = self.cells.iter().map(|cell| cell.network.as_str()).collect();
-        labels.dedup();
-        labels.retain(|label| self.claim.concerns(label));
-        labels
-    }
-
-    /// All the cells that it speaks of.
-    fn each(&self, mut check: impl FnMut(&Cell) -> Result<(), SpecError>) -> Result<(), SpecError> {
-        self.labels().into_iter().try_for_each(|label| self.of(label).into_iter().try_for_each(&mut check))
-    }
-
-    fn refuse(&self, key: &str, value: &str, message: impl Into<String>) -> SpecError {
-        self.origin.error(&format!("{}.{key}", self.claim.path), value, message)
-    }
-
-    fn evaluate(&self, key: &str, formula: &Expression, variables: &Variables) -> Result<f64, SpecError> {
-        formula.evaluate(variables).map_err(|message| self.refuse(key, formula.text(), message))
-    }
-
-    /// A formula with a relative tolerance has a value other than 0 in every cell.
-    fn nonzero(&self, key: &str, formula: &Expression) -> Result<(), SpecError> {
-        self.each(|cell| {
-            let value = self.evaluate(key, formula, &cell.variables_with_dimension())?;
-            if value != 0.0 {
-                return Ok(());
-            }
-            let message = format!("must not be 0, as it is at {}: the tolerance is relative", cell.describe());
-            Err(self.refuse(key, formula.text(), message))
-        })
-    }
-
-    /// The place of an observable among those that are measured.
-    fn place_of(&self, observable: &str) -> Option<usize> {
-        self.observables.iter().position(|name| *name == observable)
-    }
-}
-
-/// An observable in a claim's formula, where the name is one.
-fn observable(name: &str) -> Option<Observable> {
-    name.parse().ok()
 }

@@ -2,12 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::exponent::Baseline;
 use crate::experiment::cell::Cell;
 use crate::experiment::results::{Measurement, Row, Sampled};
 use crate::experiment::specification::expression::{Variables, describe};
-use crate::short::short;
-use crate::theory::TheoryValue;
 
 /// A measurement that a claim rests on, with its cell.
 #[derive(Clone, Copy)]
@@ -20,25 +17,6 @@ pub struct Place<'a> {
 impl Place<'_> {
     pub fn row(&self) -> &Row {
         &self.measurement.row
-    }
-}
-
-/// What a mean is divided by before an exponent is fitted.
-pub(super) fn baseline(relative_to: Option<&Baseline>, cell: &Cell) -> Result<f64, String> {
-    let value = match relative_to {
-        None => return Ok(1.0),
-        Some(Baseline::Formula(formula)) => formula.evaluate(&cell.variables_with_dimension())?,
-        Some(Baseline::Theory(observable)) => match cell.expected(observable) {
-            Some(TheoryValue { mean, .. }) => {
-                mean.to_f64().ok_or_else(|| format!("is {mean} at {}, beyond double precision", cell.describe()))?
-            }
-            None => return Err(format!("has no exact mean for \"{}\"", cell.network)),
-        },
-    };
-    if value > 0.0 {
-        Ok(value)
-    } else {
-        Err(format!("must be above 0, but is {} at {}", short(value), cell.describe()))
     }
 }
 

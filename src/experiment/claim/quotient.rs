@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, Estimate, Evidence, common, value_of};
+use super::law::{Checked, Entry, Law, ratio_remark, relative};
 use super::place::{Place, pairs, unsound};
 use super::ratio::mean_log_ratio;
-use super::read::ClaimReader;
+use super::reader::ClaimReader;
 use super::repetitions::over_repetitions;
-use super::{Checked, Entry, Law, ratio_remark, relative};
 use crate::experiment::format::interval;
 use crate::experiment::results::{Replicate, Verdict};
 use crate::experiment::specification::expression::Expression;
@@ -47,7 +47,7 @@ impl Law for Quotient {
     }
 
     fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {
-        case.labels().into_iter().map(|label| self.of_network(case, label)).collect()
+        case.labels.iter().copied().map(|label| self.of_network(case, label)).collect()
     }
 
     fn observables(&self) -> Vec<&str> {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, Evidence};
+use super::law::{Checked, Entry, Law};
 use super::place::{Place, pairs, unsound};
-use super::read::ClaimReader;
+use super::reader::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions, repetitions};
-use super::{Checked, Entry, Law};
 use crate::experiment::format::{interval, rounded};
 use crate::experiment::results::Replicate;
 use crate::experiment::specification::reader::SpecError;
@@ -72,9 +72,9 @@ impl RankCorrelation {
             return Evidence::undecided(verdict, reason);
         }
         let mut places: Vec<Place<'_>> = Vec::new();
-        for label in case.labels() {
+        for label in &case.labels {
             let own = |places: &[Place<'_>]| -> Vec<usize> {
-                (0..places.len()).filter(|&index| places[index].cell.network == label).collect()
+                (0..places.len()).filter(|&index| places[index].cell.network == *label).collect()
             };
             let [a, b] = [&first, &second].map(|all| own(all).into_iter().map(|index| all[index]).collect::<Vec<_>>());
             places.extend(pairs(&a, &b).into_iter().flat_map(|(a, b)| [a, b]));

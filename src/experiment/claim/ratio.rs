@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::evidence::{Case, Estimate, Evidence, common, value_of};
 use super::exponent::logarithm;
+use super::law::{Checked, Entry, Law, ratio_remark, relative};
 use super::place::{Place, pairs, unsound};
-use super::read::ClaimReader;
+use super::reader::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
-use super::{Checked, Entry, Law, ratio_remark, relative};
 use crate::experiment::format::interval;
+use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Replicate, Row};
 use crate::experiment::specification::expression::Expression;
 use crate::experiment::specification::reader::SpecError;
-use crate::experiment::specification::with_dimension;
 use crate::statistics::{Fit, WeightedPoint};
 
 /// A claim on the ratio of two networks.

@@ -4,19 +4,13 @@
 //! claim's number (a slope, the logarithm of a ratio, a rank correlation) is computed once for each repetition, and Student's t test
 //! runs over repetitions. One repetition alone has no interval.
 
-use super::evidence::Estimate;
+use super::evidence::{Estimate, NoEstimate};
 use super::place::Place;
 use crate::experiment::results::Replicate;
 use crate::statistics::{Moments, Reference};
 
 /// Standard errors at most this, relative to the scale of the number, are rounding, not scatter.
 const SCATTER_OF_ROUNDING: f64 = 1e-12;
-
-/// Why repetitions give no estimate, and the number that they give nevertheless.
-pub struct NoEstimate {
-    pub value: Option<f64>,
-    pub reason: String,
-}
 
 /// A claim's number and the variance that the choice of test samples adds to it.
 #[derive(Clone, Copy)]

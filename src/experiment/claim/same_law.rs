@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, EQUIVALENCE_LEVEL, Evidence};
+use super::law::{Checked, Entry, Law};
 use super::place::{Place, pairs, unsound};
-use super::read::ClaimReader;
-use super::{Checked, Entry, Law};
+use super::reader::ClaimReader;
 use crate::experiment::format::rounded;
 use crate::experiment::results::Row;
 use crate::experiment::specification::reader::SpecError;
@@ -90,11 +90,11 @@ impl SameLaw {
             let test = KolmogorovSmirnov::of_sketches(a, b);
             distance = distance.max(test.distance);
             bound = bound.max(test.distance_bound(a.count(), b.count(), level));
-            against.push(test.beyond(a.count(), b.count(), case.claim.tolerance));
+            against.push(test.beyond(a.count(), b.count(), case.terms.tolerance));
         }
         verdict.measured = Some(distance);
         verdict.interval = Some([0.0, bound.min(1.0)]);
-        let equivalent = !against.is_empty() && bound <= case.claim.tolerance;
+        let equivalent = !against.is_empty() && bound <= case.terms.tolerance;
         Evidence { verdict, equivalent, against, needed: None }
     }
 }

@@ -53,6 +53,12 @@ fn truth(cell: &Cell, observable: &str) -> f64 {
     of_network * of_observable * cell.variables[0].1.sqrt()
 }
 
+fn measured<'a>(world: &'a World, measurements: &'a [Measurement]) -> Measured<'a> {
+    let cells = world.cells.iter().collect();
+    let observed = Observed { name: "made-up", observables: NAMES.to_vec(), cells, measurements };
+    Measured { observed, claims: &world.claims, family_error: world.family_error }
+}
+
 /// A spec of either kind with claims, and what is to be judged.
 struct World {
     family_error: f64,
@@ -79,15 +85,7 @@ impl World {
     }
 
     fn judged(&self, measurements: &[Measurement]) -> Vec<Verdict> {
-        let measured = Measured {
-            name: "made-up",
-            family_error: self.family_error,
-            observables: NAMES.to_vec(),
-            claims: &self.claims,
-            cells: self.cells.iter().collect(),
-            measurements,
-        };
-        judge(&[measured]).remove(0)
+        judge(&[measured(self, measurements)]).remove(0)
     }
 
     /// Draws with a relative scatter of 0.2 around the truth.
@@ -401,16 +399,6 @@ fn one_family_error_is_spent_over_drawn_and_trained_networks_together() {
     let [drawn, trained] = [DRAWN, TRAINED].map(|spec| World::new(spec, &claim(bodies)).unwrap());
     let of_drawn = drawn.drawn(&mut stream(8), 100, None);
     let of_trained = trained.trained(&mut stream(9), 4, None);
-    fn measured<'a>(world: &'a World, measurements: &'a [Measurement]) -> Measured<'a> {
-        Measured {
-            name: "made-up",
-            family_error: world.family_error,
-            observables: NAMES.to_vec(),
-            claims: &world.claims,
-            cells: world.cells.iter().collect(),
-            measurements,
-        }
-    }
     let alone = trained.judged(&of_trained)[0].p_refuted.unwrap();
     let together = judge(&[measured(&drawn, &of_drawn), measured(&trained, &of_trained)]);
     // Of two p-values, the larger one keeps its value and the smaller one is doubled at least to it.

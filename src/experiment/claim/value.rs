@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, Estimate, Evidence, common, exact_p_value, value_of};
+use super::law::{Checked, Entry, Law, ratio_remark, relative};
 use super::place::{Place, unsound};
-use super::read::ClaimReader;
+use super::reader::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
-use super::{Checked, Entry, Law, ratio_remark, relative};
 use crate::experiment::format::interval;
+use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Replicate, Row, Verdict};
 use crate::experiment::specification::expression::Expression;
 use crate::experiment::specification::reader::SpecError;
-use crate::experiment::specification::with_dimension;
 use crate::statistics::Reference;
 use crate::theory::TheoryValue;
 
@@ -78,7 +78,7 @@ impl Law for Value {
     }
 
     fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {
-        case.labels().into_iter().map(|label| self.of_network(case, label)).collect()
+        case.labels.iter().copied().map(|label| self.of_network(case, label)).collect()
     }
 
     fn observables(&self) -> Vec<&str> {
@@ -133,7 +133,7 @@ impl Value {
 
     /// Every point must be inside the tolerance; any point may refute.
     fn at_points(&self, case: &Case<'_>, verdict: Verdict, places: &[Place<'_>]) -> Evidence {
-        let band = (1.0 - case.claim.tolerance, 1.0 + case.claim.tolerance);
+        let band = (1.0 - case.terms.tolerance, 1.0 + case.terms.tolerance);
         let estimates = places.iter().map(|place| {
             let value = self.at(place);
             // An exact law is refuted by any difference that is not chance; path theory, which holds under hypotheses, and a

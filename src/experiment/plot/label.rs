@@ -37,7 +37,7 @@ fn numbers(claim: &Claim, series: &Series<'_>, predictions: &[(f64, f64)], verdi
 }
 
 fn speaks_of(verdict: &Verdict, claim: &Claim, series: &Series<'_>) -> bool {
-    verdict.claim.is_some_and(|index| claim.path == format!("claim.{index}"))
+    verdict.claim.is_some_and(|index| claim.terms.path == format!("claim.{index}"))
         && (claim.pair().is_some() || verdict.network == series.network)
         && (verdict.variables.is_empty() || verdict.variables == series.others)
 }

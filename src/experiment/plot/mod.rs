@@ -7,9 +7,10 @@ mod prediction;
 mod tests;
 
 use super::claim::{Claim, moves_dimension};
-use super::format::outcomes;
+use super::place;
+use super::results::words::outcomes;
 use super::results::{Row, Sampled, Verdict};
-use super::specification::{self, DrawSpec, Spec};
+use super::specification::{DrawSpec, Spec};
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
 use label::{annotation, ordinate_label, series_label};
 use prediction::{predicted_law, ratio_panel};
@@ -85,7 +86,7 @@ fn theory_of(row: &Row) -> Option<f64> {
 fn series_of<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<Series<'a>> {
     let spoken = |row: &Row| {
         spec.claims.is_empty()
-            || spec.claims.iter().any(|claim| claim.concerns(&row.network) && claim.is_on(&row.observable))
+            || spec.claims.iter().any(|claim| claim.is_about(&row.network) && claim.is_on(&row.observable))
     };
     let network = rows.first().map(|row| row.network.as_str()).unwrap_or_default();
     let places = || rows.iter().filter(|row| row.network == network).map(|row| (&row.variables[..], row.dimension));
@@ -95,7 +96,7 @@ fn series_of<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<
         let Some(sampled) = row.sampled else { continue };
         let moving = |name: &str| name == abscissa || (abscissa == "dimension" && movers.contains(&name));
         let others: Vec<(String, f64)> = row.variables.iter().filter(|(name, _)| !moving(name)).cloned().collect();
-        let place = (specification::abscissa(&row.variables, row.dimension, abscissa), row, sampled);
+        let place = (place::abscissa(&row.variables, row.dimension, abscissa), row, sampled);
         let same = |series: &&mut Series<'a>| {
             series.network == row.network && series.observable == row.observable && series.others == others
         };
@@ -115,15 +116,15 @@ fn series_of<'a>(spec: &Spec<DrawSpec>, rows: &'a [Row], abscissa: &str) -> Vec<
 /// The claims that speak of a series, the one that it is compared with first: exponents, then values, then comparisons of two networks,
 /// if the series is the one of the two that fewer other claims speak of.
 fn claims_of<'s>(spec: &'s Spec<DrawSpec>, series: &Series<'_>) -> Vec<&'s Claim> {
-    let about = |claim: &&Claim| claim.is_on(series.observable) && claim.concerns(series.network);
+    let about = |claim: &&Claim| claim.is_on(series.observable) && claim.is_about(series.network);
     let comparisons = |label: &str| {
         let speaks = |claim: &&Claim| claim.is_on(series.observable) && claim.pair().is_some();
-        spec.claims.iter().filter(speaks).filter(|claim| claim.concerns(label)).count()
+        spec.claims.iter().filter(speaks).filter(|claim| claim.is_about(label)).count()
     };
     // A network of which a claim of its own speaks has something drawn with it already.
     let own = |label: &str| {
         let speaks = |claim: &&Claim| claim.is_on(series.observable) && claim.pair().is_none();
-        spec.claims.iter().filter(speaks).any(|claim| claim.concerns(label))
+        spec.claims.iter().filter(speaks).any(|claim| claim.is_about(label))
     };
     let rank = |claim: &&Claim| match (claim.against(), claim.pair()) {
         (Some(_), _) => Some(0),

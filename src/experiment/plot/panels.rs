@@ -2,10 +2,11 @@
 
 use super::symbol;
 use crate::experiment::claim::{Claim, Remark};
-use crate::experiment::format::outcomes;
+use crate::experiment::place::abscissa;
+use crate::experiment::results::words::outcomes;
 use crate::experiment::results::{TrainedNetwork, Verdict};
 use crate::experiment::specification::expression::Expression;
-use crate::experiment::specification::{PanelSpec, SIZE, Spec, TrainSpec, abscissa, size_in};
+use crate::experiment::specification::{PanelSpec, SIZE, Spec, TrainSpec, size_in};
 use crate::figure::{Axis, Panel, PanelCurve, PanelFigure, PanelPoint, Scale};
 use crate::statistics::quantile::interpolated;
 
@@ -133,8 +134,10 @@ fn annotation(spec: &Spec<TrainSpec>, panel: &PanelSpec, verdicts: &[Verdict]) -
         (None, [first, second]) => axes == [*first, *second] || axes == [*second, *first],
         _ => false,
     };
+    // One number stands for all curves: that of a claim which has a verdict for each network would not.
+    let is_alone = |verdict: &Verdict| verdicts.iter().filter(|other| other.claim == verdict.claim).count() == 1;
     let remark = |verdict: &Verdict| {
-        let claim = spec.claims.get(verdict.claim?).filter(|claim| shown(claim))?;
+        let claim = spec.claims.get(verdict.claim?).filter(|claim| is_alone(verdict) && shown(claim))?;
         Some(claim.remark(&Remark::of(verdict)?))
     };
     verdicts.iter().find_map(remark).unwrap_or_default()

@@ -94,7 +94,7 @@ fn mean_of(all_series: &[Series<'_>], label: &str, series: &Series<'_>, row: &Ro
 /// The tolerance of claims on values or ratios, where it is one.
 fn band_of(spec: &Spec<DrawSpec>) -> Option<(f64, f64)> {
     let tolerances: Vec<f64> =
-        spec.claims.iter().filter(|claim| claim.is_relative()).map(|claim| claim.tolerance).collect();
+        spec.claims.iter().filter(|claim| claim.is_relative()).map(|claim| claim.terms.tolerance).collect();
     let first = *tolerances.first()?;
     tolerances.iter().all(|tolerance| *tolerance == first).then_some((1.0 - first, 1.0 + first))
 }

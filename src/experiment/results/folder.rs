@@ -119,3 +119,19 @@ fn draw<D: Drawing>(folder: &Path, name: &str, description: &D) -> Result<(), Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_of_an_earlier_run_is_not_left_where_nothing_is_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let figures = ["figure.svg", "figure.png"].map(|name| folder.path().join(name));
+        figures.iter().for_each(|path| fs::write(path, "an earlier one").unwrap());
+        let spec = load::load("dense-dimension", &[]).unwrap();
+        let nothing = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure: None };
+        nothing.draw(folder.path(), "figure").unwrap();
+        assert!(figures.iter().all(|path| !path.exists()));
+    }
+}

@@ -7,12 +7,13 @@ pub mod folder;
 pub mod folders;
 mod networks;
 mod table;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::format::needed;
-use super::specification::expression::{Variables, describe};
+use super::place::place;
 use crate::sampling::monte_carlo::Summary;
 use crate::statistics::{QuantileSketch, Reference, Skewness};
 use crate::theory::{Shape, TheoryKind, TheoryValue};
@@ -200,11 +201,6 @@ pub fn z_score(mean: f64, std_error: f64, theory: f64) -> f64 {
     if difference.abs() <= 1e-12 * theory.abs() { 0.0 } else { difference / std_error }
 }
 
-/// A network at a point of the sweep, for people.
-pub fn place(network: &str, variables: &Variables) -> String {
-    if variables.is_empty() { network.to_owned() } else { format!("{network}, {}", describe(variables)) }
-}
-
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -270,6 +266,37 @@ pub struct Verdict {
     pub reason: Option<String>,
 }
 
+impl Verdict {
+    /// A verdict on which nothing was found yet.
+    pub(in crate::experiment) fn blank(
+        experiment: &str,
+        network: &str,
+        observable: &str,
+        kind: &str,
+        tolerance: f64,
+    ) -> Self {
+        Self {
+            experiment: experiment.into(),
+            statement: String::new(),
+            network: network.into(),
+            observable: observable.into(),
+            verdict: Outcome::Inconclusive,
+            predicted: None,
+            measured: None,
+            std_error: None,
+            interval: None,
+            tolerance,
+            p_value: None,
+            p_refuted: None,
+            goodness_of_fit: None,
+            kind: kind.into(),
+            claim: None,
+            variables: Vec::new(),
+            reason: None,
+        }
+    }
+}
+
 /// Intervals in JSON, which has no infinity: an end that is null is infinite.
 mod interval {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -324,7 +351,7 @@ mod tests {
         for interval in
             [None, Some([0.0, 1.0]), Some([ends[0], 2.0]), Some([ends[1], ends[2]]), Some([ends[0], ends[2]])]
         {
-            let verdict = Verdict { interval, ..crate::experiment::claim::blank("e", "n", "loss.l1", "value", 0.1) };
+            let verdict = Verdict { interval, ..Verdict::blank("e", "n", "loss.l1", "value", 0.1) };
             let text = serde_json::to_string(&verdict).unwrap();
             assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), verdict, "{text}");
         }

@@ -7,6 +7,7 @@ use super::input::{InputSpec, read_input};
 use super::layer::LayerSpec;
 use super::network::NetworkSpec;
 use super::reader::{Origin, Reader, SpecError};
+use super::sampler::{SamplerChoice, read_sampler};
 use super::{Spec, Sweep, WorkSpec};
 use crate::sampling::{Observable, StoppingRule};
 
@@ -21,17 +22,6 @@ pub struct DrawSpec {
     pub rule: StoppingRule,
     /// Where inputs come from.
     pub input: InputSpec,
-}
-
-/// Which sampler draws the networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SamplerChoice {
-    /// Collapsed where it is exact, explicit elsewhere.
-    Auto,
-    /// Always networks with all their weights.
-    Explicit,
-    /// Always the collapsed sampler; refused where it is not exact.
-    Collapsed,
 }
 
 impl WorkSpec for DrawSpec {
@@ -108,16 +98,6 @@ fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
         }
         (None, _) if maximum.is_some() => Err(reader.refuse("max_draws", "must stand beside `precision`")),
         (None, draws) => Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned())),
-    }
-}
-
-pub(super) fn read_sampler(reader: &Reader<'_>) -> Result<Option<SamplerChoice>, SpecError> {
-    match reader.string("sampler")? {
-        None => Ok(None),
-        Some("auto") => Ok(Some(SamplerChoice::Auto)),
-        Some("explicit") => Ok(Some(SamplerChoice::Explicit)),
-        Some("collapsed") => Ok(Some(SamplerChoice::Collapsed)),
-        Some(_) => Err(reader.refuse("sampler", "must be auto, explicit or collapsed")),
     }
 }
 

@@ -13,6 +13,7 @@ mod network;
 pub mod overrides;
 mod panel;
 pub mod reader;
+mod sampler;
 mod samples;
 mod sweep;
 mod train;
@@ -21,7 +22,7 @@ use std::ops::Deref;
 
 use toml::{Table, Value};
 
-pub use draw::{DrawSpec, SamplerChoice};
+pub use draw::DrawSpec;
 pub use heading::Heading;
 pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, WindowSpec, read_layers};
@@ -29,13 +30,13 @@ pub use network::{At, InitSpec, Make, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 pub use panel::PanelSpec;
 pub(super) use panel::{SIZE, size_in};
+pub use sampler::SamplerChoice;
 pub(super) use samples::SAMPLE_KEYS;
 pub use samples::{SamplesSpec, Set};
 pub use sweep::Sweep;
 pub use train::{MethodKind, MethodSpec, SettingsSpec, TrainSpec};
 
 use super::claim::{Claim, Scope, read_claims};
-use expression::Variables;
 use reader::{Origin, Reader, SpecError};
 
 /// Keys of every spec.
@@ -236,17 +237,4 @@ fn read_family_error(reader: &Reader<'_>) -> Result<f64, SpecError> {
 /// The names of what is measured.
 pub(super) fn names_of<T>(observables: &[(String, T)]) -> Vec<&str> {
     observables.iter().map(|(name, _)| name.as_str()).collect()
-}
-
-/// The variables of a point with its dimension, as claims see them.
-pub fn with_dimension(variables: &Variables, dimension: usize) -> Vec<(String, f64)> {
-    let mut all = variables.to_vec();
-    all.push(("dimension".into(), dimension as f64));
-    all
-}
-
-/// What is on an abscissa: a sweep variable by its name, else the dimension.
-pub fn abscissa(variables: &Variables, dimension: usize, against: &str) -> f64 {
-    let variable = variables.iter().find(|(name, _)| name == against);
-    variable.map_or(dimension as f64, |&(_, value)| value)
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use toml::{Table, Value};
 
-use super::draw::{SamplerChoice, read_sampler};
 use super::expression::{Expression, Variables};
 use super::layer::{LayerSpec, read_layers};
 use super::reader::{Origin, Reader, SpecError};
+use super::sampler::{SamplerChoice, read_sampler};
 use crate::network::{Architecture, Initialisation, WeightDistribution};
 
 /// Keys of a `[[network]]` table.

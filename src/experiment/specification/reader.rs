@@ -5,7 +5,7 @@ use std::fmt;
 use toml::{Table, Value};
 
 use super::expression::Expression;
-use crate::nearest::nearest;
+pub use crate::nearest::{did_you_mean, unknown};
 use crate::short::short;
 
 /// One thing that is wrong with a spec or another input.
@@ -219,17 +219,6 @@ pub fn as_whole(value: &Value) -> Option<i64> {
     const LARGEST: f64 = 9_007_199_254_740_992.0;
     let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() <= LARGEST;
     value.as_integer().or_else(|| value.as_float().filter(is_whole).map(|number| number as i64))
-}
-
-/// "; did you mean `layers`?", where a known name is much like this one.
-pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, known).map(|candidate| format!("; did you mean `{candidate}`?")).unwrap_or_default()
-}
-
-/// "unknown key; did you mean `layers`? (known: …)".
-pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let hint = did_you_mean(name, known.iter().copied());
-    format!("unknown {what}{hint} (known: {})", known.join(", "))
 }
 
 /// Long values are cut, line breaks become spaces: an error stays a few lines long.

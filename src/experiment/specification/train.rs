@@ -2,10 +2,10 @@
 
 use toml::{Table, Value};
 
-use super::draw::SamplerChoice;
 use super::expression::Expression;
 use super::network::NetworkSpec;
 use super::reader::{Origin, Reader, SpecError, as_number, unknown};
+use super::sampler::SamplerChoice;
 use super::{Sweep, WorkSpec};
 use crate::experiment::work::train::{DataSpec, Measure, read_data};
 use crate::network::Norm;

@@ -8,7 +8,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::cell::Cell;
-use super::claim::{Claim, Measured};
+use super::claim::{Claim, Measured, Observed};
 use super::format::rounded;
 use super::results::{Measurement, ResultsError, Row, Verdict, folder};
 use super::specification::reader::{Origin, SpecError};
@@ -209,14 +209,9 @@ fn rows(measurements: &[Measurement]) -> Vec<Row> {
 }
 
 fn measured<'a, W: WorkSpec>(spec: &'a Spec<W>, cells: Vec<&'a Cell>, measurements: &'a [Measurement]) -> Measured<'a> {
-    Measured {
-        name: &spec.heading.name,
-        family_error: spec.family_error,
-        observables: names_of(&spec.observables),
-        claims: &spec.claims,
-        cells,
-        measurements,
-    }
+    let observables = names_of(&spec.observables);
+    let observed = Observed { name: &spec.heading.name, observables, cells, measurements };
+    Measured { observed, claims: &spec.claims, family_error: spec.family_error }
 }
 
 /// Checks every claim and panel in the cells.

@@ -104,7 +104,7 @@ impl ExperimentBuilder {
     /// Claims something of what is measured.
     #[must_use]
     pub fn claim(mut self, mut claim: Claim) -> Self {
-        claim.path = format!("claim.{}", self.claims.len());
+        claim.terms.path = format!("claim.{}", self.claims.len());
         self.claims.push(claim);
         self
     }
@@ -177,7 +177,7 @@ fn check_names(spec: &Spec<DrawSpec>) -> Result<(), SpecError> {
     let observables = names_of(&spec.observables);
     let variables: Vec<&str> = std::iter::once("dimension").chain(spec.sweep.names()).collect();
     for claim in &spec.claims {
-        let own = claim.network.iter().chain(claim.pair().into_iter().flatten()).map(String::as_str).collect();
+        let own = claim.terms.network.iter().chain(claim.pair().into_iter().flatten()).map(String::as_str).collect();
         let against: Vec<&str> = claim.against().into_iter().collect();
         for (what, names, known) in [
             ("observable", claim.observables(), &observables),
@@ -185,7 +185,7 @@ fn check_names(spec: &Spec<DrawSpec>) -> Result<(), SpecError> {
             ("variable", against, &variables),
         ] {
             if let Some(name) = names.into_iter().find(|name| !known.contains(name)) {
-                return Err(spec.origin.error(&claim.path, name, unknown(what, name, known)));
+                return Err(spec.origin.error(&claim.terms.path, name, unknown(what, name, known)));
             }
         }
     }

@@ -1,14 +1,13 @@
-//! Reads the tables `[[claim]]`: keys and names are those that there are.
+//! A table `[[claim]]` that is read: names in it are those that there are.
 
-use toml::{Table, Value};
+use toml::Value;
 
-use super::{Claim, Entry, TABLE};
 use crate::experiment::specification::expression::Expression;
-use crate::experiment::specification::reader::{Origin, Reader, SpecError, as_number, unknown};
+use crate::experiment::specification::reader::{Reader, SpecError, as_number, did_you_mean, unknown};
 
 /// What claims may speak of.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::experiment) struct Scope<'a> {
+pub struct Scope<'a> {
     /// Labels of networks.
     pub labels: &'a [&'a str],
     /// Names of observables.
@@ -19,68 +18,11 @@ pub(in crate::experiment) struct Scope<'a> {
     pub trains: bool,
 }
 
-/// Reads all claims of a spec.
-pub(in crate::experiment) fn read_claims(
-    reader: &Reader<'_>,
-    origin: &Origin,
-    scope: Scope<'_>,
-) -> Result<Vec<Claim>, SpecError> {
-    let tables = reader.tables("claim", "must be tables, [[claim]]")?;
-    let read = |(index, table)| read_claim(table, origin, &format!("claim.{index}"), scope);
-    tables.into_iter().enumerate().map(read).collect()
-}
-
-/// Keys that go with every kind.
-const COMMON: &[&str] = &["statement", "within"];
-
-fn read_claim(table: &Table, origin: &Origin, path: &str, scope: Scope<'_>) -> Result<Claim, SpecError> {
-    let kinds = TABLE.iter().map(|entry| entry.key);
-    let mut known: Vec<&str> =
-        COMMON.iter().copied().chain(kinds).chain(TABLE.iter().flat_map(|entry| entry.keys.iter().copied())).collect();
-    known.sort_unstable();
-    known.dedup();
-    let reader = Reader::new(table, origin, path, &known)?;
-    let entry = entry_of(&reader)?;
-    let stray =
-        |key: &&&str| reader.has(key) && **key != entry.key && !entry.keys.contains(*key) && !COMMON.contains(*key);
-    if let Some(key) = known.iter().find(stray) {
-        return Err(reader.refuse(key, format!("does not go with `{}`", entry.key)));
-    }
-    let claim = ClaimReader { reader, key: entry.key, scope };
-    let network = claim.reader.string("network")?.map(|name| claim.label("network", name)).transpose()?;
-    let tolerance = claim.reader.number("tolerance", "must be a number above 0", |tolerance| tolerance > 0.0)?;
-    if entry.keys.contains(&"tolerance") && tolerance.is_none() {
-        return Err(claim.reader.missing("tolerance", "a number above 0"));
-    }
-    Ok(Claim {
-        law: (entry.read)(&claim)?,
-        statement: claim.reader.required_string("statement")?.into(),
-        network,
-        tolerance: tolerance.unwrap_or(0.0),
-        within: claim.within()?,
-        path: path.into(),
-    })
-}
-
-/// The kind that the keys of a table name.
-fn entry_of(reader: &Reader<'_>) -> Result<&'static Entry, SpecError> {
-    let present: Vec<&Entry> = TABLE.iter().filter(|entry| reader.has(entry.key)).collect();
-    // The key of one kind may go with another.
-    let own = |entry: &&&Entry| !present.iter().any(|other| other.keys.contains(&entry.key));
-    let kinds: Vec<&&Entry> = present.iter().filter(own).collect();
-    if let [entry] = kinds[..] {
-        return Ok(entry);
-    }
-    let all: Vec<&str> = TABLE.iter().map(|entry| entry.key).collect();
-    let found = if kinds.is_empty() { "has none" } else { "has several" };
-    Err(reader.complain_of_all(format!("must have one of the keys {}, and {found}", all.join(", "))))
-}
-
 /// A table `[[claim]]` with what it may speak of.
 pub struct ClaimReader<'a> {
     pub reader: Reader<'a>,
     /// The key that says what kind of claim it is.
-    key: &'static str,
+    pub key: &'static str,
     pub scope: Scope<'a>,
 }
 
@@ -98,12 +40,12 @@ impl ClaimReader<'_> {
         let message = format!(
             "must be among this spec's observables ({}){}",
             self.scope.observables.join(", "),
-            crate::experiment::specification::reader::did_you_mean(name, self.scope.observables.iter().copied())
+            did_you_mean(name, self.scope.observables.iter().copied())
         );
         Err(self.reader.complain(key, name, message))
     }
 
-    fn label(&self, key: &str, name: &str) -> Result<String, SpecError> {
+    pub fn label(&self, key: &str, name: &str) -> Result<String, SpecError> {
         if self.scope.labels.contains(&name) {
             return Ok(name.into());
         }
@@ -149,7 +91,7 @@ impl ClaimReader<'_> {
     }
 
     /// `within = { strength = [0.001, 0.01] }`.
-    fn within(&self) -> Result<Vec<(String, [f64; 2])>, SpecError> {
+    pub fn within(&self) -> Result<Vec<(String, [f64; 2])>, SpecError> {
         let Some(table) = self.reader.table("within")? else { return Ok(Vec::new()) };
         let range = |(name, value): (&String, &Value)| {
             if !self.scope.variables.contains(&name.as_str()) {

@@ -1,0 +1,42 @@
+//! Verdicts in words.
+
+use super::{Outcome, Verdict};
+use crate::experiment::format::with_error;
+
+/// What a verdict measured, with its standard error.
+pub fn measured(verdict: &Verdict) -> String {
+    verdict.measured.map(|measured| with_error(measured, verdict.std_error.unwrap_or(0.0))).unwrap_or_default()
+}
+
+/// "37 claims: 36 hold, 1 refuted, 0 inconclusive".
+pub fn summary(verdicts: &[&Verdict]) -> String {
+    let count = |outcome| verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
+    format!(
+        "{} claims: {} hold, {} refuted, {} inconclusive",
+        verdicts.len(),
+        count(Outcome::Holds),
+        count(Outcome::Refuted),
+        count(Outcome::Inconclusive)
+    )
+}
+
+/// What became of the claims of a figure: "4 claims hold", or how many do and which do not: "1 of 2 claims holds; refuted: …".
+pub fn outcomes(verdicts: &[Verdict]) -> String {
+    let with = |outcome: Outcome| verdicts.iter().filter(move |verdict| verdict.verdict == outcome);
+    let (hold, all) = (with(Outcome::Holds).count(), verdicts.len());
+    let claims = if all == 1 { "claim" } else { "claims" };
+    let verb = if hold == 1 { "holds" } else { "hold" };
+    let mut parts = match hold {
+        _ if all == 0 => return String::new(),
+        _ if hold == all => vec![format!("{all} {claims} {verb}")],
+        _ => vec![format!("{hold} of {all} {claims} {verb}")],
+    };
+    for outcome in [Outcome::Refuted, Outcome::Inconclusive] {
+        let mut statements: Vec<&str> = with(outcome).map(|verdict| verdict.statement.as_str()).collect();
+        statements.dedup();
+        if !statements.is_empty() {
+            parts.push(format!("{}: {}", outcome.name(), statements.join(", ")));
+        }
+    }
+    parts.join("; ")
+}
