@@ -1,5 +1,4 @@
 //! The square-root law in Rust: ‖∂ₓL‖₁ of ReLU networks at He initialisation grows as √d, whatever their width.
-//!
 //! `cargo run --release --example width_free`
 
 use gradlaw::prelude::*;
@@ -7,13 +6,7 @@ use gradlaw::prelude::*;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let network = |width: usize| {
         move |at: &At| {
-            let layers = vec![
-                Dense::new(width).into(),
-                Relu.into(),
-                Dense::new(width).into(),
-                Relu.into(),
-                Dense::new(10).into(),
-            ];
+            let layers = vec![Dense::new(width).into(), Relu.into(), Dense::new(10).into()];
             let network = Architecture::new(Shape::new([at.size("d")?]).ok_or("no shape")?, layers)?;
             let he = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
             Ok((network, he))

@@ -211,8 +211,9 @@ fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Ter
         filter: arguments.resize_filter.as_deref().and_then(ResizeFilter::named),
         bounds: arguments.bounds.map(|BoxChoice(bounds)| bounds),
     };
-    let samples = LabelledSamples::read(&network, &selection)?;
+    // First, since images are read on all threads.
     common.start_threads()?;
+    let samples = LabelledSamples::read(&network, &selection)?;
     let seed = common.seed.unwrap_or(SEED);
     let progress = Progress::of_one(terminal);
     progress.point(0, 1, &arguments.attack);

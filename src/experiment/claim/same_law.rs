@@ -90,7 +90,7 @@ impl SameLaw {
             let test = KolmogorovSmirnov::of_sketches(a, b);
             distance = distance.max(test.distance);
             bound = bound.max(test.distance_bound(a.count(), b.count(), level));
-            against.push(test.beyond(a.count(), b.count(), case.terms.tolerance));
+            against.push(test.beyond(case.terms.tolerance));
         }
         verdict.measured = Some(distance);
         verdict.interval = Some([0.0, bound.min(1.0)]);

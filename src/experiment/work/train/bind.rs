@@ -115,6 +115,9 @@ impl Training {
         let data = spec.work.data.open(&spec.origin, &grid, spec.seed)?;
         let (mut cells, mut jobs, mut places) = (Vec::new(), Vec::new(), Vec::new());
         let mut known: HashMap<String, usize> = HashMap::new();
+        // Fewer networks than threads are trained one after the other.
+        let networks = spec.networks.len() * spec.work.methods.len() * grid.len() * spec.work.repeats;
+        let together = if networks < limits.threads { 1 } else { limits.threads };
         for network in &spec.networks {
             for method in &spec.work.methods {
                 for variables in &grid {
@@ -123,7 +126,7 @@ impl Training {
                     for repeat in 0..spec.work.repeats {
                         let job = binder.job(&data, repeat)?;
                         if repeat == 0 {
-                            binder.check_memory(&job, limits)?;
+                            binder.check_memory(&job, limits, together)?;
                             cells.push(job.cell());
                         }
                         let index = *known.entry(job.fingerprint.clone()).or_insert(jobs.len());
@@ -235,9 +238,9 @@ impl Binder<'_> {
         })
     }
 
-    fn check_memory(&self, job: &Job, limits: &Limits) -> Result<(), SpecError> {
-        let bytes = job.bytes().saturating_mul(limits.threads as u64);
-        limits.check(bytes, &job.architecture).map_err(|message| {
+    fn check_memory(&self, job: &Job, limits: &Limits, together: usize) -> Result<(), SpecError> {
+        let bytes = job.bytes().saturating_mul(together as u64);
+        Limits { threads: together, ..*limits }.check(bytes, &job.architecture).map_err(|message| {
             let key = format!("{}.layers", self.network.path);
             self.spec.origin.error(&key, "", format!("{message}, or a smaller training.batch"))
         })
