@@ -125,5 +125,5 @@ fn arrays_have_labels_where_their_file_is_named() {
          training = {{ epochs = 1, batch = 4, rate = 0.1 }}\n[[network]]\ninput = [3, 8, 8]\n{LAYERS}"
     );
     let error = refused(trained);
-    assert!(error.contains("data.set") && error.contains("cifar10, mnist, images, synthetic"), "{error}");
+    assert!(error.contains("data.set") && error.contains("cifar10, mnist, images or synthetic"), "{error}");
 }

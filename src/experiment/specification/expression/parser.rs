@@ -12,7 +12,7 @@
 use super::vocabulary::{Function, One, Two, constant, function, function_names};
 use crate::nearest::unknown;
 
-/// Longest formula that is read, in bytes.
+/// Longest formula that is read, in characters.
 const LONGEST: usize = 1000;
 
 /// Most levels of parentheses, signs and powers within each other, which bounds the parser's recursion.
@@ -56,7 +56,7 @@ impl Formula {
     /// # Errors
     /// Names the place that cannot be read, and what is allowed there.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > LONGEST {
+        if text.chars().count() > LONGEST {
             return Err(format!("must be an expression of at most {LONGEST} characters"));
         }
         let mut parser = Parser { text, position: 0, depth: 0, names: Vec::new() };

@@ -34,8 +34,7 @@ pub(in crate::experiment) fn read_data(reader: &Reader<'_>, origin: &Origin) -> 
     let data = Reader::new(table, origin, "data", &[&everywhere[..], SAMPLE_KEYS].concat())?;
     let name = data.required_string("set")?;
     let Some(set) = Set::named(name).filter(|set| *set != Set::Npy) else {
-        let sets: Vec<&str> = Set::names().filter(|name| *name != "npy").collect();
-        let message = format!("must be {}: samples with a training and a test part", sets.join(", "));
+        let message = "must be cifar10, mnist, images or synthetic: samples with a training and a test part";
         return Err(data.refuse("set", message));
     };
     let count = |key, least, default: i64| Ok(data.whole(key, least, MOST)?.unwrap_or(default) as usize);
