@@ -300,7 +300,7 @@ fn wrong_specs_are_refused_and_nothing_is_written() {
         ),
         ("at_least = -0.9", "at_least = -0.9\ntolerance = 1", "does not go with `rank_correlation`"),
         ("at_least = -0.9", "at_least = 1", "from -1 to 1"),
-        ("tolerance = 0.2", "tolerance = 0.2\nfactor = \"pi2\"", "did you mean"),
+        ("tolerance = 0.2", "tolerance = 0.2\nfactor = \"pi2\"", "uses `pi2`"),
     ];
     for (from, to, expected) in cases {
         assert!(SPEC.contains(from), "{from}");
