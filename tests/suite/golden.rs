@@ -65,7 +65,7 @@ fn networks_at_initialisation_give_what_was_recorded() {
     let (mut verdicts, mut points) = (String::new(), String::new());
     for shipped in catalogue::SHIPPED.iter().filter(|shipped| !shipped.text.contains("cifar10")) {
         // Convolutional networks are slow to draw.
-        let draws = if shipped.text.contains("\"conv\"") { "draws=100" } else { "draws=1500" };
+        let draws = if shipped.text.contains("\"conv\"") { "draws=60" } else { "draws=600" };
         let spec = load::load(shipped.name, &overrides(&["seed=2025", draws])).unwrap();
         drawn(spec, &mut points).iter().for_each(|verdict| writeln!(verdicts, "{}", line(verdict)).unwrap());
     }

@@ -139,7 +139,8 @@ impl<'a> Case<'a> {
             verdict,
             equivalent: tested.iter().all(|(_, test)| test.inside <= EQUIVALENCE_LEVEL),
             against: tested.iter().map(|(_, test)| test.outside).collect(),
-            needed: Some((most as f64 * growth_to_decide(value, std_error, band), unit)),
+            // What there is did not decide.
+            needed: Some(((most as f64 * growth_to_decide(value, std_error, band)).max(most as f64 + 1.0), unit)),
         }
     }
 }
