@@ -669,7 +669,7 @@ layers = [{layer}, {{ type = "flatten" }}, "#
         (replaced("exponent = 0.5", "exponent = 0.5\nrelative_to = \"loss.l2\""), "relative_to"),
         (replaced("against = \"dimension\"\nexponent = 0.5", "value = \"theory\""), "no exact value"),
         (replaced("against = \"dimension\"\nexponent = 0.5", "value = \"sqrt(dimesion)\""), "`dimesion`"),
-        (replaced("input = [\"d\"]", "input = [\"d^2^2\"]"), "power of a power"),
+        (replaced("input = [\"d\"]", "input = [\"d ** 2\"]"), "a power is written with ^"),
         (replaced("d = [16, 64, 256]", "d = [16, 64, 256]\ndraws = [1, 2]"), "sweep.draws"),
         (replaced("[sweep]", "[input]\ndistribution = \"constant\"\nvalue = 1e-60\n[sweep]"), "input.value"),
         (replaced("name = \"small\"", &format!("name = \"{}\"", "x".repeat(300))), "at most 100"),
