@@ -8,11 +8,11 @@ use divan::counter::ItemsCount;
 use gradlaw::network::{
     Architecture, Conv, Dense, GlobalAveragePool, Initialisation, Layer, Relu, Shape, WeightDistribution, Window,
 };
+use gradlaw::observable::Observable;
 use gradlaw::sampling::monte_carlo::Unobserved;
 use gradlaw::sampling::normal::BulkGenerator;
 use gradlaw::sampling::{
-    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey, Tally,
-    monte_carlo,
+    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Sampler, StoppingRule, StreamKey, Tally, monte_carlo,
 };
 use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;

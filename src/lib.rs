@@ -28,6 +28,7 @@ pub mod experiment;
 pub mod figure;
 mod nearest;
 pub mod network;
+pub mod observable;
 pub mod prelude;
 pub mod report;
 pub mod sampling;

@@ -5,7 +5,8 @@ use std::path::Path;
 use gradlaw::network::{
     Architecture, Conv, Dense, GlobalAveragePool, Initialisation, Layer, Relu, Shape, WeightDistribution, Window,
 };
-use gradlaw::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable};
+use gradlaw::observable::Observable;
+use gradlaw::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule};
 
 use crate::peers::Peer;
 

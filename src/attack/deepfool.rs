@@ -2,7 +2,6 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::gradient_step::step;
 use super::smallest::{along_line, distance, scale};
 use super::{Attack, Bounds, Model, Threat};
 use crate::network::{Norm, Real, loss};
@@ -151,8 +150,8 @@ impl DeepFool {
         loop {
             dual.steepest_direction(&free, &mut direction);
             let Some(bounds) = bounds else {
-                step(&mut direction, length, point);
-                end.copy_from_slice(&direction);
+                let size = T::from_f64(length);
+                end.iter_mut().zip(&direction).for_each(|(moved, &along)| *moved += size * along);
                 return Reach::Boundary(length);
             };
             let [low, high] = bounds.ends().map(T::from_f64);

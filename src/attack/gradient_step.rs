@@ -2,7 +2,8 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::{Attack, Model, Threat};
+use super::ascent::step;
+use super::{Ascent, LossDirections, Threat};
 use crate::network::{Norm, Real};
 
 /// x + εₚ u, clipped to the box, where u attains Hölder's bound u·∂ₓL = ‖∂ₓL‖_q among ‖u‖ₚ ≤ 1: to first order the strongest
@@ -13,29 +14,29 @@ pub struct GradientStep {
     pub norm: Norm,
 }
 
-impl Attack for GradientStep {
-    fn norm(&self) -> Norm {
-        self.norm
-    }
-
-    fn perturb<T: Real>(
-        &self,
-        model: &mut Model<'_, T>,
-        input: &[T],
-        label: usize,
-        threat: Threat,
-        _: &mut (impl Rng + Clone),
-        perturbed: &mut [T],
-    ) {
-        let gradient = model.loss_direction(input, label).along;
-        self.norm.dual().steepest_direction(gradient, perturbed);
-        step(perturbed, threat.size, input);
-        threat.clip(perturbed);
+impl GradientStep {
+    /// Takes the step where the [directions](LossDirections::loss_directions) at the points, samples of `dimension` coordinates, are
+    /// known already.
+    pub fn follow<T: Real>(&self, directions: &[T], threat: Threat, dimension: usize, points: &mut [T]) {
+        step(self.norm, directions, threat.size, dimension, points);
+        threat.clip(points);
     }
 }
 
-/// Turns a direction into input + size · direction.
-pub(super) fn step<T: Real>(direction: &mut [T], size: f64, input: &[T]) {
-    let size = T::from_f64(size);
-    direction.iter_mut().zip(input).for_each(|(value, &x)| *value = x + size * *value);
+impl Ascent for GradientStep {
+    fn ball_norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn ascend<T: Real>(
+        &self,
+        model: &mut impl LossDirections<T>,
+        inputs: &[T],
+        labels: &[usize],
+        threat: Threat,
+        _: &mut impl Rng,
+        points: &mut [T],
+    ) {
+        self.follow(model.loss_directions(inputs, labels), threat, inputs.len() / labels.len(), points);
+    }
 }

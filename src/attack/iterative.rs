@@ -1,9 +1,10 @@
 //! Projected gradient ascent from the input itself (Kurakin et al., arXiv 1607.02533, for p = ∞; the same in ‖·‖₂).
 
 use ndarray_rand::rand::Rng;
+use rayon::prelude::*;
 
-use super::gradient_step::step;
-use super::{Attack, Model, Threat};
+use super::ascent::step;
+use super::{Ascent, LossDirections, Threat};
 use crate::network::{Norm, Real};
 
 /// K steps of size ε/(0.75 K) along the steepest direction, each followed by a projection onto the ball of size ε and the box.
@@ -19,42 +20,40 @@ pub struct Iterative {
 /// What the steps would cover together, over ε: a third more than the radius.
 const REACH: f64 = 1.0 / 0.75;
 
-impl Attack for Iterative {
-    fn norm(&self) -> Norm {
+impl Ascent for Iterative {
+    fn ball_norm(&self) -> Norm {
         self.norm
     }
 
-    fn perturb<T: Real>(
+    fn ascend<T: Real>(
         &self,
-        model: &mut Model<'_, T>,
-        input: &[T],
-        label: usize,
+        model: &mut impl LossDirections<T>,
+        inputs: &[T],
+        labels: &[usize],
         threat: Threat,
-        _: &mut (impl Rng + Clone),
-        perturbed: &mut [T],
+        _: &mut impl Rng,
+        points: &mut [T],
     ) {
-        perturbed.copy_from_slice(input);
-        self.climb(model, input, label, threat, perturbed);
+        self.climb(model, inputs, labels, threat, points);
     }
 }
 
 impl Iterative {
-    /// Climbs from `perturbed`, inside the ball around `input` and the box.
+    /// Climbs from `points`, inside the balls around `inputs` and the box.
     pub(super) fn climb<T: Real>(
         &self,
-        model: &mut Model<'_, T>,
-        input: &[T],
-        label: usize,
+        model: &mut impl LossDirections<T>,
+        inputs: &[T],
+        labels: &[usize],
         threat: Threat,
-        perturbed: &mut [T],
+        points: &mut [T],
     ) {
-        let mut direction = vec![T::zero(); input.len()];
+        let dimension = inputs.len() / labels.len();
         for _ in 0..self.steps {
-            let gradient = model.loss_direction(perturbed, label).along;
-            self.norm.dual().steepest_direction(gradient, &mut direction);
-            step(&mut direction, threat.size * REACH / self.steps as f64, perturbed);
-            perturbed.copy_from_slice(&direction);
-            threat.project(self.norm, input, perturbed);
+            let directions = model.loss_directions(points, labels);
+            step(self.norm, directions, threat.size * REACH / self.steps as f64, dimension, points);
+            let samples = points.par_chunks_mut(dimension).zip(inputs.par_chunks(dimension));
+            samples.for_each(|(point, input)| threat.project(self.norm, input, point));
         }
     }
 }

@@ -5,8 +5,10 @@
 //! coordinate ([`Norm::uniform_size`]). What attacks follow is the direction of ∂ₓL, which they compute without its scale
 //! ([`Model::loss_direction`]): a network that is all but sure of the label is attacked like any other. Some attacks look for the
 //! smallest perturbation that changes the prediction instead of the largest loss at a given size ([`Attack::finds_its_size`]); every
-//! attack can be asked for it ([`Attack::smallest`]).
+//! attack can be asked for it ([`Attack::smallest`]). What climbs the loss by its steepest directions ([`Ascent`]) attacks the samples
+//! of a batch together as well, as training does.
 
+mod ascent;
 mod boundary;
 mod deepfool;
 mod gradient_step;
@@ -17,6 +19,7 @@ mod smallest;
 mod state;
 mod threat;
 
+pub use ascent::{Ascent, LossDirections};
 pub use boundary::Boundary;
 pub use deepfool::DeepFool;
 pub use gradient_step::GradientStep;

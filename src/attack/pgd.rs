@@ -2,7 +2,7 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::{Attack, Iterative, Model, Threat};
+use super::{Ascent, Iterative, LossDirections, Threat};
 use crate::network::{Norm, Real};
 
 /// The steps of [`Iterative`] from a uniform perturbation of every coordinate that lies in the ball, clipped to the box. In the
@@ -16,26 +16,24 @@ pub struct ProjectedGradient {
     pub steps: usize,
 }
 
-impl Attack for ProjectedGradient {
-    fn norm(&self) -> Norm {
+impl Ascent for ProjectedGradient {
+    fn ball_norm(&self) -> Norm {
         self.norm
     }
 
-    fn perturb<T: Real>(
+    fn ascend<T: Real>(
         &self,
-        model: &mut Model<'_, T>,
-        input: &[T],
-        label: usize,
+        model: &mut impl LossDirections<T>,
+        inputs: &[T],
+        labels: &[usize],
         threat: Threat,
-        rng: &mut (impl Rng + Clone),
-        perturbed: &mut [T],
+        rng: &mut impl Rng,
+        points: &mut [T],
     ) {
         // The same size in every coordinate has norm ε at most.
-        let each = threat.size / self.norm.uniform_size(input.len());
-        for (value, &x) in perturbed.iter_mut().zip(input) {
-            *value = x + T::from_f64(rng.random_range(-each..=each));
-        }
-        threat.clip(perturbed);
-        Iterative { norm: self.norm, steps: self.steps }.climb(model, input, label, threat, perturbed);
+        let each = threat.size / self.norm.uniform_size(inputs.len() / labels.len());
+        points.iter_mut().for_each(|value| *value += T::from_f64(each * rng.random_range(-1.0..1.0)));
+        threat.clip(points);
+        Iterative { norm: self.norm, steps: self.steps }.climb(model, inputs, labels, threat, points);
     }
 }

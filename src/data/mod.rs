@@ -7,6 +7,7 @@
 //! shows another set at another image size. A set with labels comes in two parts, [`Split`].
 
 pub mod cifar;
+pub mod contents;
 pub mod images;
 mod labelled;
 pub mod mnist;

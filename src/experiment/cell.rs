@@ -3,7 +3,8 @@
 use super::place::{abscissa, place, with_dimension};
 use super::specification::expression::describe;
 use crate::network::{Architecture, Initialisation};
-use crate::sampling::{Observable, StreamKey};
+use crate::observable::Observable;
+use crate::sampling::StreamKey;
 use crate::theory::{Expectation, TheoryValue};
 
 /// One network at one point of the grid.

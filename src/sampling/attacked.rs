@@ -3,9 +3,9 @@
 use ndarray_rand::rand::Rng;
 
 use super::monte_carlo::LEFT_OUT;
-use super::observable::{AttackObservable, Effect, Observable};
 use crate::attack::{AnyAttack, Attack, Model, State, Threat};
 use crate::network::{Norm, Real};
+use crate::observable::{AttackObservable, Effect, Observable};
 use crate::stream::StreamKey;
 
 /// Memory to attack with, kept between draws.

@@ -4,9 +4,9 @@
 //! (`general.rs`), and a faster one for dense networks (`fused.rs`).
 
 use super::input::{InputLaw, LabelRule};
-use super::observable::{HypothesisObservable, Observable};
 use crate::network::layer::{Activation, Layer, LayerRule};
 use crate::network::{Architecture, Initialisation, pools_first};
+use crate::observable::{HypothesisObservable, Observable};
 use crate::scaled::Scaled;
 
 /// Draws networks of one architecture and initialisation and measures their gradients, in single precision with sums in double;

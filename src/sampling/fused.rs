@@ -14,10 +14,10 @@ use super::Stream;
 use super::explicit::ExplicitSampler;
 use super::monte_carlo::Worker;
 use super::normal::{BulkGenerator, WeightLaw};
-use super::observable::Gradient;
 use crate::network::layer::{Activation, Layer, LayerRule, Role};
 use crate::network::norm::NormSums;
 use crate::network::{BrokenHypotheses, InstructionSet, Norm, WeightDistribution, loss};
+use crate::observable::Gradient;
 use crate::stop::Stop;
 
 /// Weights that a worker keeps of one network at most: 16 MB.

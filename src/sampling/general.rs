@@ -8,10 +8,10 @@ use super::fused::{FusedPlan, FusedWorker};
 use super::hypotheses::Sampled;
 use super::monte_carlo::{Sampler, Worker};
 use super::normal::{BulkGenerator, WeightLaw};
-use super::observable::{AttackObservable, Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::attack::Model;
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, loss};
+use crate::observable::{AttackObservable, Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::scaled::Scaled;
 use crate::stop::Stop;
 

@@ -1,8 +1,8 @@
 //! How far the hypotheses (H) hold in one sampled network, at one input: shares and correlations over its units and weights.
 
-use super::observable::HypothesisObservable;
 use crate::network::layer::{Activation, LayerRule};
 use crate::network::{Architecture, Node, Parameters, Real, Tape};
+use crate::observable::HypothesisObservable;
 
 /// A network after its forward pass.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,6 @@ mod hypotheses;
 pub mod input;
 pub mod monte_carlo;
 pub mod normal;
-pub mod observable;
 
 pub use crate::stream::{Stream, StreamKey};
 pub use attacked::Attacked;
@@ -18,4 +17,3 @@ pub use collapsed::CollapsedSampler;
 pub use explicit::ExplicitSampler;
 pub use input::{InputLaw, LabelRule, Samples};
 pub use monte_carlo::{Observer, Sampler, StoppingRule, Tally, Worker};
-pub use observable::{Gradient, GradientObservable, Observable};

@@ -9,8 +9,7 @@
 //! with any variance, they lose a few units in the last place a layer and nothing else.
 
 use crate::network::{DenseChain, Norm};
-use crate::sampling::GradientObservable;
-use crate::sampling::observable::Statistic;
+use crate::observable::{GradientObservable, Statistic};
 use crate::scaled::Scaled;
 use crate::statistics::gaussian::{expected_norm, halved_chi_mean};
 
@@ -176,6 +175,11 @@ mod tests {
             prop_assert!(two * two <= mean(&chain, "logit.l2sq") * slack, "Jensen");
             prop_assert!(one * one <= mean(&chain, "logit.l1.squared") * slack, "Jensen");
         }
+    }
+
+    proptest! {
+        // A case takes a tenth of a second: deep chains have many factors.
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn moments_are_the_sums_of_the_logarithms_of_their_factors(
             dimension in 1usize..5000, depth in prop_oneof![1usize..300, 300usize..10_000],

@@ -22,8 +22,7 @@ use std::f64::consts::FRAC_2_PI;
 
 use crate::network::layer::NoPathTheory;
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, WeightDistribution};
-use crate::sampling::observable::HypothesisObservable;
-use crate::sampling::{Gradient, GradientObservable, Observable};
+use crate::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::scaled::Scaled;
 
 /// What kind of statement a theoretical value is.

@@ -9,7 +9,7 @@
 use std::f64::consts::FRAC_PI_2;
 
 use crate::network::{DenseChain, Norm};
-use crate::sampling::GradientObservable;
+use crate::observable::GradientObservable;
 use crate::statistics::gaussian::{chi_moment, expected_maximum_power, halved_chi_moments};
 
 /// Widths and dimensions above this take the leading terms of their expansion: the next are smaller by a thousand.

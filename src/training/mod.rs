@@ -13,7 +13,6 @@ pub mod evaluation;
 mod model;
 pub mod objective;
 mod optimiser;
-mod perturbation;
 mod schedule;
 mod trainer;
 
@@ -22,6 +21,5 @@ pub use evaluation::Evaluation;
 pub use model::BatchModel;
 pub use objective::Objective;
 pub use optimiser::Sgd;
-pub use perturbation::Perturbation;
 pub use schedule::Schedule;
 pub use trainer::{EpochReport, Samples, State, Trainer, TrainingSettings};

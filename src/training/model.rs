@@ -1,5 +1,6 @@
 //! A network on a batch of labelled samples: the loss, its gradients, and their derivatives.
 
+use crate::attack::LossDirections;
 use crate::network::batch::BatchTape;
 use crate::network::layer::LayerRule;
 use crate::network::{Architecture, Parameters, Real, loss, pools_first};
@@ -192,5 +193,12 @@ impl<T: Real> BatchModel<T> {
             loss::cross_entropy_gradient(logits, label, upstream);
             upstream.iter_mut().for_each(|entry| *entry *= weight);
         }
+    }
+}
+
+impl<T: Real> LossDirections<T> for BatchModel<T> {
+    fn loss_directions(&mut self, points: &[T], labels: &[usize]) -> &[T] {
+        self.forward(points);
+        self.loss_direction(labels)
     }
 }

@@ -127,3 +127,68 @@ fn arrays_have_labels_where_their_file_is_named() {
     let error = refused(trained);
     assert!(error.contains("data.set") && error.contains("cifar10, mnist, images or synthetic"), "{error}");
 }
+
+/// A state belongs to the samples that it was drawn or trained with: whatever changes in them, a run begins anew, also where the files
+/// keep their sizes and times; where nothing but their place does, it goes on.
+#[test]
+fn samples_that_changed_are_seen_and_samples_that_moved_are_the_same() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    write_sets(folder);
+    // Slow enough for its state to be kept.
+    let wide = "[{ type = \"flatten\" }, { type = \"dense\", units = 3000 }, { type = \"relu\" }, { type = \"dense\", units = 10 }]";
+    let drawn = format!(
+        "name = \"drawn\"\ndraws = 3000\nobservables = [\"loss.l1\"]\n\
+         input = {{ distribution = \"npy\", path = \"samples.npy\", labels = \"labels.npy\", label = true }}\n\
+         [[network]]\nsampler = \"explicit\"\ninput = [3, 8, 8]\nlayers = {wide}"
+    );
+    let trained = format!(
+        "name = \"trained\"\nobservables = [\"accuracy\", \"loss.l1\"]\n\
+         data = {{ set = \"images\", path = \"images\", resize = 8, validation = 4 }}\n\
+         training = {{ epochs = 60, batch = 4, rate = 0.01 }}\n[[network]]\ninput = [3, 8, 8]\nlayers = {wide}"
+    );
+    fs::write(folder.join("drawn.toml"), drawn).unwrap();
+    fs::write(folder.join("trained.toml"), trained).unwrap();
+    let run = |spec: &str, out: &str, more: &[&str]| {
+        ok(folder, &[&["run", &format!("{spec}.toml"), "--quiet", "--out", out], more].concat());
+        let file = if spec == "drawn" { "points.csv" } else { "networks.csv" };
+        fs::read_to_string(folder.join(out).join(spec).join(file)).unwrap()
+    };
+    let states = |spec: &str| fs::read_dir(folder.join("kept").join(spec).join("state")).unwrap().count();
+    let before = ["drawn", "trained"].map(|spec| run(spec, "kept", &[]));
+    assert_eq!(["drawn", "trained"].map(states), [1, 1]);
+
+    fs::create_dir(folder.join("elsewhere")).unwrap();
+    for moved in ["samples.npy", "labels.npy", "images"] {
+        fs::rename(folder.join(moved), folder.join("elsewhere").join(moved)).unwrap();
+    }
+    let moved = [
+        ("drawn", vec!["--set", "input.path=elsewhere/samples.npy", "--set", "input.labels=elsewhere/labels.npy"]),
+        ("trained", vec!["--set", "data.path=elsewhere/images"]),
+    ];
+    for ((spec, paths), before) in moved.iter().zip(&before) {
+        assert_eq!(&run(spec, "kept", paths), before);
+        assert_eq!(states(spec), 1, "the same state serves");
+    }
+
+    // One label, and one image that is copied over another of its size.
+    let same_time = |path: &Path, change: &dyn Fn()| {
+        let time = path.metadata().unwrap().modified().unwrap();
+        change();
+        fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    let labels = folder.join("elsewhere/labels.npy");
+    same_time(&labels, &|| {
+        let other = Array1::from_shape_fn(20, |at| if at == 7 { 2 } else { (at % 10) as i64 });
+        ndarray_npy::write_npy(&labels, &other).unwrap();
+    });
+    let image = folder.join("elsewhere/images/train/class3/3.png");
+    same_time(&image, &|| {
+        fs::copy(folder.join("elsewhere/images/train/class4/4.png"), &image).unwrap();
+    });
+    for ((spec, paths), before) in moved.iter().zip(&before) {
+        let after = run(spec, "kept", paths);
+        assert_ne!(&after, before, "{spec}");
+        assert_eq!(after, run(spec, "anew", paths));
+    }
+}

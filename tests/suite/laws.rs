@@ -7,9 +7,9 @@ use gradlaw::network::{
     Architecture, Dense, DenseChain, Initialisation, Layer, Norm, Parameters, Relu, Shape, Tape, Variances,
     WeightDistribution, loss,
 };
+use gradlaw::observable::Observable;
 use gradlaw::sampling::{
-    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey, Tally,
-    monte_carlo,
+    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Sampler, StoppingRule, StreamKey, Tally, monte_carlo,
 };
 use gradlaw::statistics::{KolmogorovSmirnov, Moments};
 use gradlaw::theory::DenseLaw;

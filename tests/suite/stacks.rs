@@ -10,8 +10,8 @@ use gradlaw::network::{
     MaxPool, Norm, Normalise, PaddingMode, Parameters, Part, Relu, Shape, Statistics, Tape, WeightDistribution,
     WeightPool, Window,
 };
-use gradlaw::sampling::observable::HypothesisObservable;
-use gradlaw::sampling::{ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StreamKey};
+use gradlaw::observable::{HypothesisObservable, Observable};
+use gradlaw::sampling::{ExplicitSampler, InputLaw, LabelRule, Sampler, StreamKey};
 use gradlaw::theory::{PathDegrees, PathGraph, path_variances};
 use gradlaw::training::objective::{
     AdversarialAugmentation, CrossLipschitz, GradientPenalty, ObjectiveRule, Plain, ProjectedGradient,

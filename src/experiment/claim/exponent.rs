@@ -13,7 +13,7 @@ use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Replicate, Row, Sampled};
 use crate::experiment::specification::expression::{Expression, Variables, describe};
 use crate::experiment::specification::reader::SpecError;
-use crate::sampling::Observable;
+use crate::observable::Observable;
 use crate::short::short;
 use crate::statistics::{Fit, WeightedPoint, regression};
 use crate::theory::TheoryValue;

@@ -11,7 +11,7 @@ use crate::experiment::format::{rounded, unbroken, with_error};
 use crate::experiment::results::{Row, Verdict};
 use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::{Origin, SpecError};
-use crate::sampling::Observable;
+use crate::observable::Observable;
 use crate::statistics::regression::POOR_FIT;
 
 /// What every kind of claim knows of itself; all but the first four have an answer for kinds that do not need it.

@@ -4,7 +4,7 @@ use super::Series;
 use crate::experiment::claim::{Claim, Remark};
 use crate::experiment::format::{rounded, unbroken, with_error};
 use crate::experiment::results::{Outcome, Verdict};
-use crate::sampling::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
+use crate::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
 use crate::short::short;
 use crate::statistics::{Fit, WeightedPoint};
 

@@ -9,7 +9,8 @@ use super::network::NetworkSpec;
 use super::reader::{Origin, Reader, SpecError};
 use super::sampler::{SamplerChoice, read_sampler};
 use super::{Spec, Sweep, WorkSpec};
-use crate::sampling::{Observable, StoppingRule};
+use crate::observable::Observable;
+use crate::sampling::StoppingRule;
 
 const DEFAULT_DRAWS: i64 = 4000;
 const DEFAULT_MAX_DRAWS: i64 = 1_000_000;

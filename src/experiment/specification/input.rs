@@ -18,6 +18,17 @@ pub struct InputSpec {
     pub batch: usize,
 }
 
+impl InputSpec {
+    /// The same without the places where files of samples lie.
+    pub(in crate::experiment) fn without_paths(&self) -> Self {
+        let mut input = self.clone();
+        if let InputDistribution::Samples { set, .. } = &mut input.distribution {
+            *set = set.without_paths();
+        }
+        input
+    }
+}
+
 impl Default for InputSpec {
     /// Gaussian inputs and random labels.
     fn default() -> Self {

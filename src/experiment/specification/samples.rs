@@ -138,6 +138,11 @@ impl SamplesSpec {
         })
     }
 
+    /// The same without the places where the files lie, for what depends on their contents alone.
+    pub(in crate::experiment) fn without_paths(&self) -> Self {
+        Self { path: None, labels: None, ..self.clone() }
+    }
+
     /// Whether a path is needed that was not given.
     pub fn lacks_path(&self) -> bool {
         self.set.has_path() && self.path.is_none()

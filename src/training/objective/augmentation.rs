@@ -2,8 +2,9 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::super::{BatchModel, Perturbation};
+use super::super::BatchModel;
 use super::ObjectiveRule;
+use crate::attack::{GradientStep, Threat};
 use crate::network::{Norm, Real};
 
 /// mean ½ (L(x) + L(x + δ)), δ the step of size ‖δ‖ₚ = ε d^(1/p) along the steepest direction of the loss, held fixed: FGSM for
@@ -22,15 +23,17 @@ impl ObjectiveRule for AdversarialAugmentation {
         model: &mut BatchModel<T>,
         input: &[T],
         labels: &[usize],
-        rng: &mut impl Rng,
+        _: &mut impl Rng,
         seen: impl FnOnce(&BatchModel<T>),
     ) -> f64 {
         model.forward(input);
         seen(model);
         let before = model.mean_loss(labels);
-        let direction = model.accumulate_loss_and_direction(labels, 0.5).to_vec();
-        let attack = Perturbation::GradientStep { norm: self.norm };
-        let perturbed = attack.perturb(model, input, labels, &direction, self.strength, rng);
+        let dimension = model.architecture().dimension();
+        let threat = Threat::unbounded(self.strength * self.norm.uniform_size(dimension));
+        let mut perturbed = input.to_vec();
+        let directions = model.accumulate_loss_and_direction(labels, 0.5);
+        GradientStep { norm: self.norm }.follow(directions, threat, dimension, &mut perturbed);
         model.forward(&perturbed);
         model.accumulate_loss(labels, 0.5);
         0.5 * (before + model.mean_loss(labels))

@@ -2,12 +2,13 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::super::{BatchModel, Perturbation};
+use super::super::BatchModel;
 use super::ObjectiveRule;
-use crate::network::Real;
+use crate::attack::{self, Ascent, Threat};
+use crate::network::{Norm, Real};
 
 /// mean L(x + δ), δ from K projected steps from a random start with |δᵢ| ≤ ε, held fixed
-/// ([`Perturbation::ProjectedGradient`]).
+/// ([`attack::ProjectedGradient`]).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProjectedGradient {
     /// ε.
@@ -25,8 +26,9 @@ impl ObjectiveRule for ProjectedGradient {
         rng: &mut impl Rng,
         seen: impl FnOnce(&BatchModel<T>),
     ) -> f64 {
-        let attack = Perturbation::ProjectedGradient { steps: self.steps };
-        let perturbed = attack.perturb(model, input, labels, &[], self.strength, rng);
+        let attack = attack::ProjectedGradient { norm: Norm::INFINITY, steps: self.steps };
+        let mut perturbed = input.to_vec();
+        attack.ascend(model, input, labels, Threat::unbounded(self.strength), rng, &mut perturbed);
         model.forward(&perturbed);
         seen(model);
         model.accumulate_loss(labels, 1.0);

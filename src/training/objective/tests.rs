@@ -4,8 +4,9 @@ use ndarray_rand::rand::{Rng, SeedableRng};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 
-use super::super::{BatchModel, Perturbation};
+use super::super::BatchModel;
 use super::*;
+use crate::attack::{Ascent, GradientStep, Threat};
 use crate::network::layer::*;
 use crate::network::{Architecture, Initialisation, Norm, Parameters, Part, Shape, WeightDistribution, loss};
 
@@ -176,8 +177,9 @@ fn sure_samples_are_attacked_in_training_too() {
             let objective = AdversarialAugmentation { norm, strength };
             let found = objective.accumulate(&mut model, &samples, &labels, &mut rng, |_| ());
             assert!((found - expected).abs() < 1e-4 * (1.0 + expected), "{margins:?} {norm}: {found} {expected}");
-            let again =
-                Perturbation::GradientStep { norm }.perturb(&mut model, &samples, &labels, &[], strength, &mut rng);
+            let threat = Threat::unbounded(strength * norm.uniform_size(12));
+            let mut again = samples.clone();
+            GradientStep { norm }.ascend(&mut model, &samples, &labels, threat, &mut rng, &mut again);
             model.forward(&again);
             let after =
                 2.0 * expected - margins.iter().map(|&margin| loss(margin.into())).sum::<f64>() / margins.len() as f64;
@@ -190,9 +192,11 @@ fn sure_samples_are_attacked_in_training_too() {
         }
         // Every coordinate ends a third of the way at least, at the right side.
         let (mut model, samples) = linear(&margins);
-        let attack = Perturbation::ProjectedGradient { steps: 3 };
+        let attack = crate::attack::ProjectedGradient { norm: Norm::INFINITY, steps: 3 };
         let labels = vec![0; margins.len()];
-        let moved = attack.perturb(&mut model, &samples, &labels, &[], 0.5, &mut ChaCha8Rng::seed_from_u64(7));
+        let mut moved = samples.clone();
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        attack.ascend(&mut model, &samples, &labels, Threat::unbounded(0.5), &mut rng, &mut moved);
         for ((value, x), weight) in moved.iter().zip(&samples).zip(ROW.iter().cycle()) {
             let way = (x - value) * weight.signum();
             assert!(way > 0.16 - 1e-6 * x.abs() && way < 0.51 + 1e-6 * x.abs(), "{margins:?}: {way}");

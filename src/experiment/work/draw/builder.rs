@@ -10,7 +10,8 @@ use crate::experiment::specification::reader::{Origin, SpecError, unknown};
 use crate::experiment::specification::{At, DrawSpec, Heading, InputSpec, Make, NetworkSpec, Spec, Sweep, names_of};
 use crate::experiment::work::Limits;
 use crate::network::{Architecture, Initialisation};
-use crate::sampling::{Observable, StoppingRule};
+use crate::observable::Observable;
+use crate::sampling::StoppingRule;
 
 /// Builds an experiment on networks at initialisation.
 ///

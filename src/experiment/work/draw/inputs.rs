@@ -1,12 +1,11 @@
 //! Opens the data that a spec's inputs come from, and fits it to a network's input shape.
 
 use std::cell::RefCell;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::array::checked_product;
-use crate::data::{DataError, ResizeFilter, Resized, SampleSet};
+use crate::data::{DataError, ResizeFilter, Resized, SampleSet, contents};
 use crate::experiment::specification::expression::Variables;
 use crate::experiment::specification::reader::{Origin, SpecError};
 use crate::experiment::specification::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, SamplesSpec, Set, Spec};
@@ -15,11 +14,7 @@ use crate::sampling::{InputLaw, Samples};
 
 /// What a spec's inputs come from, opened once.
 #[derive(Debug)]
-pub struct Source {
-    kind: Kind,
-    /// What changes when the data does.
-    stamp: String,
-}
+pub struct Source(Kind);
 
 #[derive(Debug)]
 enum Kind {
@@ -31,16 +26,17 @@ enum Kind {
     Array { path: PathBuf, read: RefCell<Option<(Shape, Opened)>>, set: SamplesSpec },
 }
 
-/// A set of samples with the first that is zero everywhere, which is looked for once.
+/// A set of samples with what is looked for once: the first that is zero everywhere, and the digest of what it holds.
 #[derive(Debug, Clone)]
 struct Opened {
     samples: Arc<dyn SampleSet>,
     zero: Option<usize>,
+    contents: String,
 }
 
 impl Opened {
     fn new(samples: Arc<dyn SampleSet>) -> Self {
-        Self { zero: first_zero(&*samples), samples }
+        Self { zero: first_zero(&*samples), contents: contents::digest(&*samples), samples }
     }
 }
 
@@ -65,35 +61,21 @@ impl Samples for Held {
 /// # Errors
 /// The path is not given, or the data is missing or damaged.
 pub fn open(spec: &Spec<DrawSpec>) -> Result<Source, SpecError> {
-    let law = |law| Ok(Source { kind: Kind::Law(law), stamp: String::new() });
+    let law = |law| Ok(Source(Kind::Law(law)));
     match &spec.work.input.distribution {
         InputDistribution::Gaussian => law(InputLaw::Gaussian),
         InputDistribution::Uniform { low, high } => law(InputLaw::Uniform { low: *low as f32, high: *high as f32 }),
         InputDistribution::Constant(value) => law(InputLaw::Constant(*value as f32)),
         InputDistribution::Samples { set, part } => {
             let path = set.locate(&spec.origin, "input")?;
-            let stamp = stamp_of(&path);
             if set.set == Set::Npy {
-                return Ok(Source { kind: Kind::Array { path, read: RefCell::new(None), set: set.clone() }, stamp });
+                return Ok(Source(Kind::Array { path, read: RefCell::new(None), set: set.clone() }));
             }
             let side = set.largest_side(&spec.origin, "input", &spec.sweep.points())?;
             let samples = set.open(&path, *part, side, spec.seed).map_err(|error| refuse(spec, &error))?;
-            Ok(Source { kind: Kind::Samples { opened: Opened::new(samples), set: set.clone() }, stamp })
+            Ok(Source(Kind::Samples { opened: Opened::new(samples), set: set.clone() }))
         }
     }
-}
-
-/// Names, sizes and times of change of a file, or of the files in a folder.
-pub(crate) fn stamp_of(path: &Path) -> String {
-    let one = |path: &Path| {
-        let metadata = path.metadata().ok();
-        (path.to_owned(), metadata.as_ref().map(Metadata::len), metadata.and_then(|metadata| metadata.modified().ok()))
-    };
-    let inside = std::fs::read_dir(path).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<PathBuf> = inside.collect();
-    files.sort();
-    let files: Vec<_> = files.iter().map(|file| one(file)).collect();
-    format!("{:?} {files:?}", one(path))
 }
 
 /// The data set's complaint, which begins with its path, under the spec's key.
@@ -102,9 +84,15 @@ fn refuse(spec: &Spec<DrawSpec>, error: &impl std::fmt::Display) -> SpecError {
 }
 
 impl Source {
-    /// A text that changes when the data does.
-    pub fn stamp(&self) -> &str {
-        &self.stamp
+    /// The digest of the data; empty where there is none, or none was [fitted](Self::fit) yet.
+    pub fn contents(&self) -> String {
+        match &self.0 {
+            Kind::Law(_) => String::new(),
+            Kind::Samples { opened, .. } => opened.contents.clone(),
+            Kind::Array { read, .. } => {
+                read.borrow().as_ref().map_or_else(String::new, |(_, array)| array.contents.clone())
+            }
+        }
     }
 
     /// The law of the inputs of one network at one point.
@@ -120,7 +108,7 @@ impl Source {
         variables: &Variables,
     ) -> Result<InputLaw, SpecError> {
         let shape = architecture.input();
-        let (samples, zero) = match &self.kind {
+        let (samples, zero) = match &self.0 {
             Kind::Law(law) => return Ok(law.clone()),
             Kind::Samples { opened, set } => {
                 (fit_samples(&opened.samples, set, spec, network, shape, variables)?, opened.zero)

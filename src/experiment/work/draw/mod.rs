@@ -22,7 +22,7 @@ use crate::stop::Stop;
 use point::bind;
 
 pub use builder::ExperimentBuilder;
-pub(crate) use inputs::{as_seen, stamp_of};
+pub(crate) use inputs::as_seen;
 pub use point::{Point, cells};
 
 /// Points, in words, with all their draws one after the other.

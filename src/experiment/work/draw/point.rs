@@ -14,10 +14,8 @@ use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec};
 use crate::experiment::work::Limits;
 use crate::network::{Architecture, Initialisation, Statistics};
-use crate::sampling::observable::{HypothesisObservable, Statistic};
-use crate::sampling::{
-    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Observable, Sampler, StoppingRule, StreamKey,
-};
+use crate::observable::{HypothesisObservable, Observable, Statistic};
+use crate::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Sampler, StoppingRule, StreamKey};
 use crate::scaled::Scaled;
 use crate::theory::PathVariances;
 
@@ -284,8 +282,8 @@ impl Binder<'_> {
         let text = format!(
             "{SAMPLING_FORMAT} {} {key:?} {architecture:?} {initialisation:?} {:?} {} {names:?} {precision:?}",
             env!("CARGO_PKG_VERSION"),
-            self.spec.work.input,
-            source.stamp(),
+            self.spec.work.input.without_paths(),
+            source.contents(),
         );
         digest(&text)
     }

@@ -224,7 +224,13 @@ impl Binder<'_> {
             "{TRAINING_FORMAT} {} {label} {repeat} {key:?} {architecture:?} {initialisation:?} {settings:?}",
             env!("CARGO_PKG_VERSION")
         );
-        known.push_str(&format!(" {:?} {} {} {:?}", spec.work.data, spec.seed, data.stamp, spec.observables));
+        known.push_str(&format!(
+            " {:?} {} {:?} {:?}",
+            spec.work.data.without_paths(),
+            spec.seed,
+            data.contents,
+            spec.observables
+        ));
         Ok(Job {
             label,
             variables: variables.to_vec(),

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use crate::data::{SampleSet, Split};
+use crate::data::{SampleSet, Split, contents};
 use crate::experiment::specification::expression::Variables;
 use crate::experiment::specification::reader::{Origin, Reader, SpecError};
 use crate::experiment::specification::{SAMPLE_KEYS, SamplesSpec, Set};
-use crate::experiment::work::draw::{as_seen, stamp_of};
+use crate::experiment::work::draw::as_seen;
 use crate::network::{Normalise, Shape};
 use crate::stream::StreamKey;
 
@@ -57,8 +57,8 @@ pub struct Data {
     pub validation: Vec<usize>,
     /// Which samples of the test part are for testing.
     pub test: Vec<usize>,
-    /// A text that changes when the data does.
-    pub stamp: String,
+    /// The digests of both parts.
+    pub contents: [String; 2],
     /// Mean and standard deviation of each channel over the training samples, once they were asked for.
     constants: OnceLock<Result<Normalise, String>>,
 }
@@ -115,6 +115,11 @@ fn constants(set: &dyn SampleSet, indices: &[usize]) -> Result<Normalise, String
 }
 
 impl DataSpec {
+    /// The same without the places where the files lie.
+    pub(super) fn without_paths(&self) -> Self {
+        Self { samples: self.samples.without_paths(), ..self.clone() }
+    }
+
     /// Opens the samples, and chooses at random, by the seed, which are for what. Folders of images are opened at the largest side
     /// that the grid asks for.
     ///
@@ -146,7 +151,8 @@ impl DataSpec {
         }
         let validation = training.split_off(training.len() - self.validation);
         training.truncate(self.training.unwrap_or(usize::MAX));
-        Ok(Data { parts, training, validation, test, stamp: stamp_of(&path), constants: OnceLock::new() })
+        let contents = [contents::digest(&*parts[0]), contents::digest(&*parts[1])];
+        Ok(Data { parts, training, validation, test, contents, constants: OnceLock::new() })
     }
 
     /// Both parts of the data as a network with this input sees them.
