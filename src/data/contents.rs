@@ -35,9 +35,11 @@ pub fn digest(set: &dyn SampleSet) -> String {
 mod tests {
     use super::*;
 
+    type Sample = ([f32; 3], Option<usize>);
+
     /// Samples of three values, with labels or without.
     #[derive(Debug, Clone)]
-    struct Few(Vec<([f32; 3], Option<usize>)>);
+    struct Few(Vec<Sample>);
 
     impl SampleSet for Few {
         fn len(&self) -> usize {
@@ -62,12 +64,12 @@ mod tests {
         let set = Few((0..2500).map(|index| ([index as f32, 0.5, -1.0], Some(index % 10))).collect());
         let whole = digest(&set);
         assert_eq!(digest(&set.clone()), whole);
-        let changed = |change: fn(&mut Vec<([f32; 3], Option<usize>)>)| {
+        let changed = |change: fn(&mut Vec<Sample>)| {
             let mut set = set.clone();
             change(&mut set.0);
             digest(&set)
         };
-        let changes: [fn(&mut Vec<([f32; 3], Option<usize>)>); 6] = [
+        let changes: [fn(&mut Vec<Sample>); 6] = [
             |samples| samples[2499].0[2] = -1.000_000_1,
             |samples| samples[1023].1 = Some(4),
             |samples| samples[7].1 = None,

@@ -2,12 +2,11 @@
 //!
 //! Only shapes are computed, so that a network of any size is refused before anything of its size is allocated.
 
+use super::specification::LayerSpec;
 use super::specification::expression::{Expression, Variables, describe};
 use super::specification::reader::{Origin, SpecError};
-use super::specification::{LayerSpec, WindowSpec};
-use crate::network::{
-    Architecture, AveragePool, BatchNorm, Conv, Dense, MaxPool, Normalise, Part, Shape, Statistics, WeightPool, Window,
-};
+use crate::network::layer::keys::Defaults;
+use crate::network::{Architecture, Normalise, Part, Shape, Statistics};
 
 /// Most layers that a network may have, after repetition.
 const MOST_LAYERS: usize = 100_000;
@@ -40,12 +39,13 @@ impl ArchitectureBinder<'_> {
             sizes.map(|(index, size)| self.size(&format!("input.{index}"), size)).collect::<Result<Vec<_>, _>>()?;
         let text = format!("{sizes:?}");
         let input = Shape::new(sizes).ok_or_else(|| self.refuse("input", &text, "must have at most 2^53 elements"))?;
-        let mut layers = layers.to_vec();
-        if let (Some(first @ LayerSpec::Normalise(None)), Some(constants)) = (layers.first_mut(), self.constants) {
-            let constants = constants(&input).map_err(|message| self.refuse("layers.0", "", message))?;
-            *first = LayerSpec::Normalise(Some(constants));
-        }
-        let parts = self.parts("layers", &layers, &mut 0)?;
+        let constants = match (layers.first(), self.constants) {
+            (Some(LayerSpec::Layer(first)), Some(constants)) if first.lacks_constants() => {
+                Some(constants(&input).map_err(|message| self.refuse("layers.0", "", message))?)
+            }
+            _ => None,
+        };
+        let parts = self.parts("layers", layers, &mut 0, constants.as_ref())?;
         Architecture::from_parts(input, parts).map_err(|error| self.refuse("layers", "", self.at(error)))
     }
 
@@ -68,18 +68,29 @@ impl ArchitectureBinder<'_> {
         size.size(self.variables).map_err(|message| self.refuse(key, size.text(), message))
     }
 
-    /// The parts of a list of layers; `count` is the number of layers so far, in all lists.
-    fn parts(&self, key: &str, specs: &[LayerSpec], count: &mut usize) -> Result<Vec<Part>, SpecError> {
+    /// The parts of a list of layers; `count` is the number of layers so far, in all lists, and `constants` are those of the data where
+    /// the first of these layers sees it.
+    fn parts(
+        &self,
+        key: &str,
+        specs: &[LayerSpec],
+        count: &mut usize,
+        constants: Option<&Normalise>,
+    ) -> Result<Vec<Part>, SpecError> {
         let mut parts = Vec::new();
         for (index, layer) in specs.iter().enumerate() {
             let key = format!("{key}.{index}");
             match layer {
                 LayerSpec::Repeat { times, layers } => {
                     for _ in 0..self.size(&format!("{key}.times"), times)?.min(MOST_LAYERS + 1) {
-                        parts.extend(self.parts(&format!("{key}.layers"), layers, count)?);
+                        parts.extend(self.parts(&format!("{key}.layers"), layers, count, None)?);
                     }
                 }
-                layer => parts.push(self.part(&key, layer, count)?),
+                layer => {
+                    let constants = constants.filter(|_| index == 0);
+                    let defaults = Defaults { statistics: self.statistics, constants };
+                    parts.push(self.part(&key, layer, count, defaults)?);
+                }
             }
             *count += 1;
             if *count > MOST_LAYERS {
@@ -89,44 +100,19 @@ impl ArchitectureBinder<'_> {
         Ok(parts)
     }
 
-    fn part(&self, key: &str, layer: &LayerSpec, count: &mut usize) -> Result<Part, SpecError> {
+    fn part(&self, key: &str, layer: &LayerSpec, count: &mut usize, defaults: Defaults<'_>) -> Result<Part, SpecError> {
         Ok(match layer {
-            LayerSpec::Plain(layer) => Part::Layer(layer.clone()),
-            LayerSpec::Dense { units, bias } => {
-                Dense { units: self.size(&format!("{key}.units"), units)?, bias: *bias }.into()
-            }
-            LayerSpec::Conv { channels, window, bias } => {
-                let channels = self.size(&format!("{key}.channels"), channels)?;
-                Conv { channels, window: self.window(key, window)?, bias: *bias }.into()
-            }
-            LayerSpec::AveragePool(window) => AveragePool(self.window(key, window)?).into(),
-            LayerSpec::MaxPool(window) => MaxPool(self.window(key, window)?).into(),
-            LayerSpec::WeightPool(window) => WeightPool(self.window(key, window)?).into(),
-            LayerSpec::BatchNorm { statistics, epsilon } => {
-                BatchNorm { statistics: statistics.unwrap_or(self.statistics), epsilon: *epsilon }.into()
-            }
-            LayerSpec::Normalise(constants) => {
-                let message =
-                    "is missing; only the first layer of a network that is trained finds mean and std by itself";
-                constants.clone().ok_or_else(|| self.refuse(&format!("{key}.mean"), "", message))?.into()
+            LayerSpec::Layer(layer) => {
+                let layer = layer.at(self.variables, defaults);
+                Part::Layer(
+                    layer.map_err(|(name, value, message)| self.refuse(&format!("{key}.{name}"), &value, message))?,
+                )
             }
             LayerSpec::Residual { layers, projection } => Part::Residual {
-                branch: self.parts(&format!("{key}.layers"), layers, count)?,
-                projection: self.parts(&format!("{key}.projection"), projection, count)?,
+                branch: self.parts(&format!("{key}.layers"), layers, count, None)?,
+                projection: self.parts(&format!("{key}.projection"), projection, count, None)?,
             },
             LayerSpec::Repeat { .. } => return Err(self.refuse(key, "", "must stand in a list of layers")),
-        })
-    }
-
-    fn window(&self, key: &str, window: &WindowSpec) -> Result<Window, SpecError> {
-        let padding = window.padding.whole(self.variables, 0);
-        Ok(Window {
-            size: self.size(&format!("{key}.{}", window.size_key), &window.size)?,
-            stride: self.size(&format!("{key}.stride"), &window.stride)?,
-            dilation: self.size(&format!("{key}.dilation"), &window.dilation)?,
-            padding: padding
-                .map_err(|message| self.refuse(&format!("{key}.padding"), window.padding.text(), message))?,
-            mode: window.mode,
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::network::{Architecture, Parameters, Real, loss, pools_first};
 ///
 /// A batch is its samples one after the other, with their channels last
 /// ([`to_channels_last`](crate::network::batch::to_channels_last)).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct BatchModel<T> {
     architecture: Architecture,
     gradient: Parameters<T>,

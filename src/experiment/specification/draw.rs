@@ -80,10 +80,9 @@ impl Spec<DrawSpec> {
 /// Whether a layer normalises by its batch, whose size then matters.
 fn has_batch_norm(layers: &[LayerSpec]) -> bool {
     layers.iter().any(|layer| match layer {
-        LayerSpec::BatchNorm { .. } => true,
+        LayerSpec::Layer(layer) => layer.is("batch-norm"),
         LayerSpec::Residual { layers, projection } => has_batch_norm(layers) || has_batch_norm(projection),
         LayerSpec::Repeat { layers, .. } => has_batch_norm(layers),
-        _ => false,
     })
 }
 

@@ -1,49 +1,17 @@
-//! The entries of `layers`: which layers, with sizes that may depend on the sweep variables.
+//! The entries of `layers`, read by the table of layers: which layers, with sizes that may depend on the sweep variables.
 
 use toml::{Table, Value};
 
-use super::expression::Expression;
+use super::expression::{Expression, Variables};
 use super::reader::{Origin, Reader, SpecError, as_number, text_of, unknown};
-use crate::network::{
-    BatchNorm, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, Normalise, PaddingMode, Relu, Statistics,
-};
+use crate::network::Layer;
+use crate::network::layer::keys::{self, Defaults, Key, Kind, LayerType, Refusal, Values};
 
 /// One entry of `layers`.
 #[derive(Debug, Clone)]
 pub enum LayerSpec {
-    /// A layer without sizes: relu, flatten, the global pools.
-    Plain(Layer),
-    /// `{ type = "dense", units, bias }`
-    Dense {
-        /// Output units.
-        units: Expression,
-        /// Whether there are biases.
-        bias: bool,
-    },
-    /// `{ type = "conv", channels, kernel, stride, padding, dilation, padding_mode, bias }`
-    Conv {
-        /// Output channels.
-        channels: Expression,
-        /// How the kernel slides.
-        window: WindowSpec,
-        /// Whether there are biases.
-        bias: bool,
-    },
-    /// `{ type = "avg-pool", size, stride }`
-    AveragePool(WindowSpec),
-    /// `{ type = "max-pool", size, stride }`
-    MaxPool(WindowSpec),
-    /// `{ type = "weight-pool", size, stride }`
-    WeightPool(WindowSpec),
-    /// `{ type = "batch-norm", statistics, epsilon }`
-    BatchNorm {
-        /// Whose mean and variance, where the layer says.
-        statistics: Option<Statistics>,
-        /// What is added to the variance.
-        epsilon: f64,
-    },
-    /// `{ type = "normalise", mean, std }`: the constants where the layer says, for each channel or one for all.
-    Normalise(Option<Normalise>),
+    /// A layer with its values.
+    Layer(OneLayer),
     /// `{ type = "residual", layers, projection }`
     Residual {
         /// The branch.
@@ -60,21 +28,63 @@ pub enum LayerSpec {
     },
 }
 
-/// A sliding window whose sizes may depend on the sweep variables.
+/// A layer of the table, before the sweep variables are known.
 #[derive(Debug, Clone)]
-pub struct WindowSpec {
-    /// The key that holds the size, for error messages.
-    pub size_key: &'static str,
-    /// Pixels along each side.
-    pub size: Expression,
-    /// Pixels between two places.
-    pub stride: Expression,
-    /// Pixels between two taps.
-    pub dilation: Expression,
-    /// Pixels added on every side.
-    pub padding: Expression,
-    /// What they hold.
-    pub mode: PaddingMode,
+pub struct OneLayer {
+    kind: &'static LayerType,
+    values: Vec<(&'static str, Given)>,
+}
+
+/// What a key holds.
+#[derive(Debug, Clone)]
+enum Given {
+    /// A size of at least 1.
+    Size(Expression),
+    /// A whole number of at least 0.
+    Count(Expression),
+    /// What does not depend on sweep variables, and as it was written.
+    Fixed(keys::Value, String),
+}
+
+/// A value that does not fit: its key, itself, and what is allowed.
+pub type Misfit = (&'static str, String, String);
+
+impl OneLayer {
+    /// Whether the layer is of this type.
+    pub fn is(&self, name: &str) -> bool {
+        self.kind.name == name
+    }
+
+    /// Whether the layer normalises by constants that it does not give.
+    pub fn lacks_constants(&self) -> bool {
+        self.is("normalise") && self.values.is_empty()
+    }
+
+    /// The layer at these values of the sweep variables.
+    ///
+    /// # Errors
+    /// The value that is not allowed.
+    pub fn at(&self, variables: &Variables, defaults: Defaults<'_>) -> Result<Layer, Misfit> {
+        let value = |(key, given): &(&'static str, Given)| {
+            let whole = |number: Result<usize, String>, text: &str| match number {
+                Ok(number) => Ok((*key, keys::Value::Whole(number))),
+                Err(message) => Err((*key, text.to_owned(), message)),
+            };
+            match given {
+                Given::Size(size) => whole(size.size(variables), size.text()),
+                Given::Count(count) => whole(count.whole(variables, 0), count.text()),
+                Given::Fixed(value, _) => Ok((*key, value.clone())),
+            }
+        };
+        let values = Values(self.values.iter().map(value).collect::<Result<_, _>>()?);
+        (self.kind.make)(&values, defaults).map_err(|Refusal { key, message }| {
+            let text = self.values.iter().find_map(|(name, given)| match given {
+                Given::Fixed(_, text) if *name == key => Some(text.clone()),
+                _ => None,
+            });
+            (key, text.unwrap_or_default(), message.to_owned())
+        })
+    }
 }
 
 /// Reads the list of layers under the key `layers`.
@@ -100,100 +110,65 @@ fn read_list(reader: &Reader<'_>, origin: &Origin, key: &str) -> Result<Option<V
 }
 
 fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, SpecError> {
-    let types = &[Layer::NAMES, &["repeat"]].concat();
-    let Some(kind) = table.get("type") else {
-        return Err(origin.error(&format!("{path}.type"), "", format!("is missing; must be {}", types.join(", "))));
+    let names: Vec<&str> = Layer::TYPES.iter().map(|kind| kind.name).chain(["repeat"]).collect();
+    let Some(name) = table.get("type") else {
+        return Err(origin.error(&format!("{path}.type"), "", format!("is missing; must be {}", names.join(", "))));
     };
-    let name = kind.as_str().unwrap_or_default();
-    let keys: &[&str] = match name {
-        "dense" => &["type", "units", "bias"],
-        "conv" => &["type", "channels", "kernel", "stride", "padding", "dilation", "padding_mode", "bias"],
-        "avg-pool" | "max-pool" | "weight-pool" => &["type", "size", "stride"],
-        "batch-norm" => &["type", "statistics", "epsilon"],
-        "normalise" => &["type", "mean", "std"],
-        "residual" => &["type", "layers", "projection"],
-        "relu" | "flatten" | "global-avg-pool" | "global-max-pool" => &["type"],
-        "repeat" => &["type", "times", "layers"],
-        _ => {
-            let message = unknown("layer type", name, types);
-            return Err(origin.error(&format!("{path}.type"), &text_of(kind), message));
-        }
-    };
-    let reader = Reader::new(table, origin, path, keys)?;
-    let bias = || Ok::<_, SpecError>(reader.boolean("bias")?.unwrap_or(false));
-    Ok(match name {
-        "dense" => LayerSpec::Dense { units: required(&reader, "units")?, bias: bias()? },
-        "conv" => LayerSpec::Conv {
-            channels: required(&reader, "channels")?,
-            window: read_window(&reader, "kernel", Expression::number(1.0))?,
-            bias: bias()?,
-        },
-        "avg-pool" => LayerSpec::AveragePool(read_window(&reader, "size", required(&reader, "size")?)?),
-        "max-pool" => LayerSpec::MaxPool(read_window(&reader, "size", required(&reader, "size")?)?),
-        "weight-pool" => LayerSpec::WeightPool(read_window(&reader, "size", required(&reader, "size")?)?),
-        "batch-norm" => read_batch_norm(&reader)?,
-        "normalise" => LayerSpec::Normalise(read_constants(&reader)?),
-        "residual" => LayerSpec::Residual {
-            layers: read_layers(&reader, origin)?,
-            projection: read_list(&reader, origin, "projection")?.unwrap_or_default(),
-        },
-        "repeat" => LayerSpec::Repeat { times: required(&reader, "times")?, layers: read_layers(&reader, origin)? },
-        "flatten" => LayerSpec::Plain(Flatten.into()),
-        "global-avg-pool" => LayerSpec::Plain(GlobalAveragePool.into()),
-        "global-max-pool" => LayerSpec::Plain(GlobalMaxPool.into()),
-        _ => LayerSpec::Plain(Relu.into()),
-    })
-}
-
-fn read_batch_norm(reader: &Reader<'_>) -> Result<LayerSpec, SpecError> {
-    let statistics = match reader.string("statistics")? {
-        None => None,
-        Some("batch") => Some(Statistics::Batch),
-        Some("running") => Some(Statistics::Running),
-        Some(_) => return Err(reader.refuse("statistics", "must be batch or running")),
-    };
-    let epsilon = reader.number("epsilon", "must be a number above 0", |epsilon| epsilon > 0.0)?;
-    Ok(LayerSpec::BatchNorm { statistics, epsilon: epsilon.unwrap_or(BatchNorm::USUAL_EPSILON) })
-}
-
-/// Means and standard deviations, or neither.
-fn read_constants(reader: &Reader<'_>) -> Result<Option<Normalise>, SpecError> {
-    let allowed = "a number, or a list of one for each channel";
-    let numbers = |key: &str| -> Result<Option<Vec<f64>>, SpecError> {
-        let one = |value: &Value| as_number(value).filter(|number| number.is_finite());
-        let numbers = match reader.value(key) {
-            None => return Ok(None),
-            Some(Value::Array(list)) if !list.is_empty() => list.iter().map(one).collect::<Option<Vec<f64>>>(),
-            Some(value) => one(value).map(|number| vec![number]),
-        };
-        numbers.map(Some).ok_or_else(|| reader.refuse(key, format!("must be {allowed}")))
-    };
-    match (numbers("mean")?, numbers("std")?) {
-        (Some(mean), Some(std)) if std.iter().all(|&std| std > 0.0) => Ok(Some(Normalise { mean, std })),
-        (Some(_), Some(_)) => Err(reader.refuse("std", "must be above 0")),
-        (Some(_), None) => Err(reader.missing("std", allowed)),
-        (None, Some(_)) => Err(reader.missing("mean", allowed)),
-        (None, None) => Ok(None),
+    if name.as_str() == Some("repeat") {
+        let reader = Reader::new(table, origin, path, &["type", "times", "layers"])?;
+        let times = reader.expression("times")?.ok_or_else(|| reader.missing("times", WHOLE))?;
+        return Ok(LayerSpec::Repeat { times, layers: read_layers(&reader, origin)? });
     }
-}
-
-fn required(reader: &Reader<'_>, key: &str) -> Result<Expression, SpecError> {
-    reader.expression(key)?.ok_or_else(|| reader.missing(key, "a whole number or an expression"))
-}
-
-fn read_window(reader: &Reader<'_>, size_key: &'static str, stride: Expression) -> Result<WindowSpec, SpecError> {
-    let mode = match reader.string("padding_mode")? {
-        None | Some("zeros") => PaddingMode::Zeros,
-        Some("reflect") => PaddingMode::Reflect,
-        Some("circular") => PaddingMode::Circular,
-        Some(_) => return Err(reader.refuse("padding_mode", "must be zeros, reflect or circular")),
+    let Some(kind) = name.as_str().and_then(LayerType::named) else {
+        let message = unknown("layer type", name.as_str().unwrap_or_default(), &names);
+        return Err(origin.error(&format!("{path}.type"), &text_of(name), message));
     };
-    Ok(WindowSpec {
-        size_key,
-        size: required(reader, size_key)?,
-        stride: reader.expression("stride")?.unwrap_or(stride),
-        dilation: reader.expression("dilation")?.unwrap_or_else(|| Expression::number(1.0)),
-        padding: reader.expression("padding")?.unwrap_or_else(|| Expression::number(0.0)),
-        mode,
-    })
+    let keys: Vec<&str> = std::iter::once("type").chain(kind.keys.iter().map(|key| key.name)).collect();
+    let reader = Reader::new(table, origin, path, &keys)?;
+    if kind.keys.iter().any(|key| key.kind == Kind::Layers) {
+        let projection = read_list(&reader, origin, "projection")?.unwrap_or_default();
+        return Ok(LayerSpec::Residual { layers: read_layers(&reader, origin)?, projection });
+    }
+    let mut values = Vec::new();
+    for key in kind.keys {
+        match read_value(&reader, key)? {
+            Some(value) => values.push((key.name, value)),
+            None if key.required => return Err(reader.missing(key.name, WHOLE)),
+            None => {}
+        }
+    }
+    Ok(LayerSpec::Layer(OneLayer { kind, values }))
+}
+
+/// What a size may be.
+const WHOLE: &str = "a whole number or an expression";
+
+fn read_value(reader: &Reader<'_>, key: &Key) -> Result<Option<Given>, SpecError> {
+    let name = key.name;
+    let fixed = match key.kind {
+        Kind::Size => return Ok(reader.expression(name)?.map(Given::Size)),
+        Kind::Count => return Ok(reader.expression(name)?.map(Given::Count)),
+        Kind::Flag => reader.boolean(name)?.map(keys::Value::Flag),
+        Kind::Word(words) => {
+            let known = |word: &str| words.iter().find(|known| **known == word).copied();
+            reader.word(name, words.iter().copied(), known)?.map(keys::Value::Word)
+        }
+        Kind::Positive => {
+            reader.number(name, "must be a number above 0", |number| number > 0.0)?.map(keys::Value::Number)
+        }
+        Kind::PerChannel => read_per_channel(reader, name)?.map(keys::Value::PerChannel),
+        Kind::Layers => None,
+    };
+    let text = reader.value(name).map(text_of).unwrap_or_default();
+    Ok(fixed.map(|value| Given::Fixed(value, text)))
+}
+
+fn read_per_channel(reader: &Reader<'_>, key: &str) -> Result<Option<Vec<f64>>, SpecError> {
+    let one = |value: &Value| as_number(value).filter(|number| number.is_finite());
+    let numbers = match reader.value(key) {
+        None => return Ok(None),
+        Some(Value::Array(list)) if !list.is_empty() => list.iter().map(one).collect::<Option<Vec<f64>>>(),
+        Some(value) => one(value).map(|number| vec![number]),
+    };
+    numbers.map(Some).ok_or_else(|| reader.refuse(key, "must be a number, or a list of one for each channel"))
 }

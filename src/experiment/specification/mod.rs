@@ -25,7 +25,7 @@ use toml::{Table, Value};
 pub use draw::DrawSpec;
 pub use heading::Heading;
 pub use input::{InputDistribution, InputSpec, LabelSpec};
-pub use layer::{LayerSpec, WindowSpec, read_layers};
+pub use layer::{LayerSpec, OneLayer, read_layers};
 pub use network::{At, InitSpec, Make, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 pub use panel::PanelSpec;

@@ -2,6 +2,7 @@
 
 use super::super::Real;
 use super::super::layer::{Conv, Site};
+use super::BatchRule;
 use super::gather::Gather;
 use super::product::{Outer, Product, pitch};
 
@@ -52,43 +53,6 @@ impl<T: Real> Affine<T> {
         }
     }
 
-    /// Lays out W of shape `[outputs, inputs, taps]`, followed by b where there is one.
-    pub fn load(&mut self, parameters: &[T]) {
-        let [above, below, all] = [self.outputs, self.inputs, self.taps * self.inputs].map(pitch);
-        let is_shared = has_few(self.inputs, self.taps);
-        for (index, &weight) in parameters[..self.outputs * self.inputs * self.taps].iter().enumerate() {
-            let (tap, pair) = (index % self.taps, index / self.taps);
-            let (input, output) = (pair % self.inputs, pair / self.inputs);
-            self.weights[(tap * self.inputs + input) * above + output] = weight;
-            let place = match is_shared {
-                true => output * all + tap * self.inputs + input,
-                false => (tap * self.outputs + output) * below + input,
-            };
-            self.transposed[place] = weight;
-        }
-        if self.has_bias {
-            self.biases[..self.outputs].copy_from_slice(&parameters[self.outputs * self.inputs * self.taps..]);
-        }
-    }
-
-    pub fn forward(&self, input: &[T], output: &mut [T]) {
-        self.product().write(&self.biases, input, output);
-    }
-
-    /// The forward pass without biases: the layer's derivative.
-    pub fn tangent(&self, tangent: &[T], output: &mut [T]) {
-        self.product().write(&[], tangent, output);
-    }
-
-    pub fn backward(&self, upstream: &[T], downstream: &mut [T]) {
-        let Self { back, inputs, outputs, transposed, .. } = self;
-        if has_few(*inputs, self.taps) {
-            return self.scatter(upstream, downstream);
-        }
-        let product = Product { gather: back, inputs: *outputs, outputs: *inputs, weights: transposed };
-        product.write(&[], upstream, downstream);
-    }
-
     /// The backward pass for few inputs: what every place gives to the inputs under every tap, one product of matrices, is then
     /// collected. One sample at a time, so that it is still in the cache.
     fn scatter(&self, upstream: &[T], downstream: &mut [T]) {
@@ -113,14 +77,52 @@ impl<T: Real> Affine<T> {
     fn product(&self) -> Product<'_, T> {
         Product { gather: &self.there, inputs: self.inputs, outputs: self.outputs, weights: &self.weights }
     }
+}
 
-    /// Values of a gradient as [`add_gradient`](Self::add_gradient) lays it out: of the weights, then of biases.
-    pub fn gradient_len(&self) -> usize {
+impl<T: Real> BatchRule<T> for Affine<T> {
+    /// Lays out W of shape `[outputs, inputs, taps]`, followed by b where there is one.
+    fn load(&mut self, parameters: &[T]) {
+        let [above, below, all] = [self.outputs, self.inputs, self.taps * self.inputs].map(pitch);
+        let is_shared = has_few(self.inputs, self.taps);
+        for (index, &weight) in parameters[..self.outputs * self.inputs * self.taps].iter().enumerate() {
+            let (tap, pair) = (index % self.taps, index / self.taps);
+            let (input, output) = (pair % self.inputs, pair / self.inputs);
+            self.weights[(tap * self.inputs + input) * above + output] = weight;
+            let place = match is_shared {
+                true => output * all + tap * self.inputs + input,
+                false => (tap * self.outputs + output) * below + input,
+            };
+            self.transposed[place] = weight;
+        }
+        if self.has_bias {
+            self.biases[..self.outputs].copy_from_slice(&parameters[self.outputs * self.inputs * self.taps..]);
+        }
+    }
+
+    fn forward(&self, input: &[T], output: &mut [T]) {
+        self.product().write(&self.biases, input, output);
+    }
+
+    /// The forward pass without biases.
+    fn tangent(&self, _: &[T], tangent: &[T], output: &mut [T]) {
+        self.product().write(&[], tangent, output);
+    }
+
+    fn backward(&self, _: &[T], upstream: &[T], downstream: &mut [T]) {
+        let Self { back, inputs, outputs, transposed, .. } = self;
+        if has_few(*inputs, self.taps) {
+            return self.scatter(upstream, downstream);
+        }
+        let product = Product { gather: back, inputs: *outputs, outputs: *inputs, weights: transposed };
+        product.write(&[], upstream, downstream);
+    }
+
+    /// The weights', then that of biases.
+    fn gradient_len(&self) -> usize {
         self.weights.len() + pitch(self.outputs)
     }
 
-    /// Adds the gradient of the weights of some samples to `gradient`, and with `biases` that of the biases.
-    pub fn add_gradient(&self, input: &[T], upstream: &[T], biases: bool, gradient: &mut [T]) {
+    fn add_gradient(&self, input: &[T], upstream: &[T], biases: bool, gradient: &mut [T]) {
         let (weights, shifts) = gradient.split_at_mut(self.weights.len());
         let [below, above] = [self.there.sources * self.inputs, self.there.targets * self.outputs];
         let pitch = pitch(self.outputs);
@@ -145,8 +147,7 @@ impl<T: Real> Affine<T> {
         }
     }
 
-    /// Adds a gradient that was laid out by [`add_gradient`](Self::add_gradient) to one in the order of the parameters.
-    pub fn unpack(&self, gradient: &[T], parameters: &mut [T]) {
+    fn unpack(&self, gradient: &[T], parameters: &mut [T]) {
         let (weights, shifts) = gradient.split_at(self.weights.len());
         let (own, biases) = parameters.split_at_mut(self.outputs * self.inputs * self.taps);
         for (index, weight) in own.iter_mut().enumerate() {

@@ -8,12 +8,14 @@
 
 mod affine;
 pub(super) mod gather;
-mod operation;
 mod product;
+mod rule;
 mod tape;
 #[cfg(test)]
 mod tests;
 
+pub(super) use affine::Affine;
+pub use rule::{BatchRule, OnBatches};
 pub use tape::BatchTape;
 
 use rayon::prelude::*;

@@ -4,19 +4,20 @@ use rayon::prelude::*;
 
 use super::super::Real;
 use super::super::architecture::{Addend, Architecture, Node, Parameters};
+use super::super::layer::{Activation, LayerRule};
 use super::super::layer::{mask, rectify};
-use super::operation::Operation;
-use super::{CHUNK, for_each_chunk, samples};
+use super::{BatchRule, CHUNK, OnBatches, for_each_chunk, samples};
 
 /// The values, gradients and tangents of a network at a batch of samples.
 ///
 /// The passes build on each other: [`forward`](Self::forward); then [`backward`](Self::backward), which gives ∂L/∂x, or
 /// [`accumulate`](Self::accumulate), which gives parameter gradients; and for derivatives of ∂L/∂x in a direction ẋ, after `backward`, a
-/// [`tangent`](Self::tangent) pass whose result [`add_tangent_gradient`](Self::add_tangent_gradient) takes up and `learn` completes.
-#[derive(Debug, Clone)]
+/// [`tangent`](Self::tangent) pass whose result [`add_tangent_gradient`](Self::add_tangent_gradient) takes up and the next
+/// `accumulate` completes.
+#[derive(Debug)]
 pub struct BatchTape<T> {
     architecture: Architecture,
-    operations: Vec<Operation<T>>,
+    layers: Vec<OnBatches<T>>,
     /// For every node whether it is a ReLU that takes over the memory of the value before it, which it alone reads: the layer
     /// there needs only its own input on the way back, and which units are open is seen from what the ReLU gives. A ReLU
     /// behind another one does not: the one before looks at what it gave itself.
@@ -27,9 +28,9 @@ pub struct BatchTape<T> {
     values: Vec<Vec<T>>,
     gradients: Vec<Vec<T>>,
     tangents: Vec<Vec<T>>,
-    /// What `absorb` has collected for the gradients below each normalisation; empty where nothing is.
+    /// What `add_tangent_gradient` has collected for the gradients below each normalisation; empty where nothing is.
     sources: Vec<Vec<T>>,
-    /// Weight gradients that `absorb` has collected, in the order of the parameters.
+    /// Weight gradients that `add_tangent_gradient` has collected, in the order of the parameters.
     tangent_gradient: Vec<T>,
 }
 
@@ -39,15 +40,14 @@ impl<T: Real> BatchTape<T> {
         let nodes = architecture.nodes();
         let none = || vec![Vec::new(); nodes.len() + 1];
         let readers = |value: usize| nodes.iter().flat_map(Node::sources).filter(|&source| source == value).count();
-        let operations: Vec<Operation<T>> = nodes.iter().map(Operation::new).collect();
-        let in_place = nodes.iter().zip(&operations).enumerate().map(|(index, (node, operation))| {
-            let is_relu = |operation: &Operation<T>| matches!(operation, Operation::Relu);
-            let follows = index > 0 && node.source == index && !is_relu(&operations[index - 1]);
-            is_relu(operation) && follows && readers(index) == 1
+        let is_relu = |node: &Node| node.layer.activation() == Some(Activation::Relu);
+        let in_place = nodes.iter().enumerate().map(|(index, node)| {
+            let follows = index > 0 && node.source == index && !is_relu(&nodes[index - 1]);
+            is_relu(node) && follows && readers(index) == 1
         });
         Self {
             in_place: in_place.collect(),
-            operations,
+            layers: nodes.iter().map(|node| node.layer.on_batches(node.site())).collect(),
             count: 0,
             values: none(),
             gradients: none(),
@@ -65,8 +65,8 @@ impl<T: Real> BatchTape<T> {
 
     /// Takes the parameters with which the next passes run.
     pub fn load(&mut self, parameters: &Parameters<T>) {
-        for (node, operation) in self.architecture.nodes().iter().zip(&mut self.operations) {
-            operation.load(parameters.of(node));
+        for (node, layer) in self.architecture.nodes().iter().zip(&mut self.layers) {
+            layer.load(parameters.of(node));
         }
     }
 
@@ -90,10 +90,10 @@ impl<T: Real> BatchTape<T> {
                 continue;
             }
             let (input, output) = (&before[node.source], sized(&mut after[0], self.count * node.output.len()));
-            match &mut self.operations[index] {
-                Operation::Normalisation(layer) => layer.forward(input, output),
-                operation => for_each_chunk(output, node.output.len(), |first, output| {
-                    operation.forward(node, own(node, input, first, output.len()), output);
+            match &mut self.layers[index] {
+                OnBatches::Whole(layer) => layer.forward(input, output),
+                OnBatches::Samples(layer) => for_each_chunk(output, node.output.len(), |first, output| {
+                    layer.forward(own(node, input, first, output.len()), output);
                 }),
             }
             if let Some(addend) = node.addend {
@@ -117,8 +117,8 @@ impl<T: Real> BatchTape<T> {
     /// For every normalisation by batch statistics: its node, and the mean and variance that the last forward pass
     /// normalised with.
     pub fn moments(&self) -> impl Iterator<Item = (&Node, [&[f64]; 2])> {
-        self.architecture.nodes().iter().zip(&self.operations).filter_map(|(node, operation)| match operation {
-            Operation::Normalisation(layer) if layer.mixes() => Some((node, layer.moments())),
+        self.architecture.nodes().iter().zip(&self.layers).filter_map(|(node, layer)| match layer {
+            OnBatches::Whole(layer) if layer.mixes() => Some((node, layer.moments())),
             _ => None,
         })
     }
@@ -164,11 +164,11 @@ impl<T: Real> BatchTape<T> {
             }
             let (tangent, output) = (&before[node.source], sized(&mut after[0], self.count * node.output.len()));
             let input = &self.values[node.source];
-            match &mut self.operations[index] {
-                Operation::Normalisation(layer) => layer.tangent(input, tangent, output),
-                operation => for_each_chunk(output, node.output.len(), |first, output| {
+            match &mut self.layers[index] {
+                OnBatches::Whole(layer) => layer.tangent(input, tangent, output),
+                OnBatches::Samples(layer) => for_each_chunk(output, node.output.len(), |first, output| {
                     let [input, tangent] = [input, tangent].map(|values| own(node, values, first, output.len()));
-                    operation.tangent(node, input, tangent, output);
+                    layer.tangent(input, tangent, output);
                 }),
             }
             if let Some(addend) = node.addend {
@@ -191,13 +191,15 @@ impl<T: Real> BatchTape<T> {
         for (index, node) in self.architecture.nodes().iter().enumerate() {
             let (tangent, upstream) = (&self.tangents[node.source], &self.gradients[index + 1]);
             let place = node.offset..node.offset + node.parameter_count();
-            match &self.operations[index] {
-                Operation::Normalisation(layer) => {
+            match &self.layers[index] {
+                OnBatches::Whole(layer) => {
                     let source = sized(&mut self.sources[index], tangent.len());
                     let scales = layer.add_tangent_gradient(&self.values[node.source], tangent, upstream, source);
                     add_sums(&mut self.tangent_gradient[place], &scales);
                 }
-                operation => add_weights(node, operation, tangent, upstream, false, &mut self.tangent_gradient[place]),
+                OnBatches::Samples(layer) => {
+                    add_weights(node, &**layer, tangent, upstream, false, &mut self.tangent_gradient[place])
+                }
             }
         }
     }
@@ -218,9 +220,9 @@ impl<T: Real> BatchTape<T> {
                 continue;
             }
             let (upstream, input) = (&above[0], &self.values[node.source]);
-            let operation = &self.operations[index];
-            if let Some(gradient) = &mut gradient {
-                add_weights(node, operation, input, upstream, true, gradient.of_mut(node));
+            let layer = &self.layers[index];
+            if let (Some(gradient), OnBatches::Samples(layer)) = (&mut gradient, layer) {
+                add_weights(node, &**layer, input, upstream, true, gradient.of_mut(node));
             }
             let is_wanted = node.source > 0 || to_input;
             let mut memory = Vec::new();
@@ -228,22 +230,22 @@ impl<T: Real> BatchTape<T> {
             // The first contribution to a value's gradient is written in place, others are added to it.
             let target = if is_first { &mut below[node.source] } else { &mut memory };
             let target = sized(target, self.count * node.input.len());
-            match operation {
-                Operation::Normalisation(layer) => {
+            match layer {
+                OnBatches::Whole(layer) => {
                     let sums = layer.backward(input, upstream, is_wanted.then_some(&mut *target));
                     if let Some(gradient) = &mut gradient {
                         let [shifts, scales] = sums;
                         add_sums(gradient.tensor_mut(node, 0), &scales);
                         add_sums(gradient.tensor_mut(node, 1), &shifts);
-                        // A source is empty where nothing was absorbed.
+                        // A source is empty where nothing was taken up.
                         add(target, &self.sources[index]);
                     }
                 }
                 _ if !is_wanted => {}
-                _ => for_each_chunk(target, node.input.len(), |first, target| {
+                OnBatches::Samples(layer) => for_each_chunk(target, node.input.len(), |first, target| {
                     let count = target.len() / node.input.len();
                     let upstream = samples(upstream, node.output.len(), first, count);
-                    operation.backward(node, own(node, input, first, count * node.output.len()), upstream, target);
+                    layer.backward(own(node, input, first, count * node.output.len()), upstream, target);
                 }),
             }
             if !is_first {
@@ -297,13 +299,13 @@ fn add_sums<T: Real>(sums: &mut [T], values: &[f64]) {
 /// Adds the gradient of a layer's weights, the sum of those of the chunks in their order.
 fn add_weights<T: Real>(
     node: &Node,
-    operation: &Operation<T>,
+    layer: &dyn BatchRule<T>,
     input: &[T],
     upstream: &[T],
     biases: bool,
     gradient: &mut [T],
 ) {
-    let length = operation.gradient_len();
+    let length = layer.gradient_len();
     if length == 0 {
         return;
     }
@@ -313,7 +315,7 @@ fn add_weights<T: Real>(
         .zip(upstream.par_chunks(chunk(node.output.len())))
         .map(|(input, upstream)| {
             let mut part = vec![T::zero(); length];
-            operation.add_gradient(input, upstream, biases, &mut part);
+            layer.add_gradient(input, upstream, biases, &mut part);
             part
         })
         .collect();
@@ -321,5 +323,5 @@ fn add_weights<T: Real>(
         add(&mut sum, &part);
         sum
     });
-    operation.unpack(&sum.unwrap_or_default(), gradient);
+    layer.unpack(&sum.unwrap_or_default(), gradient);
 }

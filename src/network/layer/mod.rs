@@ -1,9 +1,9 @@
-//! The layers. One room holds all that is known of a layer: its shape rule, its parameters, the forward pass, the
+//! The layers. One room holds all that is known of a layer: the keys that it can be given, its shape rule, its parameters, the forward pass, the
 //! gradient with respect to its input, its edges in the network's graph, the pass over variances of path theory, what it does to a
 //! batch that shares its parameters (`batch.rs`), and its tests. What dense layers and convolutions share on batches, products of
 //! matrices, is in [`batch`](super::batch).
 //!
-//! A new layer is a new room with a type that implements [`LayerRule`] and one line in the table below. The trait grows
+//! A new layer is a new room with a type that implements [`LayerRule`] and [`Keyed`], and one line in the table below. The trait grows
 //! with what the whole program learns to do (parameter gradients and tangents with training); every layer then answers
 //! in its own file.
 
@@ -12,6 +12,7 @@ pub(super) mod batch_norm;
 mod conv;
 mod dense;
 mod identity;
+pub mod keys;
 pub(super) mod normalise;
 pub(super) mod pool;
 mod relu;
@@ -32,8 +33,10 @@ pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
 
+use super::batch::OnBatches;
 use super::{Real, Shape};
 use conv::correlation::Step;
+use keys::{Keyed, LayerType};
 
 /// Shapes around a layer in its place in an architecture, of one sample.
 #[derive(Debug, Clone, Copy)]
@@ -163,6 +166,9 @@ pub trait LayerRule {
         relu::mask(downstream, input);
     }
 
+    /// What it does to batches that share its parameters.
+    fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T>;
+
     /// Visits the edges of the layer's graph, (input unit, output unit, weight), for one sample at this `input`; units that
     /// are closed, and inputs that a maximum passes over, have none.
     ///
@@ -234,8 +240,12 @@ macro_rules! layers {
         }
 
         impl Layer {
-            /// Names of all layer types, as specs write them.
-            pub const NAMES: &'static [&'static str] = &[$($name),*];
+            /// All types of layers.
+            pub const TYPES: &'static [LayerType] = &[$(LayerType {
+                name: $name,
+                keys: <$variant as Keyed>::KEYS,
+                make: |values, defaults| <$variant as Keyed>::from_values(values, defaults).map(Layer::from),
+            }),*];
 
             /// The layer's type, as specs write it.
             pub fn name(&self) -> &'static str {
@@ -321,6 +331,10 @@ impl LayerRule for Layer {
         scratch: &mut Scratch<T>,
     ) {
         dispatch!(self, layer => layer.backward_relu(pass, input, upstream, downstream, scratch));
+    }
+
+    fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+        dispatch!(self, layer => layer.on_batches(site))
     }
 
     fn edges<T: Real>(

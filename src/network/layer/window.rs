@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Shape;
+use super::keys::{Key, Kind, Values};
 
 /// What a window sees beyond the edge of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +18,19 @@ pub enum PaddingMode {
 }
 
 impl PaddingMode {
+    /// The names of all modes.
+    pub const NAMES: &'static [&'static str] = &["zeros", "reflect", "circular"];
+
+    /// The mode of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "zeros" => Some(Self::Zeros),
+            "reflect" => Some(Self::Reflect),
+            "circular" => Some(Self::Circular),
+            _ => None,
+        }
+    }
+
     /// The pixel that a position along an axis shows, also before the first pixel and behind the last; `None` for a zero.
     #[inline]
     pub fn pixel(self, position: isize, pixels: usize) -> Option<usize> {
@@ -53,6 +67,16 @@ impl Window {
     /// A window without padding and dilation.
     pub fn new(size: usize, stride: usize) -> Self {
         Self { size, stride, dilation: 1, padding: 0, mode: PaddingMode::Zeros }
+    }
+
+    /// The keys of a layer that pools.
+    pub(super) const KEYS_OF_POOLS: &'static [Key] =
+        &[Key::required("size", Kind::Size), Key::optional("stride", Kind::Size)];
+
+    /// The window of a layer that pools; windows lie side by side unless the stride says otherwise.
+    pub(super) fn of_pool(values: &Values) -> Self {
+        let size = values.size("size");
+        Self::new(size, values.whole("stride").unwrap_or(size))
     }
 
     /// Places along an axis, ⌊(n + 2·padding − dilation·(size − 1) − 1)/stride⌋ + 1, or in words why there are none.

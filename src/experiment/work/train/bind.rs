@@ -169,7 +169,10 @@ impl Training {
         let specs = networks.iter_mut().zip(&self.spec.networks);
         for ((table, network), cells) in specs.zip(self.cells.chunks(cells.max(1))) {
             // A layer inside a block or a repetition has its own constants, whatever the architecture begins with.
-            let Some(LayerSpec::Normalise(None)) = network.layers.first() else { continue };
+            let Some(LayerSpec::Layer(own)) = network.layers.first() else { continue };
+            if !own.lacks_constants() {
+                continue;
+            }
             let first = |cell: &Cell| cell.architecture.nodes().first().map(|node| node.layer.clone());
             let Some(Some(Layer::Normalise(Normalise { mean, std }))) = cells.first().map(first) else { continue };
             if cells.iter().any(|cell| first(cell) != first(&cells[0])) {

@@ -4,6 +4,8 @@
 
 pub(in crate::network) mod batch;
 
+use crate::network::batch::OnBatches;
+use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 
 /// y = γ (x − μ)/√(σ² + ε) + β for each channel: the first axis of an image, the units of a vector.
@@ -94,6 +96,20 @@ impl BatchNorm {
     }
 }
 
+impl Keyed for BatchNorm {
+    const KEYS: &'static [Key] =
+        &[Key::optional("statistics", Kind::Word(&["batch", "running"])), Key::optional("epsilon", Kind::Positive)];
+
+    fn from_values(values: &Values, defaults: Defaults<'_>) -> Result<Self, Refusal> {
+        let statistics = match values.word("statistics") {
+            Some("batch") => Statistics::Batch,
+            Some(_) => Statistics::Running,
+            None => defaults.statistics,
+        };
+        Ok(Self { statistics, epsilon: values.number("epsilon").unwrap_or(Self::USUAL_EPSILON) })
+    }
+}
+
 impl LayerRule for BatchNorm {
     fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         Ok(input.clone())
@@ -157,6 +173,10 @@ impl LayerRule for BatchNorm {
                 *below -= T::from_f64(correction);
             });
         }
+    }
+
+    fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+        OnBatches::Whole(batch::Normalisation::new(self, site))
     }
 
     fn edges<T: Real>(

@@ -12,6 +12,8 @@ mod winograd;
 
 use std::ops::Range;
 
+use crate::network::batch::{Affine, OnBatches};
+use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::relu::mask;
 use crate::network::layer::window::{PaddingMode, Window};
 use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
@@ -301,6 +303,29 @@ impl Conv {
     }
 }
 
+impl Keyed for Conv {
+    const KEYS: &'static [Key] = &[
+        Key::required("channels", Kind::Size),
+        Key::required("kernel", Kind::Size),
+        Key::optional("stride", Kind::Size),
+        Key::optional("padding", Kind::Count),
+        Key::optional("dilation", Kind::Size),
+        Key::optional("padding_mode", Kind::Word(PaddingMode::NAMES)),
+        Key::optional("bias", Kind::Flag),
+    ];
+
+    fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        let whole = |key, default| values.whole(key).unwrap_or(default);
+        let window = Window {
+            padding: whole("padding", 0),
+            dilation: whole("dilation", 1),
+            mode: values.word("padding_mode").and_then(PaddingMode::named).unwrap_or_default(),
+            ..Window::new(values.size("kernel"), whole("stride", 1))
+        };
+        Ok(Self { channels: values.size("channels"), window, bias: values.flag("bias") })
+    }
+}
+
 impl LayerRule for Conv {
     fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let (_, [rows, columns]) = self.window.slide(input)?;
@@ -380,6 +405,10 @@ impl LayerRule for Conv {
         scratch: &mut Scratch<T>,
     ) {
         self.backpropagate(pass, Some(input), upstream, downstream, scratch);
+    }
+
+    fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+        OnBatches::of_samples(Affine::conv(self, site))
     }
 
     fn edges<T: Real>(

@@ -1,5 +1,7 @@
 //! The dense (fully connected) layer, z = W h + b.
 
+use crate::network::batch::{Affine, OnBatches};
+use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 use crate::network::matrix::{Matrix, MatrixMut};
 
@@ -22,6 +24,14 @@ impl Dense {
     /// A layer without bias.
     pub fn new(units: usize) -> Self {
         Self { units, bias: false }
+    }
+}
+
+impl Keyed for Dense {
+    const KEYS: &'static [Key] = &[Key::required("units", Kind::Size), Key::optional("bias", Kind::Flag)];
+
+    fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        Ok(Self { units: values.size("units"), bias: values.flag("bias") })
     }
 }
 
@@ -86,6 +96,10 @@ impl LayerRule for Dense {
                 }
             }
         }
+    }
+
+    fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+        OnBatches::of_samples(Affine::dense(site.input.len(), self.units, self.bias))
     }
 
     fn edges<T: Real>(

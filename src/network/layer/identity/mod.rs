@@ -1,5 +1,9 @@
 //! Layers that pass every value on as it is: flattening, and the end of a residual block.
 
+mod batch;
+
+use crate::network::batch::OnBatches;
+use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 
 /// The vector of all elements, in row-major order; a vector stays as it is.
@@ -12,7 +16,15 @@ pub struct Flatten;
 pub struct Sum;
 
 macro_rules! identities {
-    ($($layer:ident, $shape:expr;)*) => {$(
+    ($($layer:ident, $keys:expr, $shape:expr, $on_batches:expr;)*) => {$(
+        impl Keyed for $layer {
+            const KEYS: &'static [Key] = $keys;
+
+            fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+                Ok(Self)
+            }
+        }
+
         impl LayerRule for $layer {
             fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
                 Ok($shape(input))
@@ -24,6 +36,10 @@ macro_rules! identities {
 
             fn backward<T: Real>(&self, _: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Scratch<T>) {
                 downstream.copy_from_slice(upstream);
+            }
+
+            fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+                OnBatches::of_samples($on_batches(site))
             }
 
             fn edges<T: Real>(
@@ -50,8 +66,8 @@ macro_rules! identities {
 }
 
 identities! {
-    Flatten, Shape::flattened;
-    Sum, Shape::clone;
+    Flatten, &[], Shape::flattened, |site: Site<'_>| batch::Transpose(site.input.clone());
+    Sum, &[Key::required("layers", Kind::Layers), Key::optional("projection", Kind::Layers)], Shape::clone, |_| batch::Pass;
 }
 
 #[cfg(test)]

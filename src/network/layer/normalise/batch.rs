@@ -1,7 +1,7 @@
 //! Normalisation by constants on batches: a factor and a shift for each channel.
 
 use crate::network::Real;
-use crate::network::batch::pixels_and_channels;
+use crate::network::batch::{BatchRule, pixels_and_channels};
 use crate::network::layer::{Normalise, Site};
 
 /// y = factor · x + shift, channel by channel.
@@ -19,12 +19,8 @@ impl<T: Real> Constants<T> {
         Self { factors, shifts }
     }
 
-    pub fn forward(&self, input: &[T], output: &mut [T]) {
-        self.map(input, output, |factor, shift, x| factor * x + shift);
-    }
-
     /// The layer's derivative, which is its own adjoint.
-    pub fn scale(&self, values: &[T], scaled: &mut [T]) {
+    fn scale(&self, values: &[T], scaled: &mut [T]) {
         self.map(values, scaled, |factor, _, value| factor * value);
     }
 
@@ -37,5 +33,19 @@ impl<T: Real> Constants<T> {
                 .zip(coefficients)
                 .for_each(|((to, &from), (&factor, &shift))| *to = each(factor, shift, from));
         }
+    }
+}
+
+impl<T: Real> BatchRule<T> for Constants<T> {
+    fn forward(&self, input: &[T], output: &mut [T]) {
+        self.map(input, output, |factor, shift, x| factor * x + shift);
+    }
+
+    fn tangent(&self, _: &[T], tangent: &[T], output: &mut [T]) {
+        self.scale(tangent, output);
+    }
+
+    fn backward(&self, _: &[T], upstream: &[T], downstream: &mut [T]) {
+        self.scale(upstream, downstream);
     }
 }

@@ -2,6 +2,8 @@
 
 pub(in crate::network) mod batch;
 
+use crate::network::batch::OnBatches;
+use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::short::short;
 
@@ -48,6 +50,26 @@ impl Normalise {
     }
 }
 
+impl Keyed for Normalise {
+    const KEYS: &'static [Key] = &[Key::optional("mean", Kind::PerChannel), Key::optional("std", Kind::PerChannel)];
+
+    fn from_values(values: &Values, defaults: Defaults<'_>) -> Result<Self, Refusal> {
+        let refuse = |key, message| Err(Refusal { key, message });
+        match (values.per_channel("mean"), values.per_channel("std")) {
+            (Some(mean), Some(std)) if std.iter().all(|&std| std > 0.0) => {
+                Ok(Self { mean: mean.into(), std: std.into() })
+            }
+            (Some(_), Some(_)) => refuse("std", "must be above 0"),
+            (Some(_), None) => refuse("std", "is missing; must be a number, or a list of one for each channel"),
+            (None, Some(_)) => refuse("mean", "is missing; must be a number, or a list of one for each channel"),
+            (None, None) => defaults.constants.cloned().ok_or(Refusal {
+                key: "mean",
+                message: "is missing; only the first layer of a network that is trained finds mean and std by itself",
+            }),
+        }
+    }
+}
+
 impl LayerRule for Normalise {
     fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
         let channels = input.sizes()[0];
@@ -77,6 +99,10 @@ impl LayerRule for Normalise {
 
     fn backward<T: Real>(&self, pass: Pass<'_, T>, _: &[T], upstream: &[T], downstream: &mut [T], _: &mut Scratch<T>) {
         self.map(pass.site, upstream, downstream, |factor, _, above| factor * above);
+    }
+
+    fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+        OnBatches::of_samples(batch::Constants::new(self, site))
     }
 
     fn edges<T: Real>(

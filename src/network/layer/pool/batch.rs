@@ -1,6 +1,7 @@
 //! Pools on batches: the mean or the largest of each channel under a window.
 
 use crate::network::Real;
+use crate::network::batch::BatchRule;
 use crate::network::batch::gather::Gather;
 use crate::network::layer::{Site, Window};
 use crate::network::simd::{LANES, vectorized};
@@ -33,16 +34,6 @@ impl Pool {
         Self { there, back, channels, members }
     }
 
-    /// The means of a window's pixels, also those of a tangent.
-    pub fn average<T: Real>(&self, input: &[T], output: &mut [T]) {
-        self.add_shares(&self.there, input, output);
-    }
-
-    /// The gradient of [`average`](Self::average).
-    pub fn average_backward<T: Real>(&self, upstream: &[T], downstream: &mut [T]) {
-        self.add_shares(&self.back, upstream, downstream);
-    }
-
     fn add_shares<T: Real>(&self, gather: &Gather, input: &[T], output: &mut [T]) {
         let (channels, share) = (self.channels, T::one() / T::from_f64(self.members as f64));
         let samples = input.chunks_exact(gather.sources * channels);
@@ -72,22 +63,6 @@ impl Pool {
         );
     }
 
-    /// The largest of a window's pixels.
-    pub fn largest<T: Real>(&self, input: &[T], output: &mut [T]) {
-        self.for_each_largest(input, |from, to| output[to] = input[from]);
-    }
-
-    /// The tangents of those pixels that are largest.
-    pub fn tangent_of_largest<T: Real>(&self, input: &[T], tangent: &[T], output: &mut [T]) {
-        self.for_each_largest(input, |from, to| output[to] = tangent[from]);
-    }
-
-    /// The gradient of [`largest`](Self::largest).
-    pub fn largest_backward<T: Real>(&self, input: &[T], upstream: &[T], downstream: &mut [T]) {
-        downstream.fill(T::zero());
-        self.for_each_largest(input, |from, to| downstream[from] += upstream[to]);
-    }
-
     /// Visits every window and channel: the index of the first largest input, a NaN counting as largest, and of the output.
     fn for_each_largest<T: Real>(&self, input: &[T], mut visit: impl FnMut(usize, usize)) {
         let channels = self.channels;
@@ -105,6 +80,43 @@ impl Pool {
                 }
             });
         }
+    }
+}
+
+/// The means of the windows' pixels.
+#[derive(Debug)]
+pub struct Average(pub Pool);
+
+impl<T: Real> BatchRule<T> for Average {
+    fn forward(&self, input: &[T], output: &mut [T]) {
+        self.0.add_shares(&self.0.there, input, output);
+    }
+
+    fn tangent(&self, _: &[T], tangent: &[T], output: &mut [T]) {
+        self.forward(tangent, output);
+    }
+
+    fn backward(&self, _: &[T], upstream: &[T], downstream: &mut [T]) {
+        self.0.add_shares(&self.0.back, upstream, downstream);
+    }
+}
+
+/// The largest of the windows' pixels.
+#[derive(Debug)]
+pub struct Largest(pub Pool);
+
+impl<T: Real> BatchRule<T> for Largest {
+    fn forward(&self, input: &[T], output: &mut [T]) {
+        self.0.for_each_largest(input, |from, to| output[to] = input[from]);
+    }
+
+    fn tangent(&self, input: &[T], tangent: &[T], output: &mut [T]) {
+        self.0.for_each_largest(input, |from, to| output[to] = tangent[from]);
+    }
+
+    fn backward(&self, input: &[T], upstream: &[T], downstream: &mut [T]) {
+        downstream.fill(T::zero());
+        self.0.for_each_largest(input, |from, to| downstream[from] += upstream[to]);
     }
 }
 

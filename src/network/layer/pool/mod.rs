@@ -2,9 +2,12 @@
 
 pub(in crate::network) mod batch;
 
+use crate::network::batch::OnBatches;
+use crate::network::layer::keys::{Defaults, Key, Keyed, Refusal, Values};
 use crate::network::layer::window::{Run, Window, window_shape};
 use crate::network::layer::{LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::network::simd::vectorized;
+use batch::{Average, Largest};
 
 /// What a pooled unit takes of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,34 @@ pub struct GlobalAveragePool;
 /// The largest value of each channel: an image becomes a vector of its channels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GlobalMaxPool;
+
+impl Keyed for AveragePool {
+    const KEYS: &'static [Key] = Window::KEYS_OF_POOLS;
+
+    fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        Ok(Self(Window::of_pool(values)))
+    }
+}
+
+impl Keyed for MaxPool {
+    const KEYS: &'static [Key] = Window::KEYS_OF_POOLS;
+
+    fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        Ok(Self(Window::of_pool(values)))
+    }
+}
+
+impl Keyed for GlobalAveragePool {
+    fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+}
+
+impl Keyed for GlobalMaxPool {
+    fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+}
 
 /// Why max pooling has no pass over variances.
 const MAX_POOLING: NoPathTheory = NoPathTheory::Layers(
@@ -226,7 +257,7 @@ fn channels(input: &Shape) -> Result<Shape, String> {
 
 /// The four layers differ in where their windows lie and in what they take of them.
 macro_rules! pools {
-    ($($layer:ident, $pool:expr, $shape:expr, $windows:expr;)*) => {$(
+    ($($layer:ident, $pool:expr, $shape:expr, $windows:expr, $on_batches:expr;)*) => {$(
         impl LayerRule for $layer {
             fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
                 $shape(self, input)
@@ -249,6 +280,10 @@ macro_rules! pools {
                 _: &mut Scratch<T>,
             ) {
                 $pool.backward($windows(self, pass.site), input, upstream, downstream);
+            }
+
+            fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+                OnBatches::of_samples($on_batches(self, site))
             }
 
             fn edges<T: Real>(
@@ -278,10 +313,14 @@ macro_rules! pools {
 }
 
 pools! {
-    AveragePool, Pool::Average, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| Windows::sliding(&layer.0, site);
-    MaxPool, Pool::Max, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| Windows::sliding(&layer.0, site);
-    GlobalAveragePool, Pool::Average, |_: &Self, input| channels(input), |_: &Self, site| Windows::global(site);
-    GlobalMaxPool, Pool::Max, |_: &Self, input| channels(input), |_: &Self, site| Windows::global(site);
+    AveragePool, Pool::Average, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| Windows::sliding(&layer.0, site),
+        |layer: &Self, site| Average(batch::Pool::sliding(&layer.0, site));
+    MaxPool, Pool::Max, |layer: &Self, input| window_shape(&layer.0, input), |layer: &Self, site| Windows::sliding(&layer.0, site),
+        |layer: &Self, site| Largest(batch::Pool::sliding(&layer.0, site));
+    GlobalAveragePool, Pool::Average, |_: &Self, input| channels(input), |_: &Self, site| Windows::global(site),
+        |_: &Self, site| Average(batch::Pool::global(site));
+    GlobalMaxPool, Pool::Max, |_: &Self, input| channels(input), |_: &Self, site| Windows::global(site),
+        |_: &Self, site| Largest(batch::Pool::global(site));
 }
 
 #[cfg(test)]

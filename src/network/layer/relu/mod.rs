@@ -1,11 +1,21 @@
 //! The rectified linear unit, h = max(z, 0).
 
+mod batch;
+
+use crate::network::batch::OnBatches;
+use crate::network::layer::keys::{Defaults, Keyed, Refusal, Values};
 use crate::network::layer::{Activation, LayerRule, NoPathTheory, Pass, Real, Scratch, Shape, Site};
 use crate::network::simd::vectorized;
 
 /// h = max(z, 0) with derivative 1 for z > 0 and 0 otherwise; a NaN stays a NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relu;
+
+impl Keyed for Relu {
+    fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+}
 
 impl LayerRule for Relu {
     fn output_shape(&self, input: &Shape) -> Result<Shape, String> {
@@ -30,6 +40,10 @@ impl LayerRule for Relu {
                 *gradient = masked(above, z);
             }
         });
+    }
+
+    fn on_batches<T: Real>(&self, _: Site<'_>) -> OnBatches<T> {
+        OnBatches::of_samples(batch::Rectify)
     }
 
     fn edges<T: Real>(

@@ -1,6 +1,7 @@
 //! Weight pooling on batches: one learned filter for each channel.
 
 use crate::network::Real;
+use crate::network::batch::BatchRule;
 use crate::network::batch::gather::Gather;
 use crate::network::layer::{Site, Window};
 use crate::network::simd::vectorized;
@@ -23,21 +24,6 @@ impl<T: Real> Depthwise<T> {
         Self { there, back, channels, taps, filters: vec![T::zero(); channels * taps] }
     }
 
-    /// Lays out filters of shape `[channels, taps]`.
-    pub fn load(&mut self, parameters: &[T]) {
-        for (index, &weight) in parameters.iter().enumerate() {
-            self.filters[index % self.taps * self.channels + index / self.taps] = weight;
-        }
-    }
-
-    pub fn forward(&self, input: &[T], output: &mut [T]) {
-        self.slide(&self.there, input, output);
-    }
-
-    pub fn backward(&self, upstream: &[T], downstream: &mut [T]) {
-        self.slide(&self.back, upstream, downstream);
-    }
-
     fn slide(&self, gather: &Gather, input: &[T], output: &mut [T]) {
         let channels = self.channels;
         let samples = input.chunks_exact(gather.sources * channels);
@@ -57,14 +43,33 @@ impl<T: Real> Depthwise<T> {
             },
         );
     }
+}
 
-    /// Values of a gradient as [`add_gradient`](Self::add_gradient) lays it out.
-    pub fn gradient_len(&self) -> usize {
+impl<T: Real> BatchRule<T> for Depthwise<T> {
+    /// Lays out filters of shape `[channels, taps]`.
+    fn load(&mut self, parameters: &[T]) {
+        for (index, &weight) in parameters.iter().enumerate() {
+            self.filters[index % self.taps * self.channels + index / self.taps] = weight;
+        }
+    }
+
+    fn forward(&self, input: &[T], output: &mut [T]) {
+        self.slide(&self.there, input, output);
+    }
+
+    fn tangent(&self, _: &[T], tangent: &[T], output: &mut [T]) {
+        self.slide(&self.there, tangent, output);
+    }
+
+    fn backward(&self, _: &[T], upstream: &[T], downstream: &mut [T]) {
+        self.slide(&self.back, upstream, downstream);
+    }
+
+    fn gradient_len(&self) -> usize {
         self.filters.len()
     }
 
-    /// Adds the gradient of the filters of some samples.
-    pub fn add_gradient(&self, input: &[T], upstream: &[T], gradient: &mut [T]) {
+    fn add_gradient(&self, input: &[T], upstream: &[T], _: bool, gradient: &mut [T]) {
         let (gather, channels) = (&self.there, self.channels);
         let samples = input.chunks_exact(gather.sources * channels);
         for (input, upstream) in samples.zip(upstream.chunks_exact(gather.targets * channels)) {
@@ -78,8 +83,7 @@ impl<T: Real> Depthwise<T> {
         }
     }
 
-    /// Adds a gradient that was laid out by [`add_gradient`](Self::add_gradient) to one in the order of the parameters.
-    pub fn unpack(&self, gradient: &[T], parameters: &mut [T]) {
+    fn unpack(&self, gradient: &[T], parameters: &mut [T]) {
         for (index, weight) in parameters.iter_mut().enumerate() {
             *weight += gradient[index % self.taps * self.channels + index / self.taps];
         }

@@ -2,6 +2,8 @@
 
 pub(in crate::network) mod batch;
 
+use crate::network::batch::OnBatches;
+use crate::network::layer::keys::{Defaults, Key, Keyed, Refusal, Values};
 use crate::network::layer::window::{Window, window_shape};
 use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
 
@@ -34,6 +36,14 @@ impl WeightPool {
                 visit(channel * pixels + pixel, channel * places + place, channel * self.taps() + tap);
             });
         }
+    }
+}
+
+impl Keyed for WeightPool {
+    const KEYS: &'static [Key] = Window::KEYS_OF_POOLS;
+
+    fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
+        Ok(Self(Window::of_pool(values)))
     }
 }
 
@@ -70,6 +80,10 @@ impl LayerRule for WeightPool {
             let filter = &pass.parameters[index % channels * self.taps()..][..self.taps()];
             self.for_each_edge(pass.site, |pixel, place, tap| below[pixel] += filter[tap] * above[place]);
         }
+    }
+
+    fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
+        OnBatches::of_samples(batch::Depthwise::new(&self.0, site))
     }
 
     fn edges<T: Real>(
