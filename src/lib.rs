@@ -24,6 +24,7 @@
 mod array;
 pub mod attack;
 pub mod data;
+mod digest;
 pub mod experiment;
 pub mod figure;
 mod nearest;

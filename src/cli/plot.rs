@@ -25,9 +25,6 @@ pub fn plot(paths: &[PathBuf], to: Option<&Path>, terminal: &Terminal) -> Result
         folder::read(folder).map_err(|error| Failure::Usage(error.to_string()))
     };
     let all = folders.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    if let Some(to) = to {
-        folder::make_folder(to)?;
-    }
     for (folder, saved) in folders.iter().zip(&all) {
         let (place, name) = to.map_or((folder.as_path(), "figure"), |to| (to, saved.spec.heading().name.as_str()));
         saved.draw(place, name)?;

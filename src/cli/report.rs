@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gradlaw::experiment::results::{ResultsError, folder, folders, write_atomically};
+use gradlaw::experiment::results::{ResultsError, folder, folders, make_folder, write_atomically};
 use gradlaw::report::{self, Reported};
 
 use super::failure::Failure;
@@ -42,7 +42,7 @@ fn read(folder: &Path) -> Result<Reported, ResultsError> {
 
 fn write(page: &Path, all: &[Reported], terminal: &Terminal) -> Result<(), ResultsError> {
     if let Some(folder) = page.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        folder::make_folder(folder)?;
+        make_folder(folder)?;
     }
     write_atomically(page, report::html(all).as_bytes())?;
     terminal.note(&page.display().to_string());

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use gradlaw::experiment::reader::Origin;
-use gradlaw::experiment::results::{Measurement, ResultsError, Sampled, folder, words};
+use gradlaw::experiment::results::{Lock, Measurement, ResultsError, Sampled, words};
 use gradlaw::experiment::{
     AnySpec, Experiment, Outcome, Results, RunError, RunOptions, Verdict, catalogue, judge, load,
 };
@@ -86,6 +86,8 @@ fn perform(
     });
     drawings.flat_map(|drawing| drawing.theory_beyond_double()).for_each(|words| terminal.note(&words));
     interrupt::listen();
+    // Held until all is written.
+    let _locks = enter(&entries, sampling, common)?;
     let began = Instant::now();
     let (done, stopped) = work(&entries, sampling, common, terminal);
     // As far as it goes where it is stopped.
@@ -205,13 +207,10 @@ fn work(
     for experiment in ready(entries) {
         let folder: PathBuf = folder_of(experiment, common);
         let began = Instant::now();
-        let result = folder::make_folder(&folder)
-            .map_err(RunError::from)
-            .and_then(|()| experiment.run(&folder, options, &progress));
-        match result {
+        match experiment.run(&folder, options, &progress) {
             Ok(results) => done.push(results),
             Err(RunError::Interrupted) => stopped = Some(interrupted(experiment, sampling)),
-            Err(RunError::Results(error)) => stopped = Some(error.into()),
+            Err(error) => stopped = Some(failed(error)),
         }
         if stopped.is_some() {
             break;
@@ -231,6 +230,21 @@ fn work(
     }
     progress.clear();
     (done, stopped)
+}
+
+/// Takes the folders of all experiments, so that a run which cannot go to its end does not begin.
+fn enter(entries: &[Entry], sampling: &Sampling, common: &Common) -> Result<Vec<Lock>, Failure> {
+    let enter = |experiment: &Experiment| experiment.enter(&folder_of(experiment, common), sampling.fresh);
+    ready(entries).map(enter).collect::<Result<_, _>>().map_err(failed)
+}
+
+fn failed(error: RunError) -> Failure {
+    match error {
+        RunError::Results(error) => error.into(),
+        RunError::Changed(error) => error.into(),
+        // Whoever interrupts has more to say.
+        RunError::Interrupted => Failure::Usage("interrupted".into()),
+    }
 }
 
 fn interrupted(experiment: &Experiment, sampling: &Sampling) -> Failure {

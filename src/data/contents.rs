@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::SampleSet;
+use crate::digest::hexadecimal;
 
 /// Samples that are hashed together, so that many threads can.
 const TOGETHER: usize = 1024;
@@ -28,7 +29,7 @@ pub fn digest(set: &dyn SampleSet) -> String {
     let firsts: Vec<usize> = (0..set.len()).step_by(TOGETHER).collect();
     let blocks: Vec<_> = firsts.into_par_iter().map(block).collect();
     let whole = blocks.iter().fold(Sha256::new(), |hash, block| hash.chain_update(block)).finalize();
-    whole.iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&whole)
 }
 
 #[cfg(test)]

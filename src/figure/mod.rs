@@ -26,17 +26,20 @@ pub use panels::{Panel, PanelCurve, PanelFigure, PanelPoint};
 #[derive(Debug, thiserror::Error)]
 pub enum FigureError {
     /// The figure has no value that its axes have a place for.
-    #[error("{}: nothing to draw: no finite value fits the axes", path.display())]
-    NothingToDraw {
-        /// File that was to be written.
-        path: PathBuf,
-    },
-    /// Drawing or writing failed.
-    #[error("{}: the figure could not be drawn: {reason}", path.display())]
+    #[error("nothing to draw: no finite value fits the axes")]
+    NothingToDraw,
+    /// Drawing failed.
+    #[error("the figure could not be drawn: {reason}")]
     DrawingFailed {
+        /// What the drawing library said.
+        reason: String,
+    },
+    /// Writing failed.
+    #[error("{}: the figure could not be written: {reason}", path.display())]
+    NotWritten {
         /// File that was to be written.
         path: PathBuf,
-        /// What the drawing library or the operating system said.
+        /// What the operating system said.
         reason: String,
     },
 }
@@ -59,23 +62,33 @@ impl Drawing for PanelFigure {
     }
 }
 
-/// Writes the figure as SVG, with its text as text.
-pub fn write_svg<D: Drawing>(figure: &D, path: &Path) -> Result<(), FigureError> {
-    write(figure, path, paint::write_svg)
+/// The figure as SVG, with its text as text.
+pub fn svg<D: Drawing>(figure: &D) -> Result<String, FigureError> {
+    painted(figure, paint::svg)
 }
 
-/// Writes the figure as PNG, at twice the resolution of the SVG's size.
+/// The figure as the bytes of a PNG, at twice the resolution of the SVG's size.
+pub fn png<D: Drawing>(figure: &D) -> Result<Vec<u8>, FigureError> {
+    painted(figure, paint::png)
+}
+
+/// Writes the figure as SVG.
+pub fn write_svg<D: Drawing>(figure: &D, path: &Path) -> Result<(), FigureError> {
+    write(path, svg(figure)?.as_bytes())
+}
+
+/// Writes the figure as PNG.
 pub fn write_png<D: Drawing>(figure: &D, path: &Path) -> Result<(), FigureError> {
-    write(figure, path, paint::write_png)
+    write(path, &png(figure)?)
 }
 
 /// Composes the figure and paints it.
-fn write(
-    figure: &impl Drawing,
-    path: &Path,
-    paint: fn(&scene::Scene, &Path) -> Result<(), String>,
-) -> Result<(), FigureError> {
-    let nothing = || FigureError::NothingToDraw { path: path.to_owned() };
-    let scene = figure.scene().ok_or_else(nothing)?;
-    paint(&scene, path).map_err(|reason| FigureError::DrawingFailed { path: path.to_owned(), reason })
+fn painted<T>(figure: &impl Drawing, paint: fn(&scene::Scene) -> Result<T, String>) -> Result<T, FigureError> {
+    let scene = figure.scene().ok_or(FigureError::NothingToDraw)?;
+    paint(&scene).map_err(|reason| FigureError::DrawingFailed { reason })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), FigureError> {
+    let failed = |error: std::io::Error| FigureError::NotWritten { path: path.to_owned(), reason: error.to_string() };
+    std::fs::write(path, bytes).map_err(failed)
 }

@@ -1,7 +1,8 @@
 //! Puts a scene on paper: the only place that talks to plotters' backends.
 
-use std::path::Path;
-
+use image::ExtendedColorType::Rgb8;
+use image::ImageEncoder;
+use image::codecs::png::PngEncoder;
 use plotters::coord::Shift;
 use plotters::prelude::{
     BitMapBackend, Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, SVGBackend,
@@ -57,12 +58,7 @@ impl Medium {
     }
 }
 
-/// Writes the scene as SVG; the error is a reason in words.
-pub fn write_svg(scene: &Scene, path: &Path) -> Result<(), String> {
-    std::fs::write(path, svg(scene)?).map_err(|error| error.to_string())
-}
-
-/// The scene as an SVG document.
+/// The scene as an SVG document; the error is a reason in words.
 pub fn svg(scene: &Scene) -> Result<String, String> {
     let (width, height) = scene.size;
     let units = (width * SVG_UNITS, height * SVG_UNITS);
@@ -74,15 +70,16 @@ pub fn svg(scene: &Scene) -> Result<String, String> {
     Ok(document.replacen(&fine, &nominal, 1))
 }
 
-/// Writes the scene as PNG; the error is a reason in words.
-pub fn write_png(scene: &Scene, path: &Path) -> Result<(), String> {
+/// The scene as the bytes of a PNG; the error is a reason in words.
+pub fn png(scene: &Scene) -> Result<Vec<u8>, String> {
     let size = (scene.size.0 * theme::BITMAP_SCALE, scene.size.1 * theme::BITMAP_SCALE);
     let large = (size.0 * OVERSAMPLING, size.1 * OVERSAMPLING);
     let mut pixels = vec![0; 3 * large.0 as usize * large.1 as usize];
     paint(scene, BitMapBackend::with_buffer(&mut pixels, large), Medium::BITMAP)?;
     let averaged = averaged(&pixels, large.0 as usize);
-    let mut file = BitMapBackend::new(path, size);
-    file.blit_bitmap((0, 0), size, &averaged).and_then(|()| file.present()).map_err(|error| error.to_string())
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes).write_image(&averaged, size.0, size.1, Rgb8).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 /// Averages squares of [`OVERSAMPLING`] pixels a side into one each.

@@ -25,11 +25,37 @@ const LARGEST_EXPONENT: i32 = 900;
 pub struct Moments {
     count: u64,
     /// The mean, and the sums, in units of 2^exponent.
+    #[serde(with = "any_number")]
     mean: f64,
+    #[serde(with = "any_number")]
     squared_deviations: f64,
+    #[serde(with = "any_number")]
     cubed_deviations: f64,
     #[serde(default)]
     exponent: i32,
+}
+
+/// Numbers in formats that have no NaN and no infinity: those are words.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(f64),
+        Word(String),
+    }
+
+    pub fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if number.is_finite() { serializer.serialize_f64(*number) } else { serializer.collect_str(number) }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Number(number) => Ok(number),
+            Form::Word(word) => word.parse().map_err(serde::de::Error::custom),
+        }
+    }
 }
 
 impl Moments {

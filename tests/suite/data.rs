@@ -128,8 +128,8 @@ fn arrays_have_labels_where_their_file_is_named() {
     assert!(error.contains("data.set") && error.contains("cifar10, mnist, images or synthetic"), "{error}");
 }
 
-/// A state belongs to the samples that it was drawn or trained with: whatever changes in them, a run begins anew, also where the files
-/// keep their sizes and times; where nothing but their place does, it goes on.
+/// A state belongs to the samples that it was drawn or trained with: whatever changes in them, it is not gone on from, also where the files
+/// keep their sizes and times; where nothing but their place does, it is.
 #[test]
 fn samples_that_changed_are_seen_and_samples_that_moved_are_the_same() {
     let place = tempfile::tempdir().unwrap();
@@ -154,7 +154,8 @@ fn samples_that_changed_are_seen_and_samples_that_moved_are_the_same() {
         let file = if spec == "drawn" { "points.csv" } else { "networks.csv" };
         fs::read_to_string(folder.join(out).join(spec).join(file)).unwrap()
     };
-    let states = |spec: &str| fs::read_dir(folder.join("kept").join(spec).join("state")).unwrap().count();
+    // Beside the spec that they are of.
+    let states = |spec: &str| fs::read_dir(folder.join("kept").join(spec).join("state")).unwrap().count() - 1;
     let before = ["drawn", "trained"].map(|spec| run(spec, "kept", &[]));
     assert_eq!(["drawn", "trained"].map(states), [1, 1]);
 
@@ -171,7 +172,7 @@ fn samples_that_changed_are_seen_and_samples_that_moved_are_the_same() {
         assert_eq!(states(spec), 1, "the same state serves");
     }
 
-    // One label, and one image that is copied over another of its size.
+    // One label, and some images that are copied over others of their size.
     let same_time = |path: &Path, change: &dyn Fn()| {
         let time = path.metadata().unwrap().modified().unwrap();
         change();
@@ -182,12 +183,22 @@ fn samples_that_changed_are_seen_and_samples_that_moved_are_the_same() {
         let other = Array1::from_shape_fn(20, |at| if at == 7 { 2 } else { (at % 10) as i64 });
         ndarray_npy::write_npy(&labels, &other).unwrap();
     });
-    let image = folder.join("elsewhere/images/train/class3/3.png");
-    same_time(&image, &|| {
-        fs::copy(folder.join("elsewhere/images/train/class4/4.png"), &image).unwrap();
-    });
+    for at in 10..20 {
+        let image = folder.join(format!("elsewhere/images/train/class{}/{at}.png", at % 10));
+        same_time(&image, &|| {
+            fs::copy(folder.join(format!("elsewhere/images/train/class{}/{}.png", at % 10, at - 10)), &image).unwrap();
+        });
+    }
     for ((spec, paths), before) in moved.iter().zip(&before) {
-        let after = run(spec, "kept", paths);
+        let file = format!("{spec}.toml");
+        let again = [&["run", &file, "--quiet", "--out", "kept"], &paths[..]].concat();
+        let refused = gradlaw(folder, &again);
+        let message = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{message}");
+        assert!(message.contains("the data or the program") && message.contains("--fresh"), "{message}");
+        assert_eq!(states(spec), 1, "nothing is lost");
+        let fresh = [&paths[..], &["--fresh"]].concat();
+        let after = run(spec, "kept", &fresh);
         assert_ne!(&after, before, "{spec}");
         assert_eq!(after, run(spec, "anew", paths));
     }

@@ -1,27 +1,32 @@
 //! States on disk, from which a run goes on with the same bits: of a point that is drawn, of a network that is trained, and of one that
 //! is finished.
 //!
-//! Every state is one file: a line with a checksum and the fingerprint of all that it depends on, and then a body in whatever form suits
-//! it. What is quick to do again is not saved.
+//! Every state is one file: a line with a checksum of all that follows it and the fingerprint of all that the state depends on, and then a
+//! body in whatever form suits it. The state before the last is kept beside it, and serves where the last one is damaged. What
+//! is quick to do again is not saved.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
-use super::{ResultsError, write_atomically};
+use super::storage::{self, ResultsError};
+use crate::digest::sha256;
 
 /// What took less is done again rather than saved.
 const WORTH_SAVING: Duration = Duration::from_millis(500);
-/// Time between two states of one piece of work.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// Times as long as it took to save a state, until the next one is saved: saving takes at most a hundredth of the work.
+const PATIENCE: u32 = 100;
 
-/// The fingerprint of all that a text says.
-pub fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+/// Folder of the states in a results folder.
+pub(super) const STATES: &str = "state";
+/// Ends the name of the state before the last.
+const BEFORE: &str = "before";
+
+/// The beginning of the names of files that belong to the work with this fingerprint.
+pub(super) fn name_of(fingerprint: &str) -> String {
+    fingerprint.chars().take(16).collect()
 }
 
 /// Where the states of one piece of work are kept.
@@ -32,8 +37,8 @@ pub struct Checkpoint {
     name: String,
     fingerprint: String,
     began: Instant,
-    /// When a state was saved last.
-    last: Mutex<Option<Instant>>,
+    /// When a state was saved last, and how long that took.
+    last: Mutex<Option<(Instant, Duration)>>,
 }
 
 impl Checkpoint {
@@ -41,7 +46,7 @@ impl Checkpoint {
     pub fn new(results: &Path, fingerprint: &str) -> Self {
         Self {
             results: results.into(),
-            name: fingerprint.chars().take(16).collect(),
+            name: name_of(fingerprint),
             fingerprint: fingerprint.into(),
             began: Instant::now(),
             last: Mutex::new(None),
@@ -49,63 +54,95 @@ impl Checkpoint {
     }
 
     fn path(&self, kind: &str) -> PathBuf {
-        self.results.join("state").join(format!("{}.{kind}", self.name))
+        self.results.join(STATES).join(format!("{}.{kind}", self.name))
     }
 
-    /// The body of the state of this kind, if there is one of the same work.
+    /// What a state of this kind says, as `read` takes it from the body, if there is one of the same work: the last one, or the one before
+    /// where the last is damaged.
     ///
     /// # Errors
-    /// The file is there but damaged.
-    pub fn load(&self, kind: &str) -> Result<Option<Vec<u8>>, ResultsError> {
-        let bytes = match fs::read(self.path(kind)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.broken(kind, error)),
-        };
-        let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| self.broken(kind, "is cut off"))?;
-        let (line, body) = (&bytes[..end], &bytes[end + 1..]);
-        let line = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '));
-        let (checksum, fingerprint) = line.ok_or_else(|| self.broken(kind, "its first line is no checksum"))?;
-        if checksum != format!("{:08x}", crc32fast::hash(body)) {
-            return Err(self.broken(kind, "its checksum does not fit"));
+    /// There are states, and all are damaged: cut or changed, or with a body that `read` refuses.
+    pub fn load<T>(&self, kind: &str, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, ResultsError> {
+        let before = || self.load_one(&format!("{kind}.{BEFORE}"), &read);
+        match self.load_one(kind, &read) {
+            Ok(Some(state)) => Ok(Some(state)),
+            // Where a process ended as it put one in the place of the other, there is the one before alone.
+            Ok(None) => before(),
+            Err(reason) => match before() {
+                Ok(Some(state)) => {
+                    tracing::warn!(state = %self.path(kind).display(), "is damaged; goes on from the one before");
+                    Ok(Some(state))
+                }
+                _ => Err(reason),
+            },
         }
-        Ok((fingerprint == self.fingerprint).then(|| body.to_vec()))
     }
 
-    /// The error of a state that cannot be read.
-    pub fn broken(&self, kind: &str, reason: impl std::fmt::Display) -> ResultsError {
-        let message = format!("broken checkpoint: {reason}; --fresh starts over without it");
-        ResultsError::new(&self.path(kind), message)
+    fn load_one<T>(&self, kind: &str, read: &impl Fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, ResultsError> {
+        let broken = |reason: &str| {
+            let message = format!(
+                "broken checkpoint: {reason}; without this file its part is done anew and the others are kept, with --fresh all is"
+            );
+            ResultsError::new(&self.path(kind), message)
+        };
+        let Some(bytes) = storage::read(&self.path(kind))? else { return Ok(None) };
+        let Some((checksum, rest)) = split_at(&bytes, b' ') else { return Err(broken("it is cut off")) };
+        if checksum != sha256(rest).as_bytes() {
+            return Err(broken("its checksum does not fit"));
+        }
+        match split_at(rest, b'\n') {
+            Some((fingerprint, body)) if fingerprint == self.fingerprint.as_bytes() => {
+                read(body).map(Some).map_err(|reason| broken(&reason))
+            }
+            // One of other work whose name begins alike.
+            _ => Ok(None),
+        }
     }
 
     /// Whether a state is to be saved: once the work took a while, and then now and then, or `at_once`.
     pub fn is_due(&self, at_once: bool) -> bool {
         match *self.last.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(saved) if !at_once => saved.elapsed() > INTERVAL,
+            Some((saved, took)) if !at_once => saved.elapsed() > took * PATIENCE,
             _ => self.began.elapsed() > WORTH_SAVING,
         }
     }
 
-    /// Saves a state, in place of the last one of its kind.
+    /// Saves a state; the last one of its kind becomes the one before.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written; the last one is there as it was.
     pub fn save(&self, kind: &str, body: &[u8]) -> Result<(), ResultsError> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        let line = format!("{:08x} {}\n", crc32fast::hash(body), self.fingerprint);
-        self.write(&self.path(kind), &[line.as_bytes(), body].concat())
+        let began = Instant::now();
+        let signed = [self.fingerprint.as_bytes(), b"\n", body].concat();
+        let bytes = [sha256(&signed).as_bytes(), b" ", &signed].concat();
+        let path = self.path(kind);
+        storage::make_folder(&self.results.join(STATES))?;
+        storage::write_after(&path, &self.path(&format!("{kind}.{BEFORE}")), &bytes)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), began.elapsed()));
+        Ok(())
     }
 
-    /// Takes a state away; where there is none, nothing is done.
+    /// Saves a state as JSON.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_as_json(&self, kind: &str, state: &impl Serialize) -> Result<(), ResultsError> {
+        let body = serde_json::to_vec(state).map_err(|error| ResultsError::new(&self.path(kind), error))?;
+        self.save(kind, &body)
+    }
+
+    /// Takes the states of a kind away; where there is none, nothing is done.
     ///
     /// # Errors
     /// The system does not let us.
     pub fn remove(&self, kind: &str) -> Result<(), ResultsError> {
-        let path = self.path(kind);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(ResultsError::new(&path, error)),
-            _ => Ok(()),
-        }
+        storage::remove(&self.path(&format!("{kind}.{BEFORE}")))?;
+        storage::remove(&self.path(kind))
+    }
+
+    /// Whether a file of this work is kept beside the results, in `FOLDER/`.
+    pub fn keeps(&self, folder: &str, kind: &str) -> bool {
+        self.kept(folder, kind).is_file()
     }
 
     /// Keeps a file beside the results, in `FOLDER/` under the same name.
@@ -113,19 +150,30 @@ impl Checkpoint {
     /// # Errors
     /// The file cannot be written.
     pub fn keep(&self, folder: &str, kind: &str, bytes: &[u8]) -> Result<(), ResultsError> {
-        self.write(&self.results.join(folder).join(format!("{}.{kind}", self.name)), bytes)
+        storage::make_folder(&self.results.join(folder))?;
+        storage::write_atomically(&self.kept(folder, kind), bytes)
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|error| ResultsError::new(folder, error))?;
-        write_atomically(path, bytes)
+    fn kept(&self, folder: &str, kind: &str) -> PathBuf {
+        self.results.join(folder).join(format!("{}.{kind}", self.name))
     }
+}
+
+/// The bytes before the first of these, and those after it.
+fn split_at(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == at)?;
+    Some((&bytes[..end], &bytes[end + 1..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::io::ErrorKind;
+
+    fn bytes(body: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(body.to_vec())
+    }
 
     #[test]
     fn a_state_comes_back_with_its_bytes_for_the_same_work_only() {
@@ -133,26 +181,59 @@ mod tests {
         let checkpoint = |fingerprint| Checkpoint::new(folder.path(), fingerprint);
         let body = b"any\nbytes \xff\0";
         checkpoint("0123456789abcdef-and-more").save("bin", body).unwrap();
-        assert_eq!(checkpoint("0123456789abcdef-and-more").load("bin").unwrap().unwrap(), body);
-        assert_eq!(checkpoint("0123456789abcdef-and-more").load("json").unwrap(), None);
-        assert_eq!(checkpoint("0123456789abcdef-other").load("bin").unwrap(), None);
-        assert_eq!(checkpoint("another").load("bin").unwrap(), None);
+        let load = |fingerprint, kind| checkpoint(fingerprint).load(kind, bytes).unwrap();
+        assert_eq!(load("0123456789abcdef-and-more", "bin").unwrap(), body);
+        assert_eq!(load("0123456789abcdef-and-more", "json"), None);
+        assert_eq!(load("0123456789abcdef-other", "bin"), None);
+        assert_eq!(load("another", "bin"), None);
         checkpoint("0123456789abcdef-and-more").remove("bin").unwrap();
         checkpoint("0123456789abcdef-and-more").remove("bin").unwrap();
-        assert_eq!(checkpoint("0123456789abcdef-and-more").load("bin").unwrap(), None);
+        assert_eq!(load("0123456789abcdef-and-more", "bin"), None);
+    }
+
+    /// Cut at every length and with every bit changed, no state is taken for what it is not: alone it is refused, and one that was saved
+    /// before serves in its place.
+    #[test]
+    fn a_damaged_state_is_refused_and_the_one_before_serves() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint::new(folder.path(), "fingerprint");
+        checkpoint.save("bin", b"first").unwrap();
+        checkpoint.save("bin", b"second").unwrap();
+        let whole = fs::read(checkpoint.path("bin")).unwrap();
+        let cuts = (0..whole.len()).map(|length| whole[..length].to_vec());
+        let flips = (0..8 * whole.len()).map(|bit| {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            flipped
+        });
+        let longer = [&whole[..], b"\n"].concat();
+        for damaged in cuts.chain(flips).chain([longer, b"{}".to_vec(), b"\n\n\n".to_vec()]) {
+            fs::write(checkpoint.path("bin"), &damaged).unwrap();
+            assert_eq!(checkpoint.load("bin", bytes).unwrap().unwrap(), b"first");
+            let alone = checkpoint.load_one("bin", &bytes).unwrap_err().to_string();
+            assert!(alone.contains("broken checkpoint") && alone.contains(".bin"), "{alone}");
+        }
+        fs::write(checkpoint.path("bin.before"), b"").unwrap();
+        assert!(checkpoint.load("bin", bytes).is_err());
+        // A body that means nothing is as bad.
+        checkpoint.save("bin", b"third").unwrap();
+        let refused = checkpoint.load::<()>("bin", |_| Err("has 33 draws".into())).unwrap_err().to_string();
+        assert!(refused.contains("has 33 draws"), "{refused}");
     }
 
     #[test]
-    fn a_damaged_state_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let checkpoint = Checkpoint::new(folder.path(), "fingerprint");
-        checkpoint.save("bin", b"some body").unwrap();
-        let bytes = fs::read(checkpoint.path("bin")).unwrap();
-        let mut flipped = bytes.clone();
-        *flipped.last_mut().unwrap() ^= 1;
-        for damaged in [&flipped[..], &bytes[..bytes.len() - 3], b"{}", b"", b"\xff\n", b"00000000 fingerprint\nx"] {
-            fs::write(checkpoint.path("bin"), damaged).unwrap();
-            assert!(checkpoint.load("bin").unwrap_err().to_string().contains("broken checkpoint"));
+    fn a_state_that_cannot_be_saved_leaves_one_that_can_be_loaded() {
+        for index in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoint = Checkpoint::new(folder.path(), "fingerprint");
+            checkpoint.save("bin", b"first").unwrap();
+            let save = || checkpoint.save("bin", b"second");
+            let (saved, reached) = storage::fault::during(folder.path(), index, ErrorKind::StorageFull, save);
+            let loaded = checkpoint.load("bin", bytes).unwrap().unwrap();
+            assert!(loaded == b"second" || (saved.is_err() && loaded == b"first"));
+            if !reached {
+                break;
+            }
         }
     }
 

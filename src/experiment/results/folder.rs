@@ -1,13 +1,17 @@
 //! A folder of results: what is written into it, and read back from it for figures and reports.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use ndarray::Array2;
+use ndarray_npy::NpzWriter;
+
+use super::manifest::Manifest;
 use super::networks::{TrainedNetwork, read_networks};
+use super::storage::{make_folder, read as read_file};
 use super::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
 use crate::experiment::plot;
 use crate::experiment::specification::load;
-use crate::experiment::specification::{AnySpec, Spec, WorkSpec};
+use crate::experiment::specification::{AnySpec, Heading, Spec, WorkSpec};
 use crate::figure::{self, Drawing, FigureError};
 
 /// Files of a results folder.
@@ -15,6 +19,11 @@ pub(super) const SPEC: &str = "spec.toml";
 const POINTS: &str = "points.csv";
 const VERDICTS: &str = "verdicts.json";
 pub(in crate::experiment) const NETWORKS: &str = "networks.csv";
+pub(in crate::experiment) const EPOCHS: &str = "epochs.csv";
+const FIGURE: &str = "figure";
+
+/// Names and contents of files.
+pub(in crate::experiment) type Files = Vec<(String, Vec<u8>)>;
 
 /// Results that were read from a folder.
 #[derive(Debug, Clone)]
@@ -36,93 +45,158 @@ pub fn folder_of(out: &Path, name: &str) -> PathBuf {
     out.join(name)
 }
 
-/// Makes the results folder.
-///
-/// # Errors
-/// The system does not let us.
-pub fn make_folder(folder: &Path) -> Result<(), ResultsError> {
-    fs::create_dir_all(folder).map_err(|error| ResultsError::new(folder, format!("cannot be made: {error}")))
-}
-
-/// Writes `spec.toml`, `points.csv` and `verdicts.json`.
-///
-/// # Errors
-/// A file cannot be written.
-pub(in crate::experiment) fn write<W: WorkSpec>(
+/// The files `spec.toml`, `points.csv` and `verdicts.json`.
+pub(in crate::experiment) fn files<W: WorkSpec>(
     folder: &Path,
     spec: &Spec<W>,
     rows: &[Row],
     verdicts: &[Verdict],
-) -> Result<(), ResultsError> {
+) -> Result<Files, ResultsError> {
     let variables: Vec<&str> = spec.sweep.names().collect();
     let text = toml::to_string(&spec.resolved).map_err(|error| ResultsError::new(folder, error))?;
-    write_atomically(&folder.join(SPEC), text.as_bytes())?;
-    write_atomically(&folder.join(POINTS), to_csv(rows, &variables).as_bytes())?;
     let json = serde_json::to_string_pretty(verdicts).map_err(|error| ResultsError::new(folder, error))?;
-    write_atomically(&folder.join(VERDICTS), (json + "\n").as_bytes())
+    let files = [(SPEC, text), (POINTS, to_csv(rows, &variables)), (VERDICTS, json + "\n")];
+    Ok(files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into())
+}
+
+/// Writes the files of a run in place of those of an earlier one.
+///
+/// # Errors
+/// A file cannot be written.
+pub(in crate::experiment) fn write(folder: &Path, heading: &Heading, files: &Files) -> Result<(), ResultsError> {
+    Manifest::write(folder, heading, files)
+}
+
+/// The same with the figure that they give.
+///
+/// # Errors
+/// A file cannot be written.
+pub(in crate::experiment) fn write_with_figure(
+    folder: &Path,
+    heading: &Heading,
+    mut files: Files,
+) -> Result<(), ResultsError> {
+    let written = |name: &str| Ok(files.iter().find(|(own, _)| own == name).map(|(_, contents)| contents.clone()));
+    let figures = Saved::parse(folder, written)?.figures(folder, FIGURE)?;
+    files.extend(figures);
+    Manifest::write(folder, heading, &files)
+}
+
+/// Writes every draw of every point: one array [draws, observables] a point, named by the network and the variables.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_draws(path: &Path, points: &[(String, Array2<f64>)]) -> Result<(), ResultsError> {
+    let failed = |error: &dyn std::fmt::Display| ResultsError::new(path, format!("cannot be written: {error}"));
+    // In memory first: an archive that is written to a full disk cannot be closed.
+    let mut archive = NpzWriter::new_compressed(std::io::Cursor::new(Vec::new()));
+    for (name, draws) in points {
+        archive.add_array(name, draws).map_err(|error| failed(&error))?;
+    }
+    let bytes = archive.finish().map_err(|error| failed(&error))?.into_inner();
+    write_atomically(path, &bytes)
 }
 
 /// Reads a results folder.
 ///
 /// # Errors
-/// A file is missing or damaged.
+/// A file is missing or damaged, or does not belong to the others.
 pub fn read(folder: &Path) -> Result<Saved, ResultsError> {
-    let text = |name: &str| {
+    let manifest = Manifest::of(folder)?;
+    Saved::parse(folder, |name| {
+        // A figure that no run lists is that of an earlier one.
+        if name.starts_with(FIGURE) && manifest.as_ref().is_some_and(|manifest| !manifest.has(name)) {
+            return Ok(None);
+        }
         let path = folder.join(name);
-        fs::read_to_string(&path).map_err(|error| ResultsError::new(&path, format!("cannot be read: {error}")))
-    };
+        let contents = read_file(&path)?;
+        if let (Some(manifest), Some(contents)) = (&manifest, &contents) {
+            manifest.check(&path, name, contents)?;
+        }
+        Ok(contents)
+    })
+}
+
+/// The spec that a folder's results are of, where there are results.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_spec(folder: &Path) -> Result<Option<toml::Table>, ResultsError> {
     let path = folder.join(SPEC);
-    let spec =
-        load::parse(&path.to_string_lossy(), &text(SPEC)?, &[]).map_err(|error| ResultsError::new(folder, error))?;
-    let rows = read_points(&folder.join(POINTS), &spec.variables())?;
-    let networks = match &spec {
-        AnySpec::Draw(_) => Vec::new(),
-        AnySpec::Train(spec) => read_networks(spec, &folder.join(NETWORKS))?,
-    };
-    let verdicts =
-        serde_json::from_str(&text(VERDICTS)?).map_err(|error| ResultsError::new(&folder.join(VERDICTS), error))?;
-    let figure = fs::read_to_string(folder.join("figure.svg")).ok();
-    Ok(Saved { spec, rows, networks, verdicts, figure })
+    let Some(bytes) = read_file(&path)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|error| ResultsError::new(&path, error))?;
+    text.parse().map(Some).map_err(|error: toml::de::Error| ResultsError::new(&path, error.message()))
 }
 
 impl Saved {
+    /// The results that some files hold, as `contents` gives them by name.
+    fn parse(
+        folder: &Path,
+        contents: impl Fn(&str) -> Result<Option<Vec<u8>>, ResultsError>,
+    ) -> Result<Self, ResultsError> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            let bytes =
+                contents(name)?.ok_or_else(|| ResultsError::new(&path, "cannot be read: there is no such file"))?;
+            String::from_utf8(bytes).map_err(|_| ResultsError::new(&path, "cannot be read: it is no text"))
+        };
+        let path = folder.join(SPEC);
+        let spec = load::parse(&path.to_string_lossy(), &text(SPEC)?, &[])
+            .map_err(|error| ResultsError::new(folder, error))?;
+        let rows = read_points(&folder.join(POINTS), &text(POINTS)?, &spec.variables())?;
+        let networks = match &spec {
+            AnySpec::Draw(_) => Vec::new(),
+            AnySpec::Train(spec) => read_networks(spec, &folder.join(NETWORKS), &text(NETWORKS)?)?,
+        };
+        let verdicts =
+            serde_json::from_str(&text(VERDICTS)?).map_err(|error| ResultsError::new(&folder.join(VERDICTS), error))?;
+        let svg = format!("{FIGURE}.svg");
+        let figure = contents(&svg)?.is_some().then(|| text(&svg)).transpose()?;
+        Ok(Self { spec, rows, networks, verdicts, figure })
+    }
+
     /// Draws the figure to `FOLDER/NAME.svg` and `FOLDER/NAME.png`; results in which nothing can be drawn have none, and none of an
     /// earlier run is left.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn draw(&self, folder: &Path, name: &str) -> Result<(), ResultsError> {
+        make_folder(folder)?;
+        let files = self.figures(folder, name)?;
+        if files.is_empty() {
+            return SUFFIXES
+                .iter()
+                .try_for_each(|suffix| super::storage::remove(&folder.join(format!("{name}.{suffix}"))));
+        }
+        Manifest::replace(folder, &files)
+    }
+
+    /// The figure as SVG and as PNG; nothing where nothing can be drawn.
+    fn figures(&self, folder: &Path, name: &str) -> Result<Files, ResultsError> {
         let Self { spec, rows, networks, verdicts, .. } = self;
         match spec {
-            AnySpec::Draw(spec) => draw(folder, name, &plot::figure_of(spec, rows, verdicts)),
-            AnySpec::Train(spec) => draw(folder, name, &plot::panels_of(spec, networks, verdicts)),
+            AnySpec::Draw(spec) => figures(folder, name, &plot::figure_of(spec, rows, verdicts)),
+            AnySpec::Train(spec) => figures(folder, name, &plot::panels_of(spec, networks, verdicts)),
         }
     }
 }
 
-fn draw<D: Drawing>(folder: &Path, name: &str, description: &D) -> Result<(), ResultsError> {
-    type Write<D> = fn(&D, &Path) -> Result<(), FigureError>;
-    for (suffix, write) in [("svg", figure::write_svg::<D> as Write<D>), ("png", figure::write_png::<D>)] {
-        let path = folder.join(format!("{name}.{suffix}"));
-        // Drawn beside its place and then renamed; the drawing library knows the format by the suffix.
-        let temporary = folder.join(format!(".{name}.part.{suffix}"));
-        match write(description, &temporary) {
-            Ok(()) => fs::rename(&temporary, &path).map_err(|error| ResultsError::new(&path, error))?,
-            Err(FigureError::NothingToDraw { .. }) => match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(ResultsError::new(&path, error));
-                }
-                _ => {}
-            },
-            Err(FigureError::DrawingFailed { reason, .. }) => return Err(ResultsError::new(&path, reason)),
-        }
+/// Forms in which a figure is saved.
+const SUFFIXES: [&str; 2] = ["svg", "png"];
+
+fn figures<D: Drawing>(folder: &Path, name: &str, description: &D) -> Result<Files, ResultsError> {
+    let drawn = figure::svg(description).and_then(|svg| Ok([svg.into_bytes(), figure::png(description)?]));
+    match drawn {
+        Ok(both) => Ok(SUFFIXES.iter().map(|suffix| format!("{name}.{suffix}")).zip(both).collect()),
+        Err(FigureError::NothingToDraw) => Ok(Vec::new()),
+        Err(error) => Err(ResultsError::new(&folder.join(format!("{name}.svg")), error)),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_figure_of_an_earlier_run_is_not_left_where_nothing_is_drawn() {
@@ -133,5 +207,36 @@ mod tests {
         let nothing = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure: None };
         nothing.draw(folder.path(), "figure").unwrap();
         assert!(figures.iter().all(|path| !path.exists()));
+    }
+
+    /// Every bit of every file counts, and so does which files there are.
+    #[test]
+    fn files_of_two_runs_are_no_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let AnySpec::Draw(spec) = load::load("dense-dimension", &[]).unwrap() else { panic!("drawn networks") };
+        let save = || {
+            let files = files(folder.path(), &spec, &[], &[]).unwrap();
+            write_with_figure(folder.path(), &spec.heading, files).unwrap();
+        };
+        save();
+        read(folder.path()).unwrap();
+        for name in [SPEC, POINTS, VERDICTS] {
+            let path = folder.path().join(name);
+            let whole = fs::read(&path).unwrap();
+            for (at, bit) in (0..whole.len().min(40)).flat_map(|at| [(at, 1), (at, 0x20)]) {
+                let mut changed = whole.clone();
+                changed[at] ^= bit;
+                fs::write(&path, changed).unwrap();
+                let error = read(folder.path()).unwrap_err().to_string();
+                assert!(error.contains(name) && error.contains("run the experiment again"), "{error}");
+            }
+            fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+            assert!(read(folder.path()).is_err());
+            fs::remove_file(&path).unwrap();
+            assert!(read(folder.path()).unwrap_err().to_string().contains(name));
+            save();
+        }
+        fs::write(folder.path().join("manifest.json"), "{").unwrap();
+        assert!(read(folder.path()).unwrap_err().to_string().contains("manifest.json: is damaged"));
     }
 }

@@ -2,10 +2,13 @@
 //! folder.
 
 mod checkpoint;
-mod files;
 pub mod folder;
 pub mod folders;
+mod lock;
+mod manifest;
 mod networks;
+pub(in crate::experiment) mod states;
+pub(in crate::experiment) mod storage;
 mod table;
 pub mod words;
 
@@ -18,10 +21,11 @@ use crate::sampling::monte_carlo::Summary;
 use crate::statistics::{QuantileSketch, Reference, Skewness};
 use crate::theory::{Shape, TheoryKind, TheoryValue};
 
-pub use checkpoint::{Checkpoint, digest};
-pub use files::{ResultsError, write_atomically, write_draws};
+pub use checkpoint::Checkpoint;
+pub use lock::Lock;
 pub use networks::{NetworkOutcome, TrainedNetwork};
 pub(super) use networks::{epochs_to_csv, networks_to_csv};
+pub use storage::{ResultsError, make_folder, write_atomically};
 pub use table::{COLUMNS, number, read_points, records_to_csv, to_csv};
 
 /// One row of `points.csv`: one observable of one network at one sweep point.

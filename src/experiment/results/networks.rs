@@ -42,6 +42,23 @@ pub struct NetworkOutcome {
     pub values: Vec<Option<f64>>,
 }
 
+impl NetworkOutcome {
+    /// Whether these numbers can be those of a network of which so many observables were measured.
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub(in crate::experiment) fn check(&self, observables: usize) -> Result<(), String> {
+        let gradients = self.zero_gradients.checked_add(self.nonfinite_gradients);
+        if self.values.len() != observables {
+            return Err(format!("has {} observables, not {observables}", self.values.len()));
+        }
+        if !(0.0..=1.0).contains(&self.validation_accuracy) || gradients.is_none_or(|count| count > self.samples) {
+            return Err("its numbers contradict each other".into());
+        }
+        Ok(())
+    }
+}
+
 impl TrainedNetwork {
     /// The value of the observable at this place among the spec's; `None` where it is not finite, as after training that diverged.
     pub fn value(&self, index: usize) -> Option<f64> {
@@ -87,32 +104,32 @@ pub fn networks_to_csv(spec: &Spec<TrainSpec>, networks: &[TrainedNetwork]) -> S
     records_to_csv(std::iter::once(header.chain(observables).collect()).chain(rows))
 }
 
-/// Reads `networks.csv`.
-pub fn read_networks(spec: &Spec<TrainSpec>, path: &Path) -> Result<Vec<TrainedNetwork>, ResultsError> {
+/// Reads the text of `networks.csv`; the path is that of errors.
+pub fn read_networks(spec: &Spec<TrainSpec>, path: &Path, text: &str) -> Result<Vec<TrainedNetwork>, ResultsError> {
     let wrong = |message: String| ResultsError::new(path, message);
-    let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
     let mut networks = Vec::new();
     for (line, record) in reader.records().enumerate() {
         let record = record.map_err(|error| wrong(error.to_string()))?;
-        let text = |name: &str| {
+        let field = |name: &str| {
             let index = header.iter().position(|column| column == name);
             index.and_then(|index| record.get(index)).ok_or_else(|| wrong(format!("has no column `{name}`")))
         };
         let parse = |name: &str| {
-            let field = text(name)?;
-            field.parse::<f64>().map_err(|_| wrong(format!("row {}: {name} = {field} is not a number", line + 1)))
+            let value = field(name)?;
+            value.parse::<f64>().map_err(|_| wrong(format!("row {}: {name} = {value} is not a number", line + 1)))
         };
-        let optional = |name: &str| if text(name)?.is_empty() { Ok(None) } else { parse(name).map(Some) };
+        let optional = |name: &str| if field(name)?.is_empty() { Ok(None) } else { parse(name).map(Some) };
         let values = spec.observables.iter().map(|(name, _)| optional(name)).collect::<Result<_, _>>()?;
         let variables = spec.sweep.names().map(|name| Ok((name.to_owned(), parse(name)?)));
         networks.push(TrainedNetwork {
-            label: text("network")?.to_owned(),
+            label: field("network")?.to_owned(),
             variables: variables.collect::<Result<_, ResultsError>>()?,
             repeat: parse("repeat")? as usize,
             dimension: parse("dimension")? as usize,
             outcome: NetworkOutcome {
-                diverged: text("status")? == "diverged",
+                diverged: field("status")? == "diverged",
                 epochs: parse("epochs")? as usize,
                 validation_accuracy: parse("validation_accuracy")?,
                 samples: parse("samples")? as usize,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files::ResultsError;
+use super::ResultsError;
 use super::{Row, Sampled};
 
 /// Columns after the sweep variables.
@@ -65,10 +65,10 @@ pub fn number(value: f64) -> String {
     if plain.len() <= scientific.len() + 4 { plain } else { scientific }
 }
 
-/// Reads `points.csv`.
-pub fn read_points(path: &Path, variables: &[&str]) -> Result<Vec<Row>, ResultsError> {
+/// Reads the text of `points.csv`; the path is that of errors.
+pub fn read_points(path: &Path, text: &str, variables: &[&str]) -> Result<Vec<Row>, ResultsError> {
     let wrong = |message: String| ResultsError::new(path, message);
-    let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
     let column = |name: &str| {
         header.iter().position(|column| column == name).ok_or_else(|| wrong(format!("has no column `{name}`")))
@@ -118,7 +118,6 @@ pub fn read_points(path: &Path, variables: &[&str]) -> Result<Vec<Row>, ResultsE
 
 #[cfg(test)]
 mod tests {
-    use super::super::write_atomically;
     use super::*;
     use proptest::prelude::*;
 
@@ -156,20 +155,15 @@ mod tests {
 
         #[test]
         fn rows_read_back_from_csv(mean in 1e-9f64..1e9, theory in prop::option::of(1e-9f64..1e9)) {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("points.csv");
             let rows = vec![row(mean, theory), Row { sampled: None, ..row(mean, theory) }];
-            write_atomically(&path, to_csv(&rows, &["d", "a"]).as_bytes()).unwrap();
-            let read = read_points(&path, &["d", "a"]).unwrap();
+            let read = read_points(Path::new("points.csv"), &to_csv(&rows, &["d", "a"]), &["d", "a"]).unwrap();
             prop_assert_eq!(format!("{read:?}"), format!("{rows:?}"));
         }
     }
 
     #[test]
     fn a_damaged_table_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("points.csv");
-        std::fs::write(&path, "network,observable\na,b\n").unwrap();
-        assert!(read_points(&path, &[]).unwrap_err().to_string().contains("points.csv: has no column"));
+        let read = read_points(Path::new("points.csv"), "network,observable\na,b\n", &[]);
+        assert!(read.unwrap_err().to_string().contains("points.csv: has no column"));
     }
 }

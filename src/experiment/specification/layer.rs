@@ -150,8 +150,9 @@ fn read_value(reader: &Reader<'_>, key: &Key) -> Result<Option<Given>, SpecError
         Kind::Count => return Ok(reader.expression(name)?.map(Given::Count)),
         Kind::Flag => reader.boolean(name)?.map(keys::Value::Flag),
         Kind::Word(words) => {
-            let known = |word: &str| words.iter().find(|known| **known == word).copied();
-            reader.word(name, words.iter().copied(), known)?.map(keys::Value::Word)
+            let Some(word) = reader.string(name)? else { return Ok(None) };
+            let known = words.iter().find(|known| **known == word);
+            Some(keys::Value::Word(known.ok_or_else(|| reader.refuse(name, format!("must be {}", one_of(words))))?))
         }
         Kind::Positive => {
             reader.number(name, "must be a number above 0", |number| number > 0.0)?.map(keys::Value::Number)
@@ -161,6 +162,14 @@ fn read_value(reader: &Reader<'_>, key: &Key) -> Result<Option<Given>, SpecError
     };
     let text = reader.value(name).map(text_of).unwrap_or_default();
     Ok(fixed.map(|value| Given::Fixed(value, text)))
+}
+
+/// "a, b or c".
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 fn read_per_channel(reader: &Reader<'_>, key: &str) -> Result<Option<Vec<f64>>, SpecError> {

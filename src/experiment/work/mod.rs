@@ -6,11 +6,13 @@ pub mod train;
 use std::path::Path;
 
 use thiserror::Error;
+use toml::Table;
 
 use super::cell::Cell;
 use super::claim::{Claim, Measured, Observed};
 use super::format::rounded;
-use super::results::{Measurement, ResultsError, Row, Verdict, folder};
+use super::results::states::{self, Refused};
+use super::results::{Lock, Measurement, ResultsError, Row, Verdict, folder};
 use super::specification::reader::{Origin, SpecError};
 use super::specification::{AnySpec, Heading, Spec, WorkSpec, names_of};
 use crate::network::Architecture;
@@ -99,6 +101,9 @@ pub enum RunError {
     /// The watcher stopped it; states are saved.
     #[error("interrupted")]
     Interrupted,
+    /// Its folder has states of other work.
+    #[error(transparent)]
+    Changed(SpecError),
     /// The file system failed.
     #[error(transparent)]
     Results(#[from] ResultsError),
@@ -165,6 +170,40 @@ impl Experiment {
         }
     }
 
+    /// The fingerprints of the parts of the work.
+    fn fingerprints(&self) -> Vec<&str> {
+        match self {
+            Self::Draw(drawing) => drawing.points.iter().map(|point| point.fingerprint.as_str()).collect(),
+            Self::Train(training) => training.jobs.iter().map(|job| job.fingerprint.as_str()).collect(),
+        }
+    }
+
+    /// The spec with its defaults.
+    fn resolved(&self) -> &Table {
+        match self {
+            Self::Draw(drawing) => &drawing.spec.resolved,
+            Self::Train(training) => &training.spec.resolved,
+        }
+    }
+
+    /// Takes a results folder for this experiment, until what is returned is dropped: no other process writes to it. States that are
+    /// there are gone on from, or with `fresh` taken away.
+    ///
+    /// # Errors
+    /// Another process has the folder, it holds states of other work, or the file system failed.
+    pub fn enter(&self, folder: &Path, fresh: bool) -> Result<Lock, RunError> {
+        states::enter(folder, self.fingerprints(), self.resolved(), fresh).map_err(|refused| match refused {
+            Refused::Results(error) => error.into(),
+            Refused::Changed(difference) => {
+                let message = format!(
+                    "{} has states of other work: {difference}. --fresh starts over without them; another --out keeps both",
+                    folder.display()
+                );
+                RunError::Changed(self.origin().error("name", &self.heading().name, message))
+            }
+        })
+    }
+
     /// Draws or trains all networks on the threads of the current pool; `folder` is where states are kept, and where training saves
     /// early results.
     ///
@@ -193,12 +232,11 @@ impl Experiment {
     /// # Errors
     /// A file cannot be written.
     pub fn save(&self, folder: &Path, results: &Results, verdicts: &[Verdict]) -> Result<(), ResultsError> {
-        let rows = rows(&results.measurements);
-        match self {
-            Self::Draw(drawing) => folder::write(folder, &drawing.spec, &rows, verdicts)?,
-            Self::Train(training) => training.save(folder, results, verdicts)?,
-        }
-        folder::read(folder)?.draw(folder, "figure")
+        let files = match self {
+            Self::Draw(drawing) => folder::files(folder, &drawing.spec, &rows(&results.measurements), verdicts)?,
+            Self::Train(training) => training.files(folder, results, verdicts)?,
+        };
+        folder::write_with_figure(folder, self.heading(), files)
     }
 }
 

@@ -117,6 +117,26 @@ impl Tally {
         Self { draws: 0, summaries: vec![Summary::default(); observables] }
     }
 
+    /// Whether this can be a state of a run of so many observables: numbers that contradict each other cannot.
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub fn check(&self, observables: usize) -> Result<(), String> {
+        if self.summaries.len() != observables {
+            return Err(format!("has {} observables, not {observables}", self.summaries.len()));
+        }
+        if !self.draws.is_multiple_of(BLOCK) {
+            return Err(format!("has {} draws, which are no whole blocks of {BLOCK}", self.draws));
+        }
+        let fits = |summary: &Summary| {
+            let Summary { moments, quantiles, zeros, non_finite } = summary;
+            moments.count() <= self.draws
+                && quantiles.count().checked_add(*non_finite) == Some(moments.count())
+                && *zeros <= quantiles.count()
+        };
+        if self.summaries.iter().all(fits) { Ok(()) } else { Err("its numbers contradict each other".into()) }
+    }
+
     /// Adds blocks in their order, each observable on a thread of its own.
     fn add(&mut self, blocks: &[BlockOfDraws]) {
         self.draws += blocks.iter().map(|block| block.draws).sum::<u64>();

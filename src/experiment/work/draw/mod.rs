@@ -13,7 +13,8 @@ use ndarray::Array2;
 use super::{RunError, RunOptions, Watcher, check, keeps_distributions, measured};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::judge;
-use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, Verdict, write_draws};
+use crate::experiment::results::folder::{self, write_draws};
+use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, Verdict, storage};
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{DrawSpec, Spec};
 use crate::experiment::work::Limits;
@@ -86,9 +87,10 @@ impl Drawing {
     /// Interrupted, or states or draws could not be read or written.
     pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Vec<Measurement>, RunError> {
         let draws = folder.join(DRAWS);
-        if !options.keep_draws && draws.exists() {
-            // Draws of an earlier run do not belong to these results.
-            std::fs::remove_file(&draws).map_err(|error| ResultsError::new(&draws, error))?;
+        let is_same = || folder::read_spec(folder).is_ok_and(|spec| spec.as_ref() == Some(&self.spec.resolved));
+        if !options.keep_draws && draws.exists() && !is_same() {
+            // Draws of another run do not belong to these results.
+            storage::remove(&draws)?;
         }
         let (measurements, kept) = self.sample(Some(folder), options, watcher)?;
         if options.keep_draws {
@@ -131,6 +133,7 @@ impl Drawing {
                 failed: AtomicBool::new(false),
                 saved: AtomicU64::default(),
                 draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
+                observables: self.spec.observables.len(),
             };
             let tally = self.sample_point(point, options, &observer)?;
             if let Some(draws) = observer.draws {
@@ -213,6 +216,8 @@ struct PointObserver<'a> {
     /// Draws of the state on disk, which no shorter one replaces.
     saved: AtomicU64,
     draws: Option<Mutex<Vec<f64>>>,
+    /// How many there are of each draw.
+    observables: usize,
 }
 
 /// Kind of the states of points: a tally as JSON.
@@ -222,21 +227,20 @@ impl PointObserver<'_> {
     /// The state that was saved, if there is one.
     fn load(&self) -> Result<Option<Tally>, ResultsError> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
-        let Some(body) = checkpoint.load(TALLY)? else { return Ok(None) };
-        serde_json::from_slice(&body).map(Some).map_err(|error| checkpoint.broken(TALLY, error))
+        checkpoint.load(TALLY, |body| {
+            let tally: Tally = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+            tally.check(self.observables).map(|()| tally)
+        })
     }
 
     /// Saves a state when it is due.
     fn offer(&self, tally: &Tally, last: bool) -> Result<(), ResultsError> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
-        // JSON has no NaN; a point that has one is drawn again.
-        let finite = tally.summaries.iter().all(|summary| summary.moments.are_finite());
         let is_longer = tally.draws > self.saved.load(Ordering::Relaxed);
-        if !finite || !is_longer || !checkpoint.is_due(last) {
+        if !is_longer || !checkpoint.is_due(last) {
             return Ok(());
         }
-        let body = serde_json::to_string(tally).map_err(|error| checkpoint.broken(TALLY, error))?;
-        checkpoint.save(TALLY, body.as_bytes())?;
+        checkpoint.save_as_json(TALLY, tally)?;
         self.saved.store(tally.draws, Ordering::Relaxed);
         Ok(())
     }

@@ -5,10 +5,10 @@
 use std::ops::Deref;
 
 use super::inputs::Source;
+use crate::digest::sha256;
 use crate::experiment::architecture::ArchitectureBinder;
 use crate::experiment::cell::Cell;
 use crate::experiment::initialisation::InitialisationBinder;
-use crate::experiment::results::digest;
 use crate::experiment::specification::expression::Variables;
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{DrawSpec, InputDistribution, LabelSpec, NetworkSpec, SamplerChoice, Spec};
@@ -285,7 +285,7 @@ impl Binder<'_> {
             self.spec.work.input.without_paths(),
             source.contents(),
         );
-        digest(&text)
+        sha256(&text)
     }
 }
 

@@ -8,11 +8,11 @@ use toml::Value;
 use super::data::Data;
 use super::measure::Quantity;
 use crate::data::SampleSet;
+use crate::digest::sha256;
 use crate::experiment::architecture::ArchitectureBinder;
 use crate::experiment::cell::Cell;
 use crate::experiment::initialisation::InitialisationBinder;
 use crate::experiment::place::place;
-use crate::experiment::results::digest;
 use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{LayerSpec, MethodKind, MethodSpec, NetworkSpec, Spec, TrainSpec};
@@ -243,7 +243,7 @@ impl Binder<'_> {
             settings,
             samples,
             key,
-            fingerprint: digest(&known),
+            fingerprint: sha256(&known),
         })
     }
 

@@ -12,10 +12,9 @@ use super::measurement::measurement;
 use super::state::{self, Finished};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::judge;
-use crate::experiment::results::folder::{self, NETWORKS};
+use crate::experiment::results::folder::{self, EPOCHS, Files, NETWORKS};
 use crate::experiment::results::{
-    Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv,
-    networks_to_csv, write_atomically,
+    Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv, networks_to_csv,
 };
 use crate::experiment::work::{Results, RunError, Watcher, keeps_distributions, measured, rows};
 use crate::network::layer::Statistics;
@@ -24,6 +23,10 @@ use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
 
 /// Stream of a network's initial parameters; those of its epochs follow a key of their own.
 const PARAMETERS: u64 = u64::MAX;
+
+/// Where weights are kept, and how.
+const WEIGHTS: &str = "weights";
+const SAFETENSORS: &str = "safetensors";
 
 /// Samples whose statistics a network before training is measured with.
 const CALIBRATION: usize = 256;
@@ -75,23 +78,23 @@ impl Training {
         let save = |so_far: &Trainings| {
             let results = self.results(so_far.clone());
             let verdicts = judge(&[measured(&self.spec, self.cells(), &results.measurements)]).concat();
-            self.save(folder, &results, &verdicts)
+            folder::write(folder, &self.spec.heading, &self.files(folder, &results, &verdicts)?)
         };
         self.train(folder, fresh, watcher, &save).map(|trainings| self.results(trainings))
     }
 
-    /// Writes what there is so far: of finished networks `networks.csv`, and of all epochs `epochs.csv`, beside the files of every
+    /// The files of what there is so far: of finished networks `networks.csv`, and of all epochs `epochs.csv`, beside those of every
     /// experiment.
     ///
     /// # Errors
-    /// A file cannot be written.
-    pub fn save(&self, folder: &Path, results: &Results, verdicts: &[Verdict]) -> Result<(), ResultsError> {
+    /// The spec or a verdict has no text.
+    pub fn files(&self, folder: &Path, results: &Results, verdicts: &[Verdict]) -> Result<Files, ResultsError> {
         let trainings = results.trainings.as_deref().unwrap_or_default();
         let networks = networks_to_csv(&self.spec, &self.networks(trainings));
-        write_atomically(&folder.join(NETWORKS), networks.as_bytes())?;
         let epochs = epochs_to_csv(&self.spec, self.histories(trainings));
-        write_atomically(&folder.join("epochs.csv"), epochs.as_bytes())?;
-        folder::write(folder, &self.spec, &rows(&results.measurements), verdicts)
+        let mut files = folder::files(folder, &self.spec, &rows(&results.measurements), verdicts)?;
+        files.extend([(NETWORKS.to_owned(), networks.into_bytes()), (EPOCHS.to_owned(), epochs.into_bytes())]);
+        Ok(files)
     }
 
     fn results(&self, trainings: Trainings) -> Results {
@@ -107,11 +110,16 @@ impl Training {
         save: &(dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
     ) -> Result<Trainings, RunError> {
         let mut results: Trainings = Vec::new();
+        // One whose weights are asked for and were not kept is trained again.
+        let has_weights =
+            |checkpoint: &Checkpoint| !self.spec.work.keep_weights || checkpoint.keeps(WEIGHTS, SAFETENSORS);
         for job in &self.jobs {
             let checkpoint = Checkpoint::new(folder, &job.fingerprint);
             results.push(if fresh {
                 JobState::Unfinished(Vec::new())
-            } else if let Some(finished) = Finished::load(&checkpoint)? {
+            } else if let Some(finished) =
+                Finished::load(&checkpoint, self.spec.observables.len())?.filter(|_| has_weights(&checkpoint))
+            {
                 JobState::Finished(finished)
             } else {
                 let state = state::load(&checkpoint, &job.architecture)?;
@@ -295,11 +303,7 @@ impl Run<'_> {
         }
         if experiment.spec.work.keep_weights {
             let weights = weights::to_bytes(&job.architecture, &state.best);
-            checkpoint.keep(
-                "weights",
-                "safetensors",
-                &weights.map_err(|error| ResultsError::new(self.folder, error))?,
-            )?;
+            checkpoint.keep(WEIGHTS, SAFETENSORS, &weights.map_err(|error| ResultsError::new(self.folder, error))?)?;
         }
         let outcome = self.measure(job, &state, &initial(), &samples(1));
         if self.watcher.stop().is_asked() {

@@ -2,6 +2,7 @@
 //! finished.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -30,13 +31,15 @@ impl Finished {
         self.epochs.iter().copied().map(report).collect()
     }
 
-    /// What was measured of a network, if it is finished.
+    /// What was measured of a network, so many observables, if it is finished.
     ///
     /// # Errors
     /// The file is there but damaged.
-    pub fn load(checkpoint: &Checkpoint) -> Result<Option<Self>, ResultsError> {
-        let Some(body) = checkpoint.load(FINISHED)? else { return Ok(None) };
-        serde_json::from_slice(&body).map(Some).map_err(|error| checkpoint.broken(FINISHED, error))
+    pub fn load(checkpoint: &Checkpoint, observables: usize) -> Result<Option<Self>, ResultsError> {
+        checkpoint.load(FINISHED, |body| {
+            let finished: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+            finished.outcome.check(observables).map(|()| finished)
+        })
     }
 
     /// Keeps what was measured; the state of the training is no longer needed.
@@ -49,8 +52,7 @@ impl Finished {
         epochs: &[EpochReport],
     ) -> Result<Self, ResultsError> {
         let finished = Self { outcome, epochs: epochs.iter().map(numbers).collect() };
-        let text = serde_json::to_string(&finished).map_err(|error| checkpoint.broken(FINISHED, error))?;
-        checkpoint.save(FINISHED, text.as_bytes())?;
+        checkpoint.save_as_json(FINISHED, &finished)?;
         checkpoint.remove(TRAINING)?;
         Ok(finished)
     }
@@ -71,26 +73,28 @@ fn report(numbers: [Option<f64>; 4]) -> EpochReport {
 /// # Errors
 /// The file is there but damaged.
 pub fn load(checkpoint: &Checkpoint, architecture: &Architecture) -> Result<Option<State>, ResultsError> {
-    let Some(bytes) = checkpoint.load(TRAINING)? else { return Ok(None) };
-    let wrong = |error: String| checkpoint.broken(TRAINING, error);
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| wrong(error.to_string()))?;
+    checkpoint.load(TRAINING, |bytes| read(bytes, architecture))
+}
+
+fn read(bytes: &[u8], architecture: &Architecture) -> Result<State, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let epochs = header.metadata().as_ref().and_then(|metadata| metadata.get(EPOCHS));
-    let epochs = epochs.ok_or_else(|| wrong(format!("has no {EPOCHS}")))?;
-    let epochs: Vec<[Option<f64>; 4]> = serde_json::from_str(epochs).map_err(|error| wrong(error.to_string()))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let epochs = epochs.ok_or_else(|| format!("has no {EPOCHS}"))?;
+    let epochs: Vec<[Option<f64>; 4]> = serde_json::from_str(epochs).map_err(|error| error.to_string())?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let parameters = |name: &str| {
-        let tensor = tensors.tensor(name).map_err(|error| wrong(error.to_string()))?;
+        let tensor = tensors.tensor(name).map_err(|error| error.to_string())?;
         let mut parameters = Parameters::zeros(architecture);
         let (values, data) = (parameters.values_mut(), tensor.data());
         if data.len() != size_of_val(values) {
-            return Err(wrong(format!("{name} has {} bytes", data.len())));
+            return Err(format!("{name} has {} bytes", data.len()));
         }
         let (numbers, _) = data.as_chunks::<4>();
         values.iter_mut().zip(numbers).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
         Ok(parameters)
     };
     let [current, velocity, best] = [parameters("parameters")?, parameters("velocity")?, parameters("best")?];
-    Ok(Some(State { parameters: current, velocity, best, epochs: epochs.into_iter().map(report).collect() }))
+    Ok(State { parameters: current, velocity, best, epochs: epochs.into_iter().map(report).collect() })
 }
 
 /// The key of the epochs in the metadata.
@@ -113,10 +117,10 @@ fn save(checkpoint: &Checkpoint, state: &State) -> Result<(), ResultsError> {
     let State { parameters, velocity, best, .. } = state;
     let tensors = [("parameters", flat(parameters)), ("velocity", flat(velocity)), ("best", flat(best))];
     let epochs: Vec<_> = state.epochs.iter().map(numbers).collect();
-    let epochs = serde_json::to_string(&epochs).map_err(|error| checkpoint.broken(TRAINING, error))?;
+    let unsaid = |error: &dyn std::fmt::Display| ResultsError::new(Path::new(TRAINING), error);
+    let epochs = serde_json::to_string(&epochs).map_err(|error| unsaid(&error))?;
     let metadata = HashMap::from([(EPOCHS.to_owned(), epochs)]);
-    let bytes = safetensors::serialize(tensors, Some(metadata))
-        .map_err(|error| checkpoint.broken(TRAINING, error.to_string()))?;
+    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| unsaid(&error))?;
     checkpoint.save(TRAINING, &bytes)
 }
 
@@ -163,7 +167,7 @@ mod tests {
             values: vec![Some(0.1), None],
         };
         let finished = Finished::save(&checkpoint, outcome, &state.epochs).unwrap();
-        assert_eq!(Finished::load(&checkpoint).unwrap(), Some(finished.clone()));
+        assert_eq!(Finished::load(&checkpoint, 2).unwrap(), Some(finished.clone()));
         assert_eq!(finished.history(), state.epochs);
         assert_eq!(load(&checkpoint, &architecture).unwrap(), None);
     }
