@@ -1,11 +1,16 @@
 //! Ctrl-C: the first asks the run to stop and save, a second ends the program at once.
 
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use gradlaw::stop::Stop;
 use indicatif::ProgressBar;
 
 static STOP: LazyLock<Stop> = LazyLock::new(Stop::new);
+
+/// Whether there is work to be saved; before, a request ends the program at once.
+static IS_WORKING: AtomicBool = AtomicBool::new(false);
 
 /// The bar that is on the screen, below which nothing can be written.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -14,22 +19,60 @@ static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 const STOPPING: &str =
     "stopping: what is done is being saved; Ctrl-C again quits at once and loses the last seconds' work";
 
-/// Begins to listen for Ctrl-C and the system's request to end.
+/// Begins to listen for Ctrl-C and the system's requests to end. Nothing is lost where the program ends before work begins.
 pub fn listen() {
-    let handler = || {
-        if STOP.ask() {
-            std::process::exit(130);
-        }
-        let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match bar {
-            Some(bar) => bar.suspend(|| eprintln!("{STOPPING}")),
-            None => eprintln!("{STOPPING}"),
-        }
-    };
     // Without a handler Ctrl-C ends the program, as it would have; states saved before are kept.
-    if let Err(error) = ctrlc::set_handler(handler) {
+    if let Err(error) = handle() {
         tracing::warn!(%error, "no handler for Ctrl-C");
     }
+}
+
+/// From now on a request to end is one to stop and save.
+pub fn work_begins() {
+    IS_WORKING.store(true, Ordering::Relaxed);
+}
+
+#[cfg(unix)]
+fn handle() -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let hangup = (!ignores_hangup()).then_some(SIGHUP);
+    let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup))?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(|_| asked()))?;
+    Ok(())
+}
+
+/// Whether whoever started the program wants it to go on when the terminal is closed, as nohup does.
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    // Where the system has no such file there is no way to know.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (signal_hook::consts::SIGHUP - 1) & 1 == 1)
+}
+
+#[cfg(not(unix))]
+fn handle() -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(asked)
+}
+
+/// Somebody asks the program to end.
+fn asked() {
+    if !IS_WORKING.load(Ordering::Relaxed) || STOP.ask() {
+        std::process::exit(130);
+    }
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(say_stopping),
+        None => say_stopping(),
+    }
+}
+
+fn say_stopping() {
+    // Whoever closed the terminal does not read it.
+    let _ = writeln!(std::io::stderr(), "{STOPPING}");
 }
 
 /// The request that Ctrl-C makes.

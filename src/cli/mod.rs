@@ -1,11 +1,13 @@
 //! The command line: arguments, one file a command, and the terminal. The only place that prints.
 
 mod attack;
+mod check;
 mod explain;
 mod failure;
 mod gradient;
 mod interrupt;
 mod list;
+mod merge;
 mod paths;
 mod plot;
 mod progress;
@@ -24,7 +26,7 @@ use attack::AttackArguments;
 use failure::Failure;
 use gradient::GradientArguments;
 use gradlaw::experiment::reader::Origin;
-use gradlaw::experiment::{Limits, Override};
+use gradlaw::experiment::{Limits, Override, Share};
 use gradlaw::network::InstructionSet;
 use terminal::Terminal;
 
@@ -56,6 +58,24 @@ enum Command {
         specs: Vec<String>,
         #[command(flatten)]
         sampling: Sampling,
+        /// Do one share of the points, or of the networks that are trained, and leave its states for gradlaw merge: 2/8 is the second
+        /// of eight
+        #[arg(long, value_name = "I/N", value_parser = |text: &str| text.parse::<Share>())]
+        shard: Option<Share>,
+    },
+    /// Put the shares of experiments together that gradlaw run --shard left: the results are those of one run, bit for bit
+    Merge {
+        /// Folders of shares: results folders, or the folders that --out named
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+    },
+    /// Check specs and their data, and forecast what a run takes: points, draws, seconds, memory; nothing is run or written
+    ///
+    /// Seconds are a guess from the number of multiplications, right within a factor of a few.
+    Check {
+        /// Specs, or names of shipped experiments
+        #[arg(required = true)]
+        specs: Vec<String>,
     },
     /// Print the exact values of a spec at every sweep point, as the rows of points.csv, without sampling
     Theory {
@@ -118,7 +138,7 @@ enum Command {
 /// Most walks of a row: days of work.
 const MOST_WALKS: u64 = 10_000_000_000;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Sampling {
     /// Start over, without the states that earlier runs saved
     #[arg(long)]
@@ -180,6 +200,8 @@ impl Command {
         match self {
             Self::Verify { .. } => ("verify", ALL),
             Self::Run { .. } => ("run", ALL),
+            Self::Merge { .. } => ("merge", &["--out", "--threads", "--set", "--memory", "--json"]),
+            Self::Check { .. } => ("check", &["--seed", "--threads", "--set", "--memory", "--json"]),
             Self::Theory { .. } => ("theory", &["--set", "--json"]),
             Self::Paths { .. } => ("paths", &["--seed", "--threads", "--set", "--json"]),
             // What they print is JSON in any case.
@@ -269,7 +291,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let ended = InstructionSet::requested().map_err(|error| Failure::Usage(error.to_string()));
     let ended = ended.and_then(|_| common.check(command)).and_then(|()| match command {
         Command::Verify { specs, sampling } => run::verify(specs, sampling, common, &terminal),
-        Command::Run { specs, sampling } => run::run(specs, sampling, common, &terminal),
+        Command::Run { specs, sampling, shard } => run::run(specs, sampling, *shard, common, &terminal),
+        Command::Merge { folders } => merge::merge(folders, common, &terminal),
+        Command::Check { specs } => check::check(specs, common, &terminal),
         Command::Theory { specs } => theory::theory(specs, common, &terminal),
         Command::Paths { specs, walks } => paths::paths(specs, *walks, common, &terminal),
         Command::Gradient(given) => gradient::gradient(given, common, &terminal),

@@ -16,7 +16,7 @@ use super::terminal::Terminal;
 const STEPS: f64 = 1e6;
 
 /// Multiplications a second that a thread is taken to do before it was seen.
-const USUAL_RATE: f64 = 4e9;
+pub const USUAL_RATE: f64 = 4e9;
 
 /// Seconds for which that is believed: what was seen counts more from then on.
 const BELIEVED: f64 = 10.0;

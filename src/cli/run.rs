@@ -7,7 +7,7 @@ use std::time::Instant;
 use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::results::{Lock, Measurement, ResultsError, Sampled, words};
 use gradlaw::experiment::{
-    AnySpec, Experiment, Outcome, Results, RunError, RunOptions, Verdict, catalogue, judge, load,
+    AnySpec, Experiment, Outcome, Results, RunError, RunOptions, Share, Verdict, catalogue, judge, load,
 };
 
 use gradlaw::sampling::StoppingRule;
@@ -19,7 +19,7 @@ use super::terminal::Terminal;
 use super::{Common, Sampling, interrupt, report};
 
 /// An experiment of the run, or why it is left out.
-enum Entry {
+pub enum Entry {
     Ready(Box<Experiment>),
     Skipped { name: String, reason: String },
 }
@@ -31,14 +31,30 @@ pub fn verify(
     common: &Common,
     terminal: &Terminal,
 ) -> Result<ExitCode, Failure> {
-    let verdicts = perform(&default_specs(specs, terminal), sampling, common, terminal, true)?;
+    interrupt::listen();
+    // First, since data is looked through on all threads.
+    common.start_threads()?;
+    let entries = prepare(&default_specs(specs, terminal), common, sampling, true)?;
+    let verdicts = perform(&entries, sampling, None, true, common, terminal)?;
     let all_hold = verdicts.iter().all(|verdict| verdict.verdict == Outcome::Holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// `gradlaw run`: the exit status does not depend on the verdicts.
-pub fn run(specs: &[String], sampling: &Sampling, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    perform(specs, sampling, common, terminal, false)?;
+pub fn run(
+    specs: &[String],
+    sampling: &Sampling,
+    share: Option<Share>,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
+    interrupt::listen();
+    common.start_threads()?;
+    if share.is_some() && sampling.keep_draws {
+        return Err(Failure::Usage("--keep-draws: a share has states and no results; leave it out".into()));
+    }
+    let entries = prepare(specs, common, sampling, false)?;
+    perform(&entries, sampling, share, false, common, terminal)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,29 +86,38 @@ fn trains(name: &str) -> bool {
     matches!(load::load(name, &[]), Ok(AnySpec::Train(_)))
 }
 
-fn perform(
-    specs: &[String],
+/// Draws or trains, judges, saves and prints, with a report where it `verifies`; `share` where one share alone is to be done, which gives
+/// states and no results.
+pub fn perform(
+    entries: &[Entry],
     sampling: &Sampling,
+    share: Option<Share>,
+    verifies: bool,
     common: &Common,
     terminal: &Terminal,
-    verifies: bool,
 ) -> Result<Vec<Verdict>, Failure> {
-    // First, since data is looked through on all threads.
-    common.start_threads()?;
-    let entries = prepare(specs, common, sampling, verifies)?;
-    let drawings = ready(&entries).filter_map(|experiment| match experiment {
+    let drawings = ready(entries).filter_map(|experiment| match experiment {
         Experiment::Draw(drawing) => Some(drawing),
         Experiment::Train(_) => None,
     });
     drawings.flat_map(|drawing| drawing.theory_beyond_double()).for_each(|words| terminal.note(&words));
-    interrupt::listen();
     // Held until all is written.
-    let _locks = enter(&entries, sampling, common)?;
+    let _locks = enter(entries, sampling, common)?;
+    interrupt::work_begins();
     let began = Instant::now();
-    let (done, stopped) = work(&entries, sampling, common, terminal);
+    let (done, stopped) = work(entries, sampling, share, common, terminal);
+    if let Some(share) = share {
+        for (experiment, _) in ready(entries).zip(&done) {
+            let folder = folder_of(experiment, common);
+            experiment.finish_share(&folder, share)?;
+            terminal
+                .note(&format!("{}: share {share} is done; gradlaw merge puts all of them together", folder.display()));
+        }
+        return stopped.map_or(Ok(Vec::new()), Err);
+    }
     // As far as it goes where it is stopped.
-    let judged = judged(&entries, &done);
-    for ((experiment, results), verdicts) in ready(&entries).zip(&done).zip(&judged) {
+    let judged = judged(entries, &done);
+    for ((experiment, results), verdicts) in ready(entries).zip(&done).zip(&judged) {
         experiment.save(&folder_of(experiment, common), results, verdicts)?;
     }
     if let Some(failure) = stopped {
@@ -101,8 +126,8 @@ fn perform(
     if verifies && entries.iter().any(|entry| !matches!(entry, Entry::Skipped { .. })) {
         report::of_folder(common.out(), terminal)?;
     }
-    print(&entries, &judged, common, terminal)?;
-    ready(&entries)
+    print(entries, &judged, common, terminal)?;
+    ready(entries)
         .zip(&done)
         .for_each(|(experiment, results)| warn_of_precision(experiment, &results.measurements, terminal));
     let count: Vec<&Verdict> = judged.iter().flatten().collect();
@@ -114,7 +139,7 @@ fn perform(
     Ok(judged.into_iter().flatten().collect())
 }
 
-fn folder_of(experiment: &Experiment, common: &Common) -> PathBuf {
+pub fn folder_of(experiment: &Experiment, common: &Common) -> PathBuf {
     common.out().join(&experiment.heading().name)
 }
 
@@ -196,10 +221,11 @@ fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {
 fn work(
     entries: &[Entry],
     sampling: &Sampling,
+    share: Option<Share>,
     common: &Common,
     terminal: &Terminal,
 ) -> (Vec<Results>, Option<Failure>) {
-    let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws };
+    let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws, share };
     let progress = Progress::new(ready(entries).flat_map(Experiment::costs), terminal);
     let trains = ready(entries).any(|experiment| matches!(experiment, Experiment::Train(_)));
     let mut done = Vec::new();
@@ -216,7 +242,7 @@ fn work(
             break;
         }
         // What comes may take hours: what is done is there, with verdicts that know of this much.
-        if trains {
+        if trains && share.is_none() {
             let verdicts = judged(entries, &done);
             let last = done.last().zip(verdicts.last());
             if let Some(Err(error)) = last.map(|(results, verdicts)| experiment.save(&folder, results, verdicts)) {
@@ -238,7 +264,7 @@ fn enter(entries: &[Entry], sampling: &Sampling, common: &Common) -> Result<Vec<
     ready(entries).map(enter).collect::<Result<_, _>>().map_err(failed)
 }
 
-fn failed(error: RunError) -> Failure {
+pub fn failed(error: RunError) -> Failure {
     match error {
         RunError::Results(error) => error.into(),
         RunError::Changed(error) => error.into(),

@@ -22,4 +22,4 @@ pub use specification::overrides::Override;
 pub use specification::reader::SpecError;
 pub use specification::{AnySpec, Spec, load, reader};
 pub use work::draw::theory_rows;
-pub use work::{Experiment, Limits, Results, RunError, RunOptions, Unwatched, Watcher};
+pub use work::{Experiment, Forecast, Limits, Results, RunError, RunOptions, Share, Unwatched, Watcher};

@@ -37,6 +37,8 @@ pub struct Checkpoint {
     name: String,
     fingerprint: String,
     began: Instant,
+    /// Whether every state is kept, however quick it was.
+    keeps_all: bool,
     /// When a state was saved last, and how long that took.
     last: Mutex<Option<(Instant, Duration)>>,
 }
@@ -49,8 +51,19 @@ impl Checkpoint {
             name: name_of(fingerprint),
             fingerprint: fingerprint.into(),
             began: Instant::now(),
+            keeps_all: false,
             last: Mutex::new(None),
         }
+    }
+
+    /// The same, which keeps the last state of work however quick it was, or not.
+    pub fn keeping_all(self, keeps_all: bool) -> Self {
+        Self { keeps_all, ..self }
+    }
+
+    /// Whether the last state is kept, however quick the work was.
+    pub fn keeps_all(&self) -> bool {
+        self.keeps_all
     }
 
     fn path(&self, kind: &str) -> PathBuf {
@@ -103,7 +116,7 @@ impl Checkpoint {
     pub fn is_due(&self, at_once: bool) -> bool {
         match *self.last.lock().unwrap_or_else(PoisonError::into_inner) {
             Some((saved, took)) if !at_once => saved.elapsed() > took * PATIENCE,
-            _ => self.began.elapsed() > WORTH_SAVING,
+            _ => (at_once && self.keeps_all) || self.began.elapsed() > WORTH_SAVING,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod folders;
 mod lock;
 mod manifest;
 mod networks;
+pub mod shards;
 pub(in crate::experiment) mod states;
 pub(in crate::experiment) mod storage;
 mod table;

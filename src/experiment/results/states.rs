@@ -10,7 +10,7 @@ use super::storage::{self, ResultsError};
 use crate::experiment::specification::reader::text_of;
 
 /// The spec that the states are of, beside them.
-const SPEC: &str = "spec.toml";
+pub(super) const SPEC: &str = "spec.toml";
 
 /// Most differences that are told.
 const TOLD: usize = 5;
@@ -57,6 +57,8 @@ pub fn enter<'f>(
             return Err(Refused::Changed(difference(before.as_ref(), spec)));
         }
     }
+    // It is no share, or not yet.
+    super::shards::unwrite(folder)?;
     let text = toml::to_string(spec).map_err(|error| ResultsError::new(&path, error))?;
     storage::make_folder(&states)?;
     if storage::read(&path)?.is_none_or(|before| before != text.as_bytes()) {
@@ -66,7 +68,7 @@ pub fn enter<'f>(
 }
 
 /// In words, how the spec differs from the one before.
-fn difference(before: Option<&Table>, now: &Table) -> String {
+pub(super) fn difference(before: Option<&Table>, now: &Table) -> String {
     let Some(before) = before else { return "the spec or the program".into() };
     let (before, now) = (flat(before), flat(now));
     let value =

@@ -1,7 +1,10 @@
 //! Experiments: a spec whose cells are bound, whose networks are drawn or trained, and whose claims are judged.
 
 pub mod draw;
+mod share;
 pub mod train;
+
+pub use share::Share;
 
 use std::path::Path;
 
@@ -11,6 +14,7 @@ use toml::Table;
 use super::cell::Cell;
 use super::claim::{Claim, Measured, Observed};
 use super::format::rounded;
+use super::results::shards::{self, Shard};
 use super::results::states::{self, Refused};
 use super::results::{Lock, Measurement, ResultsError, Row, Verdict, folder};
 use super::specification::reader::{Origin, SpecError};
@@ -56,6 +60,8 @@ pub struct RunOptions {
     pub fresh: bool,
     /// Keep every draw in `draws.npz`; implies `fresh`.
     pub keep_draws: bool,
+    /// Do this share of the parts alone, and keep the states of all of them.
+    pub share: Option<Share>,
 }
 
 /// What a run may use.
@@ -115,6 +121,19 @@ pub enum Experiment {
     Draw(Box<Drawing>),
     /// Networks are trained.
     Train(Box<Training>),
+}
+
+/// What the work of an experiment takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Forecast {
+    /// Points that are drawn, or networks that are trained.
+    pub parts: usize,
+    /// Draws of all points at most, where networks are drawn.
+    pub draws: Option<u64>,
+    /// Multiplications, about.
+    pub multiplications: f64,
+    /// Bytes that the networks hold at a time, at most.
+    pub bytes: u64,
 }
 
 /// What an experiment came to.
@@ -178,6 +197,47 @@ impl Experiment {
         }
     }
 
+    /// Says in a results folder that a share of the work is done.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish_share(&self, folder: &Path, share: Share) -> Result<(), ResultsError> {
+        shards::write(folder, share)
+    }
+
+    /// Takes the states of all parts from the shares that did them.
+    ///
+    /// # Errors
+    /// A part is in no share, or a state is damaged or cannot be copied.
+    pub fn take(&self, shards: &[Shard], folder: &Path) -> Result<(), ResultsError> {
+        for (index, fingerprint) in self.fingerprints().into_iter().enumerate() {
+            let describe = || match self {
+                Self::Draw(drawing) => drawing.points[index].describe(),
+                Self::Train(training) => training.jobs[index].describe(),
+            };
+            shards::take(shards, fingerprint, describe, folder)?;
+        }
+        Ok(())
+    }
+
+    /// What the work takes: parts, draws of all of them at most, multiplications, and bytes at a time.
+    pub fn forecast(&self, limits: &Limits) -> Forecast {
+        match self {
+            Self::Draw(drawing) => Forecast {
+                parts: drawing.points.len(),
+                draws: Some(drawing.spec.work.rule.maximum().saturating_mul(drawing.points.len() as u64)),
+                multiplications: drawing.costs().iter().sum(),
+                bytes: drawing.bytes(limits.threads),
+            },
+            Self::Train(training) => Forecast {
+                parts: training.jobs.len(),
+                draws: None,
+                multiplications: training.cost(),
+                bytes: training.bytes(limits.threads),
+            },
+        }
+    }
+
     /// The spec with its defaults.
     fn resolved(&self) -> &Table {
         match self {
@@ -192,7 +252,8 @@ impl Experiment {
     /// # Errors
     /// Another process has the folder, it holds states of other work, or the file system failed.
     pub fn enter(&self, folder: &Path, fresh: bool) -> Result<Lock, RunError> {
-        states::enter(folder, self.fingerprints(), self.resolved(), fresh).map_err(|refused| match refused {
+        let entered = states::enter(folder, self.fingerprints(), self.resolved(), fresh);
+        entered.map_err(|refused| match refused {
             Refused::Results(error) => error.into(),
             Refused::Changed(difference) => {
                 let message = format!(
@@ -215,7 +276,7 @@ impl Experiment {
                 let measurements = drawing.run(folder, options, watcher)?;
                 Ok(Results { measurements, trainings: None })
             }
-            Self::Train(training) => training.run(folder, options.fresh, watcher),
+            Self::Train(training) => training.run(folder, options, watcher),
         }
     }
 

@@ -72,6 +72,12 @@ impl Drawing {
         self.points.iter().map(|point| point.sampler.cost() * self.spec.work.rule.maximum() as f64).collect()
     }
 
+    /// Bytes that the networks of so many threads hold, at most.
+    pub fn bytes(&self, threads: usize) -> u64 {
+        let most = self.points.iter().map(|point| point.sampler.bytes_per_worker()).max().unwrap_or(0);
+        most.saturating_mul(threads as u64)
+    }
+
     /// Bytes that `--keep-draws` would hold, at most.
     pub fn bytes_of_draws(&self) -> u64 {
         self.spec
@@ -124,11 +130,16 @@ impl Drawing {
     ) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
         let (mut measurements, mut kept) = (Vec::new(), Vec::new());
         let distributions = keeps_distributions(&self.spec.claims);
+        let takes = options.share.map(|share| share.takes(&self.costs()));
         for (index, point) in self.points.iter().enumerate() {
+            if takes.as_ref().is_some_and(|takes| !takes[index]) {
+                continue;
+            }
             watcher.point(index, self.points.len(), &point.describe());
             let observer = PointObserver {
                 watcher,
-                checkpoint: folder.map(|folder| Checkpoint::new(folder, &point.fingerprint)),
+                checkpoint: folder
+                    .map(|folder| Checkpoint::new(folder, &point.fingerprint).keeping_all(options.share.is_some())),
                 failure: Mutex::new(None),
                 failed: AtomicBool::new(false),
                 saved: AtomicU64::default(),
@@ -236,7 +247,9 @@ impl PointObserver<'_> {
     /// Saves a state when it is due.
     fn offer(&self, tally: &Tally, last: bool) -> Result<(), ResultsError> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
-        let is_longer = tally.draws > self.saved.load(Ordering::Relaxed);
+        let saved = self.saved.load(Ordering::Relaxed);
+        // A share says of all its points that they are done, also of those without a whole block.
+        let is_longer = tally.draws > saved || (last && checkpoint.keeps_all() && tally.draws == saved);
         if !is_longer || !checkpoint.is_due(last) {
             return Ok(());
         }

@@ -105,6 +105,11 @@ impl Job {
     }
 }
 
+/// Networks that are trained side by side: where there are fewer than threads, they are trained one after the other.
+fn together(networks: usize, threads: usize) -> usize {
+    if networks < threads { 1 } else { threads }
+}
+
 impl Training {
     /// Opens the data and binds every job.
     ///
@@ -115,9 +120,8 @@ impl Training {
         let data = spec.work.data.open(&spec.origin, &grid, spec.seed)?;
         let (mut cells, mut jobs, mut places) = (Vec::new(), Vec::new(), Vec::new());
         let mut known: HashMap<String, usize> = HashMap::new();
-        // Fewer networks than threads are trained one after the other.
         let networks = spec.networks.len() * spec.work.methods.len() * grid.len() * spec.work.repeats;
-        let together = if networks < limits.threads { 1 } else { limits.threads };
+        let together = together(networks, limits.threads);
         for network in &spec.networks {
             for method in &spec.work.methods {
                 for variables in &grid {
@@ -154,6 +158,12 @@ impl Training {
     pub fn cost(&self) -> f64 {
         let samples = 3.0 * (self.data.training.len() * self.spec.work.settings.epochs) as f64;
         self.jobs.iter().map(|job| samples * job.cost()).sum()
+    }
+
+    /// Bytes that the networks under way on so many threads hold, at most.
+    pub fn bytes(&self, threads: usize) -> u64 {
+        let most = self.jobs.iter().map(Job::bytes).max().unwrap_or(0);
+        most.saturating_mul(together(self.jobs.len(), threads) as u64)
     }
 
     /// The cells with the jobs of their repetitions.

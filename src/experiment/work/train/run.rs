@@ -16,7 +16,7 @@ use crate::experiment::results::folder::{self, EPOCHS, Files, NETWORKS};
 use crate::experiment::results::{
     Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv, networks_to_csv,
 };
-use crate::experiment::work::{Results, RunError, Watcher, keeps_distributions, measured, rows};
+use crate::experiment::work::{Results, RunError, RunOptions, Watcher, keeps_distributions, measured, rows};
 use crate::network::layer::Statistics;
 use crate::network::{Parameters, weights};
 use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
@@ -74,13 +74,17 @@ impl Training {
     ///
     /// # Errors
     /// Interrupted, or a file could not be read or written; states are saved.
-    pub fn run(&self, folder: &Path, fresh: bool, watcher: &dyn Watcher) -> Result<Results, RunError> {
+    pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Results, RunError> {
         let save = |so_far: &Trainings| {
+            // A share has no results.
+            if options.share.is_some() {
+                return Ok(());
+            }
             let results = self.results(so_far.clone());
             let verdicts = judge(&[measured(&self.spec, self.cells(), &results.measurements)]).concat();
             folder::write(folder, &self.spec.heading, &self.files(folder, &results, &verdicts)?)
         };
-        self.train(folder, fresh, watcher, &save).map(|trainings| self.results(trainings))
+        self.train(folder, options, watcher, &save).map(|trainings| self.results(trainings))
     }
 
     /// The files of what there is so far: of finished networks `networks.csv`, and of all epochs `epochs.csv`, beside those of every
@@ -105,7 +109,7 @@ impl Training {
     fn train(
         &self,
         folder: &Path,
-        fresh: bool,
+        options: RunOptions,
         watcher: &dyn Watcher,
         save: &(dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
     ) -> Result<Trainings, RunError> {
@@ -115,7 +119,7 @@ impl Training {
             |checkpoint: &Checkpoint| !self.spec.work.keep_weights || checkpoint.keeps(WEIGHTS, SAFETENSORS);
         for job in &self.jobs {
             let checkpoint = Checkpoint::new(folder, &job.fingerprint);
-            results.push(if fresh {
+            results.push(if options.fresh {
                 JobState::Unfinished(Vec::new())
             } else if let Some(finished) =
                 Finished::load(&checkpoint, self.spec.observables.len())?.filter(|_| has_weights(&checkpoint))
@@ -126,7 +130,10 @@ impl Training {
                 JobState::Unfinished(state.map_or(Vec::new(), |state| state.epochs))
             });
         }
-        let mut left: Vec<usize> = (0..self.jobs.len()).filter(|&index| results[index].finished().is_none()).collect();
+        let takes = options.share.map(|share| share.takes(&self.jobs.iter().map(Job::cost).collect::<Vec<_>>()));
+        let is_left =
+            |index: &usize| results[*index].finished().is_none() && takes.as_ref().is_none_or(|takes| takes[*index]);
+        let mut left: Vec<usize> = (0..self.jobs.len()).filter(is_left).collect();
         let finished = self.jobs.iter().zip(&results).filter(|(_, state)| state.finished().is_some());
         let finished: Vec<&Job> = finished.map(|(job, _)| job).collect();
         // Long ones first, so that at the end no thread waits long for another.
@@ -135,7 +142,7 @@ impl Training {
         let run = Run {
             experiment: self,
             folder,
-            fresh,
+            fresh: options.fresh,
             watcher,
             save,
             results: Mutex::new((results, Instant::now() + INTERVAL)),
@@ -421,7 +428,9 @@ mod tests {
             saved.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
-        let trainings = training.train(folder.path(), true, &Unwatched, &save).unwrap();
+        let trainings = training
+            .train(folder.path(), RunOptions { fresh: true, ..RunOptions::default() }, &Unwatched, &save)
+            .unwrap();
         let networks = training.networks(&trainings);
         assert_eq!(networks.len(), 480);
         let plain = |point: usize| networks[80 * point..80 * (point + 1)].iter().map(|network| &network.outcome);
