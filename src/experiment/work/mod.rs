@@ -324,3 +324,6 @@ fn check<W: WorkSpec>(spec: &Spec<W>, cells: &[&Cell]) -> Result<(), SpecError> 
 fn keeps_distributions(claims: &[Claim]) -> bool {
     claims.iter().any(|claim| claim.needs_distributions())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Disks that fail: whichever write, sync, rename or removal of a whole run is refused, the run says so with the file's name, and the same
+//! command gives the same bits once the disk is well.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::*;
+use crate::experiment::claim::judge;
+use crate::experiment::results::storage::fault;
+use crate::experiment::specification::load::parse;
+
+const DRAWN: &str = r#"
+    name = "drawn"
+    draws = 130
+    observables = ["loss.l1", "logit.l2sq"]
+    sweep = { d = [4, 9, 16] }
+    [[network]]
+    input = ["d"]
+    layers = [{ type = "dense", units = 6 }, { type = "relu" }, { type = "dense", units = 3 }]
+    [[claim]]
+    statement = "grows as the root of d"
+    observable = "loss.l1"
+    against = "d"
+    exponent = 0.5
+    tolerance = 0.4
+"#;
+
+const TRAINED: &str = r#"
+    name = "trained"
+    repeats = 2
+    keep_weights = true
+    observables = ["accuracy"]
+    data = { set = "synthetic", side = 4, samples = 40, validation = 10, test = 10 }
+    training = { epochs = 2, batch = 10, rate = 0.1 }
+    [[network]]
+    input = [48]
+    layers = [{ type = "dense", units = 10 }]
+"#;
+
+/// Draws or trains everything with states of every part, and saves the results.
+fn whole(spec: &str, folder: &Path) -> Result<(), String> {
+    let spec = parse("spec.toml", spec, &[]).map_err(|error| error.to_string())?;
+    let experiment =
+        Experiment::prepare(spec, &Limits { threads: 1, memory: 1 << 30 }).map_err(|error| error.to_string())?;
+    let _lock = experiment.enter(folder, false).map_err(|error| error.to_string())?;
+    let share = Share::new(1, 1);
+    let run = |share| experiment.run(folder, RunOptions { share, ..RunOptions::default() }, &Unwatched);
+    run(share).map_err(|error| error.to_string())?;
+    let results = run(None).map_err(|error| error.to_string())?;
+    let verdicts = judge(&[experiment.measured(&results.measurements)]).concat();
+    experiment.save(folder, &results, &verdicts).map_err(|error| error.to_string())
+}
+
+fn results(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && path.file_name() != Some(".lock".as_ref()))
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn every_step_may_fail(spec: &str, more: &str, least: usize) {
+    let reference = tempfile::tempdir().unwrap();
+    whole(more, reference.path()).unwrap();
+    let expected = results(reference.path());
+    for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+        for index in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            // Beside the results of an earlier run every second time.
+            if index % 2 == 1 {
+                whole(spec, folder.path()).unwrap();
+            }
+            let (ended, reached) = fault::during(folder.path(), index, kind, || whole(more, folder.path()));
+            if !reached {
+                ended.unwrap();
+                assert_eq!(results(folder.path()), expected);
+                assert!(index >= least, "{index} steps");
+                break;
+            }
+            let error = ended.expect_err("a run whose disk failed");
+            assert!(error.contains(&*folder.path().to_string_lossy()), "step {index}: {error}");
+            whole(more, folder.path()).unwrap();
+            assert_eq!(results(folder.path()), expected, "step {index}");
+        }
+    }
+}
+
+#[test]
+fn every_write_of_a_run_of_drawn_networks_may_fail() {
+    every_step_may_fail(DRAWN, &DRAWN.replace("draws = 130", "draws = 260"), 40);
+}
+
+#[test]
+fn every_write_of_a_run_of_trained_networks_may_fail() {
+    every_step_may_fail(TRAINED, &TRAINED.replace("repeats = 2", "repeats = 3"), 40);
+}

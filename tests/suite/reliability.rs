@@ -1,0 +1,347 @@
+//! What a run of days has to bear: kills, shares on other machines, other processes, changed specs, damaged files. Short forms of each;
+//! `cargo test --release --test suite reliability -- --ignored` runs the long ones and prints how often each was tried.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const DRAWN: &str = r#"
+name = "drawn"
+seed = 3
+draws = 700
+observables = ["loss.l1", "logit.l2sq"]
+sweep = { d = [16, 64, 100, 144] }
+[[network]]
+label = "narrow"
+input = ["d"]
+layers = [{ type = "dense", units = 20 }, { type = "relu" }, { type = "dense", units = 5 }]
+[[network]]
+label = "wide"
+sampler = "explicit"
+input = ["d"]
+layers = [{ type = "dense", units = 2400 }, { type = "relu" }, { type = "dense", units = 5 }]
+[[claim]]
+statement = "grows as d^0.5"
+observable = "loss.l1"
+against = "dimension"
+exponent = 0.5
+tolerance = 0.2
+"#;
+
+const TRAINED: &str = r#"
+name = "trained"
+seed = 5
+repeats = 2
+observables = ["accuracy", "loss.l1"]
+sweep = { width = [16, 32, 48] }
+data = { set = "synthetic", side = 8, samples = 300, validation = 40, test = 50 }
+training = { epochs = 6, batch = 20, rate = 0.05 }
+[[network]]
+input = [192]
+layers = [{ type = "dense", units = "width" }, { type = "relu" }, { type = "dense", units = 10 }]
+[[claim]]
+statement = "does not depend on the width"
+observable = "loss.l1"
+against = "width"
+exponent = 0
+tolerance = 0.5
+"#;
+
+/// Every network has an epoch of its own length, so that kills meet all kinds of moments.
+const SLOW: [&str; 2] = ["training.epochs=40", "data.samples=600"];
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::write(place.path("drawn.toml"), DRAWN).unwrap();
+        fs::write(place.path("trained.toml"), TRAINED).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gradlaw"));
+        command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// The message of a command that ends with this status.
+    fn refused(&self, arguments: &[&str], status: i32) -> String {
+        let output = self.run(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {message}");
+        assert!(!message.contains("panicked"), "{message}");
+        message
+    }
+
+    /// The files by which runs are compared.
+    fn results(&self, folder: &str, spec: &str) -> Vec<Vec<u8>> {
+        let folder = self.path(folder).join(spec);
+        let table = if spec == "drawn" { "verdicts.json" } else { "networks.csv" };
+        ["points.csv", table, "figure.svg"].iter().map(|name| fs::read(folder.join(name)).unwrap()).collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn shares_of_other_machines_give_the_bits_of_one_run() {
+    let place = Place::new();
+    for (spec, count) in [("drawn", 3), ("trained", 2)] {
+        let file = format!("{spec}.toml");
+        place.ok(&["run", &file, "--quiet", "--out", "whole"]);
+        let folders: Vec<String> = (1..=count).map(|index| format!("{spec}-{index}")).collect();
+        for (index, folder) in (1..=count).zip(&folders) {
+            let share = format!("{index}/{count}");
+            place.ok(&["run", &file, "--quiet", "--shard", &share, "--out", folder, "--threads", &index.to_string()]);
+            assert!(!place.path(folder).join(spec).join("points.csv").exists(), "a share has no results");
+        }
+        let mut shares: Vec<&str> = folders.iter().map(String::as_str).collect();
+        shares.reverse();
+        place.ok(&[&["merge"][..], &shares, &["--quiet", "--out", "merged"]].concat());
+        assert_eq!(place.results("merged", spec), place.results("whole", spec), "{spec}");
+
+        // What does not fit is named, and nothing is written.
+        let refused = |shares: &[&str], expected: &[&str]| {
+            let message = place.refused(&[&["merge"], shares, &["--out", "refused"]].concat(), 2);
+            assert!(expected.iter().all(|word| message.contains(word)), "{message}");
+            assert!(!place.path("refused").exists());
+        };
+        refused(&shares[1..], &["missing", &count.to_string()]);
+        refused(&[&shares[..], &shares[..1]].concat(), &["is share", shares[0]]);
+        place.ok(&["run", &file, "--quiet", "--shard", &format!("1/{count}"), "--out", "other", "--seed", "99"]);
+        refused(&[&shares[..count - 1], &["other"]].concat(), &["seed was", "99"]);
+        refused(&["whole"], &["no share that is done"]);
+        refused(&["nowhere"], &["nowhere"]);
+    }
+    // A state that was damaged on its way.
+    let states: Vec<PathBuf> =
+        fs::read_dir(place.path("drawn-2/drawn/state")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let state = states.iter().find(|path| path.extension() == Some("json".as_ref())).unwrap();
+    let mut bytes = fs::read(state).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(state, bytes).unwrap();
+    let message = place.refused(&["merge", "drawn-1", "drawn-2", "drawn-3", "--out", "damaged"], 3);
+    assert!(message.contains("broken checkpoint") && message.contains("drawn-2"), "{message}");
+}
+
+#[test]
+fn a_changed_spec_is_refused_with_the_difference_and_costs_no_draw_where_it_need_not() {
+    let place = Place::new();
+    let run = |more: &[&str]| [&["run", "drawn.toml", "--quiet"], more].concat();
+    place.ok(&run(&[]));
+    let states = || {
+        let entries = fs::read_dir(place.path("runs/drawn/state")).unwrap().map(|entry| entry.unwrap());
+        let json = entries.filter(|entry| entry.path().extension() == Some("json".as_ref()));
+        let mut all: Vec<_> = json.map(|entry| (entry.path(), fs::read(entry.path()).unwrap())).collect();
+        all.sort();
+        all
+    };
+    let before = states();
+    assert!(!before.is_empty(), "explicit networks take more than half a second");
+    let message = place.refused(&run(&["--seed", "4"]), 2);
+    assert!(message.contains("seed was 3 and is 4") && message.contains("--fresh"), "{message}");
+    let message = place.refused(&run(&["--set", "network.1.layers.0.units=2401"]), 2);
+    assert!(message.contains("network.1.layers.0.units was 2400 and is 2401"), "{message}");
+    assert_eq!(states(), before, "nothing is lost");
+    for free in ["claim.0.tolerance=0.3", "title=other", "family_error=0.01", "draws=640"] {
+        place.ok(&run(&["--set", free]));
+        assert_eq!(states(), before, "{free}");
+    }
+    place.ok(&run(&["--seed", "4", "--fresh"]));
+    assert_ne!(states(), before);
+    place.ok(&run(&["--seed", "4", "--set", "draws=1400", "--out", "whole"]));
+    place.ok(&run(&["--seed", "4", "--set", "draws=1400"]));
+    assert_eq!(place.results("runs", "drawn"), place.results("whole", "drawn"));
+}
+
+/// Waits until a file is there.
+fn wait_for(path: &Path, child: &mut Child) {
+    let began = Instant::now();
+    while !path.exists() {
+        assert!(child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(60), "{}", path.display());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_second_process_is_told_which_one_has_the_folder() {
+    let place = Place::new();
+    let arguments = ["run", "drawn.toml", "--quiet", "--set", "draws=1000000"];
+    let mut child = place.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(&place.path("runs/drawn/state/spec.toml"), &mut child);
+    let message = place.refused(&["run", "drawn.toml", "--quiet"], 3);
+    assert!(message.contains(&format!("in use by process {}", child.id())), "{message}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    place.ok(&["run", "drawn.toml", "--quiet", "--set", "draws=64"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_under_nohup_goes_on_when_the_terminal_is_closed() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_gradlaw");
+    for (trap, status) in [("trap '' HUP; ", Some(0)), ("", Some(130))] {
+        let folder = if trap.is_empty() { "asked" } else { "nohup" };
+        let script = format!("{trap}exec {program} run drawn.toml --quiet --out {folder} --set draws=2000");
+        let mut command = Command::new("sh");
+        command.current_dir(place.0.path()).args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        wait_for(&place.path(folder).join("drawn/state/spec.toml"), &mut child);
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), status, "{folder}");
+    }
+}
+
+/// Kills runs after a while that grows from run to run until one gets to its end, and says how many were killed.
+fn killed_again_and_again(place: &Place, arguments: &[&str], step: Duration) -> usize {
+    for kills in 0.. {
+        let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let wait = step * (kills as u32 % 25 + 1) + step / 7 * (kills as u32 % 11);
+        let began = Instant::now();
+        let ended = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if began.elapsed() > wait {
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        if let Some(status) = ended {
+            let mut message = String::new();
+            std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut message).unwrap();
+            assert!(status.success(), "after {kills} kills: {message}");
+            return kills;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    unreachable!("a run that goes on from where it was comes to its end")
+}
+
+fn no_kill_costs_a_bit(rounds: u32, step: Duration) -> usize {
+    let mut kills = 0;
+    for round in 0..rounds {
+        let place = Place::new();
+        let changes: Vec<&str> = SLOW.iter().flat_map(|change| ["--set", change]).collect();
+        for (spec, changes) in [("drawn", &[][..]), ("trained", &changes)] {
+            let file = format!("{spec}.toml");
+            let seed = round.to_string();
+            let arguments = [&["run", &file, "--quiet", "--seed", &seed], changes].concat();
+            place.ok(&[&arguments[..], &["--out", "whole"]].concat());
+            kills += killed_again_and_again(&place, &[&arguments[..], &["--out", "killed"]].concat(), step);
+            assert_eq!(place.results("killed", spec), place.results("whole", spec), "{spec}, round {round}");
+            let left = fs::read_dir(place.path("killed").join(spec)).unwrap().map(|entry| entry.unwrap().file_name());
+            let left: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".part")).collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+    kills
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_gives_the_same_bits() {
+    assert!(no_kill_costs_a_bit(1, Duration::from_millis(60)) >= 4);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn many_runs_that_are_killed_again_and_again_give_the_same_bits() {
+    let kills = no_kill_costs_a_bit(16, Duration::from_millis(35));
+    println!("kills: {kills}");
+    assert!(kills >= 300);
+}
+
+#[test]
+fn damaged_results_are_one_clear_error() {
+    let place = Place::new();
+    place.ok(&["run", "drawn.toml", "--quiet"]);
+    for name in ["points.csv", "verdicts.json", "spec.toml", "manifest.json", "figure.svg"] {
+        let path = place.path("runs/drawn").join(name);
+        let whole = fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        for damaged in [flipped, whole[..whole.len() / 3].to_vec(), Vec::new(), vec![0xff; 40]] {
+            fs::write(&path, damaged).unwrap();
+            for command in [&["plot", "runs"][..], &["report", "runs", "--out", "page"]] {
+                let message = place.refused(command, 2);
+                assert!(message.contains(name) && message.lines().count() <= 4, "{message}");
+            }
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    place.ok(&["plot", "runs"]);
+    place.ok(&["report", "runs", "--out", "page"]);
+}
+
+#[test]
+fn what_was_kept_stays_where_it_belongs_and_goes_where_it_does_not() {
+    let place = Place::new();
+    place.ok(&["run", "drawn.toml", "--quiet", "--keep-draws"]);
+    let draws = place.path("runs/drawn/draws.npz");
+    let kept = fs::read(&draws).unwrap();
+    place.ok(&["run", "drawn.toml", "--quiet"]);
+    assert_eq!(fs::read(&draws).unwrap(), kept, "the same results have the same draws");
+    place.ok(&["run", "drawn.toml", "--quiet", "--set", "draws=64"]);
+    assert!(!draws.exists());
+
+    // Weights that are asked for later are there.
+    place.ok(&["run", "trained.toml", "--quiet"]);
+    let before = place.results("runs", "trained");
+    assert!(!place.path("runs/trained/weights").exists());
+    place.ok(&["run", "trained.toml", "--quiet", "--set", "keep_weights=true"]);
+    assert_eq!(fs::read_dir(place.path("runs/trained/weights")).unwrap().count(), 6);
+    assert_eq!(place.results("runs", "trained"), before);
+
+    // Nothing of a training stays beside drawn networks of the same name.
+    fs::write(place.path("same.toml"), DRAWN.replace("\"drawn\"", "\"trained\"")).unwrap();
+    let message = place.refused(&["run", "same.toml", "--quiet"], 2);
+    assert!(message.contains("states of other work"), "{message}");
+    place.ok(&["run", "same.toml", "--quiet", "--fresh"]);
+    for name in ["networks.csv", "epochs.csv", "weights"] {
+        assert!(!place.path("runs/trained").join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_forecast_runs_and_writes_nothing() {
+    let place = Place::new();
+    let table = place.ok(&["check", "drawn.toml", "trained.toml"]);
+    assert!(table.contains("drawn") && table.contains("seconds"), "{table}");
+    let rows: serde_json::Value =
+        serde_json::from_str(&place.ok(&["check", "drawn.toml", "trained.toml", "--json"])).unwrap();
+    assert_eq!((rows[0]["points"].as_u64(), rows[0]["draws"].as_u64()), (Some(8), Some(8 * 700)));
+    assert_eq!((rows[1]["networks"].as_u64(), rows[1]["draws"].as_u64()), (Some(6), None));
+    for row in rows.as_array().unwrap() {
+        assert!(row["seconds"].as_f64().unwrap() > 0.0 && row["gib"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    let message = place.refused(&["check", "drawn.toml", "--set", "claim.0.against=width"], 2);
+    assert!(message.contains("claim.0.against"), "{message}");
+    let message = place.refused(&["check", "trained.toml", "--set", "sweep.width=[1000000000]"], 2);
+    assert!(message.contains("GiB"), "{message}");
+    assert!(!place.path("runs").exists());
+}
