@@ -149,7 +149,9 @@ fn shares_of_other_machines_give_the_bits_of_one_run() {
 #[test]
 fn a_changed_spec_is_refused_with_the_difference_and_costs_no_draw_where_it_need_not() {
     let place = Place::new();
-    let run = |more: &[&str]| [&["run", "drawn.toml", "--quiet"], more].concat();
+    fn run<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["run", "drawn.toml", "--quiet"], more].concat()
+    }
     place.ok(&run(&[]));
     let states = || {
         let entries = fs::read_dir(place.path("runs/drawn/state")).unwrap().map(|entry| entry.unwrap());
