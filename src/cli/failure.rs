@@ -32,10 +32,15 @@ pub enum Failure {
 impl Failure {
     /// The exit status.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    /// The same as a number.
+    pub fn code(&self) -> u8 {
+        match self {
             Failure::Input(_) | Failure::Usage(_) => 2,
             Failure::Machine(_) => 3,
             Failure::Interrupted { .. } => 130,
-        })
+        }
     }
 }

@@ -27,6 +27,14 @@ pub fn listen() {
     }
 }
 
+/// Whether a request to end is for another process, which leads this one.
+static IS_LED: AtomicBool = AtomicBool::new(false);
+
+/// From now on requests to end are passed over: the process that leads this one ends it.
+pub fn leave_to_others() {
+    IS_LED.store(true, Ordering::Relaxed);
+}
+
 /// From now on a request to end is one to stop and save.
 pub fn work_begins() {
     IS_WORKING.store(true, Ordering::Relaxed);
@@ -60,6 +68,9 @@ fn handle() -> Result<(), ctrlc::Error> {
 
 /// Somebody asks the program to end.
 fn asked() {
+    if IS_LED.load(Ordering::Relaxed) {
+        return;
+    }
     if !IS_WORKING.load(Ordering::Relaxed) || STOP.ask() {
         std::process::exit(130);
     }

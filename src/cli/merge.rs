@@ -29,6 +29,6 @@ pub fn merge(paths: &[PathBuf], common: &Common, terminal: &Terminal) -> Result<
         drop(lock);
         entries.push(Entry::Ready(Box::new(experiment)));
     }
-    run::perform(&entries, &Sampling::default(), None, false, common, terminal)?;
+    run::perform(&entries, &Sampling::default(), None, false, common, terminal, None)?;
     Ok(ExitCode::SUCCESS)
 }

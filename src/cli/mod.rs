@@ -11,6 +11,7 @@ mod merge;
 mod paths;
 mod plot;
 mod progress;
+mod ranks;
 mod report;
 mod run;
 mod table;
@@ -28,6 +29,7 @@ use gradient::GradientArguments;
 use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::{Limits, Override, Share};
 use gradlaw::network::InstructionSet;
+use ranks::Ranks;
 use terminal::Terminal;
 
 /// Checks the scaling laws of neural networks' input gradients by theory and by simulation.
@@ -288,29 +290,57 @@ impl Common {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let Arguments { command, common } = arguments;
     let terminal = Terminal::new(common.color, common.quiet);
-    let ended = InstructionSet::requested().map_err(|error| Failure::Usage(error.to_string()));
-    let ended = ended.and_then(|_| common.check(command)).and_then(|()| match command {
-        Command::Verify { specs, sampling } => run::verify(specs, sampling, common, &terminal),
-        Command::Run { specs, sampling, shard } => run::run(specs, sampling, *shard, common, &terminal),
-        Command::Merge { folders } => merge::merge(folders, common, &terminal),
-        Command::Check { specs } => check::check(specs, common, &terminal),
-        Command::Theory { specs } => theory::theory(specs, common, &terminal),
-        Command::Paths { specs, walks } => paths::paths(specs, *walks, common, &terminal),
-        Command::Gradient(given) => gradient::gradient(given, common, &terminal),
-        Command::Attack(given) => attack::attack(given, common, &terminal),
-        Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), &terminal),
-        Command::Report { folders } => report::report(folders, common.out(), &terminal),
-        Command::List => list::list(&terminal),
-        Command::Explain { name } => explain::explain(name, common, &terminal),
+    let ranks = match Ranks::of_this_process() {
+        Ok(ranks) => ranks,
+        Err(failure) => {
+            terminal.error(&failure.to_string());
+            return failure.exit_code();
+        }
+    };
+    let Some(ranks) = ranks else {
+        return ended(command, common, &terminal, None).unwrap_or_else(|failure| {
+            terminal.error(&failure.to_string());
+            failure.exit_code()
+        });
+    };
+    // One of many speaks for all.
+    let terminal = if ranks.leads() { terminal } else { Terminal::silent() };
+    match ended(command, common, &terminal, Some(&ranks)) {
+        Ok(_) if !ranks.leads() => ranks.end(true, 0),
+        Ok(code) => ranks.end(true, u8::from(code != ExitCode::SUCCESS)),
+        Err(failure) => {
+            terminal.error(&failure.to_string());
+            // Where the input is wrong all ranks know it.
+            ranks.end(matches!(failure, Failure::Input(_) | Failure::Usage(_)), failure.code())
+        }
+    }
+}
+
+/// Runs the command, on ranks where there are several.
+fn ended(command: &Command, common: &Common, terminal: &Terminal, ranks: Option<&Ranks>) -> Result<ExitCode, Failure> {
+    if ranks.is_some_and(|ranks| !ranks.leads()) && !matches!(command, Command::Verify { .. } | Command::Run { .. }) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    InstructionSet::requested().map_err(|error| Failure::Usage(error.to_string()))?;
+    common.check(command)?;
+    match command {
+        Command::Verify { specs, sampling } => run::verify(specs, sampling, common, terminal, ranks),
+        Command::Run { specs, sampling, shard } => run::run(specs, sampling, *shard, common, terminal, ranks),
+        Command::Merge { folders } => merge::merge(folders, common, terminal),
+        Command::Check { specs } => check::check(specs, common, terminal),
+        Command::Theory { specs } => theory::theory(specs, common, terminal),
+        Command::Paths { specs, walks } => paths::paths(specs, *walks, common, terminal),
+        Command::Gradient(given) => gradient::gradient(given, common, terminal),
+        Command::Attack(given) => attack::attack(given, common, terminal),
+        Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), terminal),
+        Command::Report { folders } => report::report(folders, common.out(), terminal),
+        Command::List => list::list(terminal),
+        Command::Explain { name } => explain::explain(name, common, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "gradlaw", &mut script);
             let printed = terminal.print(String::from_utf8_lossy(&script).trim_end());
             printed.map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
-    });
-    ended.unwrap_or_else(|failure: Failure| {
-        terminal.error(&failure.to_string());
-        failure.exit_code()
-    })
+    }
 }

@@ -7,13 +7,14 @@ use std::time::Instant;
 use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::results::{Lock, Measurement, ResultsError, Sampled, words};
 use gradlaw::experiment::{
-    AnySpec, Experiment, Outcome, Results, RunError, RunOptions, Share, Verdict, catalogue, judge, load,
+    AnySpec, Crew, Experiment, Outcome, Results, RunError, RunOptions, Share, Verdict, catalogue, judge, load, serve,
 };
 
 use gradlaw::sampling::StoppingRule;
 
 use super::failure::Failure;
 use super::progress::Progress;
+use super::ranks::Ranks;
 use super::table::{self, Section};
 use super::terminal::Terminal;
 use super::{Common, Sampling, interrupt, report};
@@ -30,12 +31,16 @@ pub fn verify(
     sampling: &Sampling,
     common: &Common,
     terminal: &Terminal,
+    ranks: Option<&Ranks>,
 ) -> Result<ExitCode, Failure> {
     interrupt::listen();
     // First, since data is looked through on all threads.
     common.start_threads()?;
     let entries = prepare(&default_specs(specs, terminal), common, sampling, true)?;
-    let verdicts = perform(&entries, sampling, None, true, common, terminal)?;
+    if let Some(member) = ranks.filter(|ranks| !ranks.leads()) {
+        return Ok(help(&entries, member));
+    }
+    let verdicts = perform(&entries, sampling, None, true, common, terminal, ranks)?;
     let all_hold = verdicts.iter().all(|verdict| verdict.verdict == Outcome::Holds);
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -47,6 +52,7 @@ pub fn run(
     share: Option<Share>,
     common: &Common,
     terminal: &Terminal,
+    ranks: Option<&Ranks>,
 ) -> Result<ExitCode, Failure> {
     interrupt::listen();
     common.start_threads()?;
@@ -54,8 +60,18 @@ pub fn run(
         return Err(Failure::Usage("--keep-draws: a share has states and no results; leave it out".into()));
     }
     let entries = prepare(specs, common, sampling, false)?;
-    perform(&entries, sampling, share, false, common, terminal)?;
+    if let Some(member) = ranks.filter(|ranks| !ranks.leads()) {
+        return Ok(help(&entries, member));
+    }
+    perform(&entries, sampling, share, false, common, terminal, ranks)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does what the leader of a run says, until it is over. Requests to end are its, too: it is the leader that is asked.
+fn help(entries: &[Entry], member: &Ranks) -> ExitCode {
+    interrupt::leave_to_others();
+    serve(&ready(entries).collect::<Vec<_>>(), member.link());
+    ExitCode::SUCCESS
 }
 
 /// The given specs; else those of the working folder's `experiments`; else all that ship; but for those that train. Which of them is
@@ -95,6 +111,7 @@ pub fn perform(
     verifies: bool,
     common: &Common,
     terminal: &Terminal,
+    ranks: Option<&Ranks>,
 ) -> Result<Vec<Verdict>, Failure> {
     let drawings = ready(entries).filter_map(|experiment| match experiment {
         Experiment::Draw(drawing) => Some(drawing),
@@ -105,7 +122,7 @@ pub fn perform(
     let _locks = enter(entries, sampling, common)?;
     interrupt::work_begins();
     let began = Instant::now();
-    let (done, stopped) = work(entries, sampling, share, common, terminal);
+    let (done, stopped) = work(entries, sampling, share, common, terminal, ranks);
     if let Some(share) = share {
         for (experiment, _) in ready(entries).zip(&done) {
             let folder = folder_of(experiment, common);
@@ -224,16 +241,18 @@ fn work(
     share: Option<Share>,
     common: &Common,
     terminal: &Terminal,
+    ranks: Option<&Ranks>,
 ) -> (Vec<Results>, Option<Failure>) {
     let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws, share };
     let progress = Progress::new(ready(entries).flat_map(Experiment::costs), terminal);
     let trains = ready(entries).any(|experiment| matches!(experiment, Experiment::Train(_)));
     let mut done = Vec::new();
     let mut stopped = None;
-    for experiment in ready(entries) {
+    for (index, experiment) in ready(entries).enumerate() {
+        let crew = ranks.map(|ranks| Crew::new(ranks.link(), index));
         let folder: PathBuf = folder_of(experiment, common);
         let began = Instant::now();
-        match experiment.run(&folder, options, &progress) {
+        match experiment.run_with(&folder, options, &progress, crew) {
             Ok(results) => done.push(results),
             Err(RunError::Interrupted) => stopped = Some(interrupted(experiment, sampling)),
             Err(error) => stopped = Some(failed(error)),

@@ -12,6 +12,8 @@ use super::ColorChoice;
 pub struct Terminal {
     color: bool,
     quiet: bool,
+    /// Whether even errors are another's to print.
+    silent: bool,
 }
 
 impl Terminal {
@@ -23,7 +25,12 @@ impl Terminal {
             ColorChoice::Never => false,
             ColorChoice::Auto => auto(),
         };
-        Self { color, quiet }
+        Self { color, quiet, silent: false }
+    }
+
+    /// Prints nothing at all: another process speaks for this one.
+    pub fn silent() -> Self {
+        Self { color: false, quiet: true, silent: true }
     }
 
     /// Whether to use colours.
@@ -57,8 +64,11 @@ impl Terminal {
         }
     }
 
-    /// Prints an error, always.
+    /// Prints an error, also when quiet.
     pub fn error(&self, text: &str) {
+        if self.silent {
+            return;
+        }
         let head = if self.color && io::stderr().is_terminal() { "\x1b[1;31merror\x1b[0m" } else { "error" };
         let _ = writeln!(io::stderr().lock(), "{head}: {text}");
     }

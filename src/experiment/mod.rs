@@ -22,4 +22,6 @@ pub use specification::overrides::Override;
 pub use specification::reader::SpecError;
 pub use specification::{AnySpec, Spec, load, reader};
 pub use work::draw::theory_rows;
-pub use work::{Experiment, Forecast, Limits, Results, RunError, RunOptions, Share, Unwatched, Watcher};
+pub use work::{
+    Crew, Experiment, Forecast, Limits, Link, Results, RunError, RunOptions, Share, Unwatched, Watcher, serve,
+};

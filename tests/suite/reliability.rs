@@ -22,7 +22,7 @@ layers = [{ type = "dense", units = 20 }, { type = "relu" }, { type = "dense", u
 label = "wide"
 sampler = "explicit"
 input = ["d"]
-layers = [{ type = "dense", units = 2400 }, { type = "relu" }, { type = "dense", units = 5 }]
+layers = [{ type = "dense", units = 9000 }, { type = "relu" }, { type = "dense", units = 5 }]
 [[claim]]
 statement = "grows as d^0.5"
 observable = "loss.l1"
@@ -164,8 +164,8 @@ fn a_changed_spec_is_refused_with_the_difference_and_costs_no_draw_where_it_need
     assert!(!before.is_empty(), "explicit networks take more than half a second");
     let message = place.refused(&run(&["--seed", "4"]), 2);
     assert!(message.contains("seed was 3 and is 4") && message.contains("--fresh"), "{message}");
-    let message = place.refused(&run(&["--set", "network.1.layers.0.units=2401"]), 2);
-    assert!(message.contains("network.1.layers.0.units was 2400 and is 2401"), "{message}");
+    let message = place.refused(&run(&["--set", "network.1.layers.0.units=9001"]), 2);
+    assert!(message.contains("network.1.layers.0.units was 9000 and is 9001"), "{message}");
     assert_eq!(states(), before, "nothing is lost");
     for free in ["claim.0.tolerance=0.3", "title=other", "family_error=0.01", "draws=640"] {
         place.ok(&run(&["--set", free]));

@@ -28,6 +28,8 @@ pub struct Manifest {
     seed: u64,
     /// SHA-256 of every file.
     files: BTreeMap<String, String>,
+    /// SHA-256 of all of this.
+    checksum: String,
 }
 
 impl Manifest {
@@ -38,8 +40,15 @@ impl Manifest {
     pub fn of(folder: &Path) -> Result<Option<Self>, ResultsError> {
         let path = folder.join(MANIFEST);
         let Some(bytes) = read(&path)? else { return Ok(None) };
-        let damaged = |error| ResultsError::new(&path, format!("is damaged: {error}; run the experiment again"));
-        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+        let damaged = |reason: &dyn std::fmt::Display| {
+            ResultsError::new(&path, format!("is damaged: {reason}; run the experiment again"))
+        };
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+        // Byte for byte, so that what means nothing is not passed over either.
+        match manifest.clone().signed().text() {
+            Ok(text) if text.as_bytes() == bytes => Ok(Some(manifest)),
+            _ => Err(damaged(&"its checksum does not fit")),
+        }
     }
 
     /// Whether the list has a file of this name.
@@ -75,6 +84,7 @@ impl Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             seed: heading.seed,
             files: files.iter().map(|(name, contents)| (name.clone(), sha256(contents))).collect(),
+            checksum: String::new(),
         };
         manifest.save(folder)
     }
@@ -91,9 +101,19 @@ impl Manifest {
         manifest.save(folder)
     }
 
-    fn save(&self, folder: &Path) -> Result<(), ResultsError> {
+    fn save(self, folder: &Path) -> Result<(), ResultsError> {
         let path = folder.join(MANIFEST);
-        let text = serde_json::to_string_pretty(self).map_err(|error| ResultsError::new(&path, error))?;
-        write_atomically(&path, (text + "\n").as_bytes())
+        let text = self.signed().text().map_err(|error| ResultsError::new(&path, error))?;
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// The same with the checksum of all that is in it.
+    fn signed(self) -> Self {
+        let Self { name, version, seed, files, .. } = &self;
+        Self { checksum: sha256(format!("{name} {version} {seed} {files:?}")), ..self }
+    }
+
+    fn text(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }

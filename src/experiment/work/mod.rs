@@ -1,9 +1,11 @@
 //! Experiments: a spec whose cells are bound, whose networks are drawn or trained, and whose claims are judged.
 
+mod crew;
 pub mod draw;
 mod share;
 pub mod train;
 
+pub use crew::{Crew, Link, serve};
 pub use share::Share;
 
 use std::path::Path;
@@ -271,12 +273,26 @@ impl Experiment {
     /// # Errors
     /// Interrupted, or a file could not be read or written.
     pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Results, RunError> {
+        self.run_with(folder, options, watcher, None)
+    }
+
+    /// The same with other processes, who [`serve`] it; the bits do not depend on them.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_with(
+        &self,
+        folder: &Path,
+        options: RunOptions,
+        watcher: &dyn Watcher,
+        crew: Option<Crew<'_>>,
+    ) -> Result<Results, RunError> {
         match self {
             Self::Draw(drawing) => {
-                let measurements = drawing.run(folder, options, watcher)?;
+                let measurements = drawing.run(folder, options, watcher, crew)?;
                 Ok(Results { measurements, trainings: None })
             }
-            Self::Train(training) => training.run(folder, options, watcher),
+            Self::Train(training) => training.run(folder, options, watcher, crew),
         }
     }
 

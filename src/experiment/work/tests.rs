@@ -1,8 +1,10 @@
-//! Disks that fail: whichever write, sync, rename or removal of a whole run is refused, the run says so with the file's name, and the same
+//! Runs of whole experiments that have it hard. Several processes: the bits are those of one. Disks that fail: whichever write, sync, rename or removal of a whole run is refused, the run says so with the file's name, and the same
 //! command gives the same bits once the disk is well.
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::*;
 use crate::experiment::claim::judge;
@@ -96,4 +98,72 @@ fn every_write_of_a_run_of_drawn_networks_may_fail() {
 #[test]
 fn every_write_of_a_run_of_trained_networks_may_fail() {
     every_step_may_fail(TRAINED, &TRAINED.replace("repeats = 2", "repeats = 3"), 40);
+}
+
+/// Messages between threads.
+struct Channels {
+    from: usize,
+    to: Vec<mpsc::Sender<(usize, Vec<u8>)>>,
+    arrived: mpsc::Receiver<(usize, Vec<u8>)>,
+}
+
+impl Link for Channels {
+    fn peers(&self) -> usize {
+        self.to.len()
+    }
+
+    fn send(&self, peer: usize, message: &[u8]) {
+        self.to[peer].send((self.from, message.to_vec())).unwrap();
+    }
+
+    fn receive(&self, patience: Duration) -> Option<(usize, Vec<u8>)> {
+        self.arrived.recv_timeout(patience).ok()
+    }
+}
+
+/// A leader and members who can speak to it.
+fn links(members: usize) -> (Channels, Vec<Channels>) {
+    let (leader, at_leader) = mpsc::channel();
+    let (to, arrived): (Vec<_>, Vec<_>) = (0..members).map(|_| mpsc::channel()).unzip();
+    let member = |(from, arrived)| Channels { from, to: vec![leader.clone()], arrived };
+    let members = arrived.into_iter().enumerate().map(member).collect();
+    (Channels { from: 0, to, arrived: at_leader }, members)
+}
+
+fn prepared(spec: &str) -> Experiment {
+    let spec = parse("spec.toml", spec, &[]).unwrap();
+    Experiment::prepare(spec, &Limits { threads: 2, memory: 1 << 30 }).unwrap()
+}
+
+/// The results of a run with so many members.
+fn together(spec: &str, members: usize) -> Vec<(String, Vec<u8>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let (leader, members) = links(members);
+    std::thread::scope(|scope| {
+        for member in members {
+            scope.spawn(move || {
+                let experiment = prepared(spec);
+                serve(&[&experiment], &member);
+            });
+        }
+        let experiment = prepared(spec);
+        let crew = (leader.peers() > 0).then(|| Crew::new(&leader, 0));
+        let results = experiment.run_with(folder.path(), RunOptions::default(), &Unwatched, crew).unwrap();
+        Crew::dismiss(&leader);
+        let verdicts = judge(&[experiment.measured(&results.measurements)]).concat();
+        experiment.save(folder.path(), &results, &verdicts).unwrap();
+    });
+    results(folder.path())
+}
+
+#[test]
+fn any_number_of_processes_gives_the_bits_of_one() {
+    let drawn = DRAWN.replace("draws = 130", "draws = 5001");
+    let trained = TRAINED.replace("repeats = 2", "repeats = 7");
+    for spec in [drawn.as_str(), trained.as_str()] {
+        let alone = together(spec, 0);
+        for members in [1, 2, 4] {
+            assert_eq!(together(spec, members), alone, "{members} members");
+        }
+    }
 }

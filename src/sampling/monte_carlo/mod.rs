@@ -4,8 +4,12 @@
 //! their indices. The result has the same bits for any number of threads, and 10⁴ draws are the first 10⁴ of 10⁵. The
 //! driver knows nothing of terminals or files: an [`Observer`] watches it, may stop it, and keeps its state.
 
+mod helpers;
 #[cfg(test)]
 mod tests;
+
+use helpers::Shared;
+pub use helpers::{Helpers, draws_of};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -204,6 +208,18 @@ struct BlockOfDraws {
     moments: Vec<Moments>,
 }
 
+impl BlockOfDraws {
+    /// A block of these values, draw after draw.
+    fn of(values: Vec<f64>, draws: u64, observables: usize) -> Self {
+        let mut moments = vec![Moments::default(); observables];
+        for values in values.chunks_exact(observables.max(1)) {
+            let values = moments.iter_mut().zip(values).filter(|(_, value)| !is_left_out(**value));
+            values.for_each(|(moments, &value)| moments.push(value));
+        }
+        Self { draws, values, moments }
+    }
+}
+
 /// Runs a sampler until the rule says stop, on the threads of the current rayon pool.
 ///
 /// `start` is an empty tally, or one that an observer was given as a state. `None` when the observer interrupted it.
@@ -213,6 +229,18 @@ pub fn run(
     rule: StoppingRule,
     start: Tally,
     observer: &dyn Observer,
+) -> Option<Tally> {
+    run_with(sampler, key, rule, start, observer, None)
+}
+
+/// The same with helpers elsewhere, who make draws of this sampler and key; the bits do not depend on them.
+pub fn run_with(
+    sampler: &dyn Sampler,
+    key: &StreamKey,
+    rule: StoppingRule,
+    start: Tally,
+    observer: &dyn Observer,
+    helpers: Option<&dyn Helpers>,
 ) -> Option<Tally> {
     let mut tally = start;
     let mut driver = Driver {
@@ -226,7 +254,7 @@ pub fn run(
     };
     match rule {
         StoppingRule::Draws(draws) => {
-            let done = driver.reach(&mut tally, draws, draws)?;
+            let done = driver.reach(&mut tally, draws, draws, helpers)?;
             observer.state(&tally, true);
             Some(done)
         }
@@ -235,7 +263,7 @@ pub fn run(
                 if target < tally.draws {
                     continue;
                 }
-                let done = driver.reach(&mut tally, target, maximum)?;
+                let done = driver.reach(&mut tally, target, maximum, helpers)?;
                 if done.draws >= maximum || done.relative_error() <= relative {
                     observer.state(&tally, true);
                     return Some(done);
@@ -272,7 +300,7 @@ struct Driver<'a> {
 
 impl Driver<'_> {
     /// Brings `tally` to the last whole block within `draws`, and returns what `draws` draws give.
-    fn reach(&mut self, tally: &mut Tally, draws: u64, maximum: u64) -> Option<Tally> {
+    fn reach(&mut self, tally: &mut Tally, draws: u64, maximum: u64, helpers: Option<&dyn Helpers>) -> Option<Tally> {
         while tally.draws + BLOCK <= draws {
             if self.is_interrupted() {
                 self.observer.state(tally, true);
@@ -281,15 +309,15 @@ impl Driver<'_> {
             let blocks = ((draws - tally.draws) / BLOCK).min(self.wave);
             let began = Instant::now();
             // A wave that was interrupted is thrown away whole: the next turn of the loop ends the run.
-            let wave = self.draw(tally.draws, blocks * BLOCK, maximum).unwrap_or_default();
+            let wave = self.draw(tally.draws, blocks * BLOCK, maximum, helpers).unwrap_or_default();
             self.merge(tally, &wave);
-            self.resize_wave(began.elapsed());
+            self.resize_wave(began.elapsed(), helpers);
             self.observer.state(tally, false);
             self.observer.progress(tally.draws, maximum);
         }
         let mut whole = tally.clone();
         if whole.draws < draws {
-            let Some(rest) = self.draw(whole.draws, draws - whole.draws, maximum) else {
+            let Some(rest) = self.draw(whole.draws, draws - whole.draws, maximum, helpers) else {
                 self.observer.state(tally, true);
                 return None;
             };
@@ -308,15 +336,23 @@ impl Driver<'_> {
         blocks.iter().for_each(|block| self.observer.values(&block.values));
     }
 
-    fn resize_wave(&mut self, took: Duration) {
-        let threads = self.workers.len() as u64;
+    fn resize_wave(&mut self, took: Duration, helpers: Option<&dyn Helpers>) {
+        let threads = (self.workers.len() * (1 + helpers.map_or(0, Helpers::count))) as u64;
         let most = (WAVE_VALUES / (BLOCK as usize * self.sampler.observables().max(1))) as u64;
         let factor = (WAVE.as_secs_f64() / took.as_secs_f64().max(1e-6)).clamp(0.25, 4.0);
         self.wave = ((self.wave as f64 * factor) as u64).clamp(threads, most.max(threads));
     }
 
     /// Makes draws `first`, `first + 1`, …, in blocks, on all threads; `None` when interrupted.
-    fn draw(&self, first: u64, count: u64, maximum: u64) -> Option<Vec<BlockOfDraws>> {
+    fn draw(&self, first: u64, count: u64, maximum: u64, helpers: Option<&dyn Helpers>) -> Option<Vec<BlockOfDraws>> {
+        if let Some(helpers) = helpers {
+            return Shared::new(self, first, count, maximum, helpers.count()).draw(helpers);
+        }
+        self.draw_here(first, count, maximum)
+    }
+
+    /// The same in this process.
+    fn draw_here(&self, first: u64, count: u64, maximum: u64) -> Option<Vec<BlockOfDraws>> {
         self.made.iter().for_each(|made| made.store(first, Ordering::Relaxed));
         (0..count.div_ceil(BLOCK))
             .into_par_iter()
@@ -334,15 +370,11 @@ impl Driver<'_> {
             worker
         });
         let observables = self.sampler.observables();
-        let mut block = BlockOfDraws {
-            draws,
-            values: vec![0.0; draws as usize * observables],
-            moments: vec![Moments::default(); observables],
-        };
+        let mut all = vec![0.0; draws as usize * observables];
         if observables == 0 {
-            return Some(block);
+            return Some(BlockOfDraws { draws, values: all, moments: Vec::new() });
         }
-        for (draw, values) in (first..).zip(block.values.chunks_exact_mut(observables)) {
+        for (draw, values) in (first..).zip(all.chunks_exact_mut(observables)) {
             if self.is_interrupted() {
                 return None;
             }
@@ -354,12 +386,7 @@ impl Driver<'_> {
             if let Some(made) = &self.made {
                 self.observer.progress(made.fetch_add(1, Ordering::Relaxed) + 1, maximum);
             }
-            for (moments, &mut value) in block.moments.iter_mut().zip(values) {
-                if !is_left_out(value) {
-                    moments.push(value);
-                }
-            }
         }
-        Some(block)
+        Some(BlockOfDraws::of(all, draws, observables))
     }
 }

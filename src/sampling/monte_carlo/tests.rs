@@ -196,3 +196,86 @@ fn an_interruption_ends_the_run() {
     }
     assert!(run(&Uniforms, &key(), StoppingRule::Draws(1000), Tally::new(3), &Interrupted).is_none());
 }
+
+/// Helpers on threads of this process, who answer after times of their own.
+struct Threads {
+    asked: Vec<std::sync::mpsc::Sender<(u64, u64)>>,
+    answered: Mutex<std::sync::mpsc::Receiver<(usize, Vec<f64>)>>,
+}
+
+impl Threads {
+    fn new(count: usize) -> Self {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let helper = |helper: usize| {
+            let (ask, asked) = std::sync::mpsc::channel::<(u64, u64)>();
+            let answer = answer.clone();
+            std::thread::spawn(move || {
+                for (first, draws) in asked {
+                    std::thread::sleep(Duration::from_micros(50 * (first % 7)));
+                    let values = draws_of(&Uniforms, &key(), first, draws);
+                    if answer.send((helper, values)).is_err() {
+                        return;
+                    }
+                }
+            });
+            ask
+        };
+        Self { asked: (0..count).map(helper).collect(), answered: Mutex::new(answered) }
+    }
+}
+
+impl Helpers for Threads {
+    fn count(&self) -> usize {
+        self.asked.len()
+    }
+    fn ask(&self, helper: usize, first: u64, draws: u64) {
+        self.asked[helper].send((first, draws)).unwrap();
+    }
+    fn answer(&self, patience: Duration) -> Option<(usize, Vec<f64>)> {
+        self.answered.lock().unwrap().recv_timeout(patience).ok()
+    }
+}
+
+#[test]
+fn helpers_change_no_bit() {
+    for draws in [1, 63, 64, 1000, 20_011] {
+        let alone = run(&Uniforms, &key(), StoppingRule::Draws(draws), Tally::new(3), &Unobserved).unwrap();
+        for count in [1, 2, 4] {
+            let keeper = Keeper::default();
+            let helpers = Threads::new(count);
+            let rule = StoppingRule::Draws(draws);
+            let helped = run_with(&Uniforms, &key(), rule, Tally::new(3), &keeper, Some(&helpers)).unwrap();
+            assert_eq!(text(&helped), text(&alone), "{count} helpers, {draws} draws");
+            assert_eq!(keeper.rows.into_inner().unwrap().len(), 3 * draws as usize);
+        }
+    }
+    let rule = StoppingRule::Precision { relative: 0.01, maximum: 40_000 };
+    let alone = run(&Uniforms, &key(), rule, Tally::new(3), &Unobserved).unwrap();
+    let helped = run_with(&Uniforms, &key(), rule, Tally::new(3), &Unobserved, Some(&Threads::new(3))).unwrap();
+    assert_eq!(text(&helped), text(&alone));
+}
+
+/// One who is at work and never answers holds nobody up where the run is to end.
+#[test]
+fn a_run_that_is_interrupted_does_not_wait_for_helpers() {
+    struct Silent;
+    impl Helpers for Silent {
+        fn count(&self) -> usize {
+            1
+        }
+        fn ask(&self, _: usize, _: u64, _: u64) {}
+        fn answer(&self, patience: Duration) -> Option<(usize, Vec<f64>)> {
+            std::thread::sleep(patience);
+            None
+        }
+    }
+    struct Soon(Instant);
+    impl Observer for Soon {
+        fn interrupted(&self) -> bool {
+            self.0.elapsed() > Duration::from_millis(200)
+        }
+    }
+    let rule = StoppingRule::Draws(10_000);
+    let ended = run_with(&Uniforms, &key(), rule, Tally::new(3), &Soon(Instant::now()), Some(&Silent));
+    assert!(ended.is_none());
+}

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::Array2;
 
+use super::crew::{Crew, PointCrew};
 use super::{RunError, RunOptions, Watcher, check, keeps_distributions, measured};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::judge;
@@ -18,6 +19,7 @@ use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, Ver
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{DrawSpec, Spec};
 use crate::experiment::work::Limits;
+use crate::sampling::monte_carlo::Helpers;
 use crate::sampling::{Observer, Tally, monte_carlo};
 use crate::stop::Stop;
 use point::bind;
@@ -91,14 +93,20 @@ impl Drawing {
     ///
     /// # Errors
     /// Interrupted, or states or draws could not be read or written.
-    pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Vec<Measurement>, RunError> {
+    pub fn run(
+        &self,
+        folder: &Path,
+        options: RunOptions,
+        watcher: &dyn Watcher,
+        crew: Option<Crew<'_>>,
+    ) -> Result<Vec<Measurement>, RunError> {
         let draws = folder.join(DRAWS);
         let is_same = || folder::read_spec(folder).is_ok_and(|spec| spec.as_ref() == Some(&self.spec.resolved));
         if !options.keep_draws && draws.exists() && !is_same() {
             // Draws of another run do not belong to these results.
             storage::remove(&draws)?;
         }
-        let (measurements, kept) = self.sample(Some(folder), options, watcher)?;
+        let (measurements, kept) = self.sample(Some(folder), options, watcher, crew)?;
         if options.keep_draws {
             let observables = self.spec.observables.len();
             let shaped = |(point, draws): (String, Vec<f64>)| {
@@ -117,7 +125,7 @@ impl Drawing {
     /// # Errors
     /// Interrupted.
     pub fn judged(&self, watcher: &dyn Watcher) -> Result<Vec<Verdict>, RunError> {
-        let (measurements, _) = self.sample(None, RunOptions::default(), watcher)?;
+        let (measurements, _) = self.sample(None, RunOptions::default(), watcher, None)?;
         Ok(judge(&[measured(&self.spec, self.cells(), &measurements)]).concat())
     }
 
@@ -127,6 +135,7 @@ impl Drawing {
         folder: Option<&Path>,
         options: RunOptions,
         watcher: &dyn Watcher,
+        crew: Option<Crew<'_>>,
     ) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
         let (mut measurements, mut kept) = (Vec::new(), Vec::new());
         let distributions = keeps_distributions(&self.spec.claims);
@@ -146,7 +155,9 @@ impl Drawing {
                 draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
                 observables: self.spec.observables.len(),
             };
-            let tally = self.sample_point(point, options, &observer)?;
+            let crew = crew.map(|crew| PointCrew { crew, point: index });
+            let helpers = crew.as_ref().map(|crew| crew as &dyn Helpers);
+            let tally = self.sample_point(point, options, &observer, helpers)?;
             if let Some(draws) = observer.draws {
                 kept.push((point.describe(), draws.into_inner().unwrap_or_else(PoisonError::into_inner)));
             }
@@ -162,6 +173,7 @@ impl Drawing {
         point: &Point,
         options: RunOptions,
         observer: &PointObserver<'_>,
+        helpers: Option<&dyn Helpers>,
     ) -> Result<Tally, RunError> {
         let fresh = options.fresh || options.keep_draws;
         let saved = if fresh { None } else { observer.load()? };
@@ -172,7 +184,8 @@ impl Drawing {
             tracing::info!(point = point.describe(), draws = tally.draws, "goes on");
         }
         let start = saved.unwrap_or_else(|| Tally::new(self.spec.observables.len()));
-        let tally = monte_carlo::run(point.sampler.as_ref(), &point.key, self.spec.work.rule, start, observer);
+        let tally =
+            monte_carlo::run_with(point.sampler.as_ref(), &point.key, self.spec.work.rule, start, observer, helpers);
         if let Some(failure) = observer.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(failure.into());
         }

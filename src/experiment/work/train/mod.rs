@@ -4,13 +4,16 @@
 //! the test samples.
 
 mod bind;
+mod crew;
 mod data;
 mod measure;
 mod measurement;
+mod one;
 mod run;
 mod state;
 
 pub use bind::{Job, Training};
+pub(super) use crew::Report;
 pub use data::DataSpec;
 pub(in crate::experiment) use data::read_data;
 pub use measure::Measure;

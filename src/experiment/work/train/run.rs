@@ -1,14 +1,14 @@
 //! Runs the jobs of a training experiment: finished networks are passed over, one that was begun goes on where it stopped.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bind::{Job, Training};
-use super::measure::{Measure, Measured, measure};
+use super::measure::Measure;
 use super::measurement::measurement;
+use super::one::{Desk, Trained};
 use super::state::{self, Finished};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::judge;
@@ -16,20 +16,14 @@ use crate::experiment::results::folder::{self, EPOCHS, Files, NETWORKS};
 use crate::experiment::results::{
     Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv, networks_to_csv,
 };
+use crate::experiment::work::crew::Crew;
 use crate::experiment::work::{Results, RunError, RunOptions, Watcher, keeps_distributions, measured, rows};
-use crate::network::layer::Statistics;
-use crate::network::{Parameters, weights};
-use crate::training::{BatchModel, EpochReport, Samples, State, Trainer};
-
-/// Stream of a network's initial parameters; those of its epochs follow a key of their own.
-const PARAMETERS: u64 = u64::MAX;
+use crate::stop::Stop;
+use crate::training::{EpochReport, State};
 
 /// Where weights are kept, and how.
 const WEIGHTS: &str = "weights";
 const SAFETENSORS: &str = "safetensors";
-
-/// Samples whose statistics a network before training is measured with.
-const CALIBRATION: usize = 256;
 
 /// Least time between two savings of early results.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -74,7 +68,13 @@ impl Training {
     ///
     /// # Errors
     /// Interrupted, or a file could not be read or written; states are saved.
-    pub fn run(&self, folder: &Path, options: RunOptions, watcher: &dyn Watcher) -> Result<Results, RunError> {
+    pub fn run(
+        &self,
+        folder: &Path,
+        options: RunOptions,
+        watcher: &dyn Watcher,
+        crew: Option<Crew<'_>>,
+    ) -> Result<Results, RunError> {
         let save = |so_far: &Trainings| {
             // A share has no results.
             if options.share.is_some() {
@@ -84,7 +84,7 @@ impl Training {
             let verdicts = judge(&[measured(&self.spec, self.cells(), &results.measurements)]).concat();
             folder::write(folder, &self.spec.heading, &self.files(folder, &results, &verdicts)?)
         };
-        self.train(folder, options, watcher, &save).map(|trainings| self.results(trainings))
+        self.train(folder, options, watcher, crew, &save).map(|trainings| self.results(trainings))
     }
 
     /// The files of what there is so far: of finished networks `networks.csv`, and of all epochs `epochs.csv`, beside those of every
@@ -111,6 +111,7 @@ impl Training {
         folder: &Path,
         options: RunOptions,
         watcher: &dyn Watcher,
+        crew: Option<Crew<'_>>,
         save: &(dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
     ) -> Result<Trainings, RunError> {
         let mut results: Trainings = Vec::new();
@@ -153,7 +154,7 @@ impl Training {
             total,
         };
         finished.iter().for_each(|job| run.advance(job, 1.0));
-        run.all(&left)?;
+        run.all(&left, crew)?;
         Ok(run.results.into_inner().unwrap_or_else(PoisonError::into_inner).0)
     }
 
@@ -203,16 +204,16 @@ impl Training {
 }
 
 /// A run under way.
-struct Run<'a> {
-    experiment: &'a Training,
-    folder: &'a Path,
-    fresh: bool,
+pub(super) struct Run<'a> {
+    pub(super) experiment: &'a Training,
+    pub(super) folder: &'a Path,
+    pub(super) fresh: bool,
     watcher: &'a dyn Watcher,
     save: &'a (dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
     /// What there is so far, and when it is to be saved.
     results: Mutex<(Trainings, Instant)>,
     /// The next of the jobs that are left.
-    next: AtomicUsize,
+    pub(super) next: AtomicUsize,
     failure: Mutex<Option<RunError>>,
     stopped: AtomicBool,
     /// Cost of all that is done, where that of the whole run's jobs is [`PROGRESS`].
@@ -224,18 +225,24 @@ struct Run<'a> {
 const PROGRESS: f64 = 1e15;
 
 impl Run<'_> {
-    fn all(&self, left: &[usize]) -> Result<(), RunError> {
+    fn all(&self, left: &[usize], crew: Option<Crew<'_>>) -> Result<(), RunError> {
         let threads = rayon::current_num_threads();
-        if left.len() < threads.max(2) || threads == 1 {
+        let side_by_side = left.len() >= threads.max(2) && threads > 1;
+        if !side_by_side && crew.is_none() {
             self.worker(left);
         } else {
             std::thread::scope(|scope| {
-                for _ in 0..threads {
+                for _ in 0..if side_by_side { threads } else { 1 } {
                     scope.spawn(|| match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-                        Ok(pool) => pool.install(|| self.worker(left)),
-                        // Without a pool of its own the thread works on the common one.
-                        Err(_) => self.worker(left),
+                        Ok(pool) if side_by_side => pool.install(|| self.worker(left)),
+                        // One after the other, or without a pool of its own, the thread works on the common one.
+                        _ => self.worker(left),
                     });
+                }
+                if let Some(crew) = crew
+                    && let Err(error) = self.lead(left, crew)
+                {
+                    self.fail(error.into());
                 }
             });
         }
@@ -251,8 +258,7 @@ impl Run<'_> {
     fn worker(&self, left: &[usize]) {
         while let Some(&index) = left.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             if let Err(error) = self.job(index) {
-                self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                self.stopped.store(true, Ordering::Relaxed);
+                self.fail(error);
             }
             if self.is_stopped() {
                 return;
@@ -260,70 +266,42 @@ impl Run<'_> {
         }
     }
 
-    fn is_stopped(&self) -> bool {
+    /// The first failure is the run's, and ends it.
+    fn fail(&self, error: RunError) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed) || self.watcher.interrupted()
     }
 
     /// A share of a job is done.
-    fn advance(&self, job: &Job, share: f64) {
+    pub(super) fn advance(&self, job: &Job, share: f64) {
         let more = (PROGRESS * share * job.cost() / self.total) as u64;
         let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
         self.watcher.progress(done, PROGRESS as u64);
     }
 
     fn job(&self, index: usize) -> Result<(), RunError> {
-        let experiment = self.experiment;
-        let (job, data) = (&experiment.jobs[index], &experiment.data);
-        let checkpoint = Checkpoint::new(self.folder, &job.fingerprint);
-        let samples = |part: usize| Samples { set: &*job.samples[part], shape: job.architecture.input() };
-        let initial = || job.initialisation.draw(&job.architecture, &mut job.key.draw(PARAMETERS));
-        let saved = if self.fresh { None } else { state::load(&checkpoint, &job.architecture)? };
-        let mut state = saved.unwrap_or_else(|| State::new(&job.architecture, initial()));
-        let mut trainer =
-            Trainer::new(&job.architecture, job.settings, samples(0), &data.training, &data.validation, job.key);
-        let steps = (job.settings.epochs * trainer.steps()).max(1) as f64;
-        self.advance(job, state.epochs.len() as f64 / job.settings.epochs as f64);
-        while !trainer.is_done(&state) {
-            let epoch = format!("{}, epoch {} of {}", job.describe(), state.epochs.len() + 1, job.settings.epochs);
-            self.watcher.point(0, 1, &epoch);
-            self.advance(job, 0.0);
-            let watch = || {
-                self.advance(job, 1.0 / steps);
-                if self.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            };
-            let stopped = trainer.epoch(&mut state, watch).is_break();
-            if stopped || !trainer.is_done(&state) {
-                state::offer(&checkpoint, &state, stopped)?;
-            }
-            self.keep(index, JobState::Unfinished(state.epochs.clone()))?;
-            if stopped {
-                return Err(RunError::Interrupted);
-            }
-            if let Some(epoch) = state.epochs.last() {
-                tracing::info!(
-                    network = job.describe(),
-                    epoch = state.epochs.len(),
-                    objective = epoch.objective,
-                    accuracy = epoch.validation.accuracy,
-                );
-            }
-        }
-        if experiment.spec.work.keep_weights {
-            let weights = weights::to_bytes(&job.architecture, &state.best);
-            checkpoint.keep(WEIGHTS, SAFETENSORS, &weights.map_err(|error| ResultsError::new(self.folder, error))?)?;
-        }
-        let outcome = self.measure(job, &state, &initial(), &samples(1));
-        if self.watcher.stop().is_asked() {
-            // Measured in part at best; trained as it is, it is measured when the run goes on.
-            state::offer(&checkpoint, &state, true)?;
-            return Err(RunError::Interrupted);
-        }
-        self.keep(index, JobState::Finished(Finished::save(&checkpoint, outcome, &state.epochs)?))?;
+        let job = &self.experiment.jobs[index];
+        let desk = Here { run: self, index, checkpoint: Checkpoint::new(self.folder, &job.fingerprint) };
+        let saved = if self.fresh { None } else { state::load(&desk.checkpoint, &job.architecture)? };
+        let trained = self.experiment.train_one(job, saved, &desk)?;
+        self.finish(index, &desk.checkpoint, trained)?;
         Ok(())
     }
 
+    /// Keeps what a trained network came to.
+    pub(super) fn finish(&self, index: usize, checkpoint: &Checkpoint, trained: Trained) -> Result<(), ResultsError> {
+        if let Some(weights) = &trained.weights {
+            checkpoint.keep(WEIGHTS, SAFETENSORS, weights)?;
+        }
+        self.keep(index, JobState::Finished(Finished::save(checkpoint, trained.outcome, &trained.epochs)?))
+    }
+
     /// Takes up what a job has come to, and saves the results if it is time or the run ends here.
-    fn keep(&self, index: usize, state: JobState) -> Result<(), ResultsError> {
+    pub(super) fn keep(&self, index: usize, state: JobState) -> Result<(), ResultsError> {
         let (results, due) = &mut *self.results.lock().unwrap_or_else(PoisonError::into_inner);
         results[index] = state;
         let began = Instant::now();
@@ -333,57 +311,35 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
 
-    /// The initial parameters with the running statistics of a batch of training samples: before training a network has none.
-    fn calibrated(&self, job: &Job, initial: &Parameters<f32>) -> Parameters<f32> {
-        let training = &self.experiment.data.training;
-        let samples = Samples { set: &*job.samples[0], shape: job.architecture.input() };
-        let (mut batch, mut labels) = (Vec::new(), Vec::new());
-        samples.write(&training[..CALIBRATION.min(training.len())], &mut batch, &mut labels, |_, _| {});
-        let (mut model, mut parameters) = (BatchModel::new(&job.architecture), initial.clone());
-        model.load(initial);
-        model.forward(&batch);
-        model.update_statistics(&mut parameters, 1.0);
-        parameters
+/// A network that is trained in this process, whose states are kept in the results folder.
+struct Here<'r> {
+    run: &'r Run<'r>,
+    index: usize,
+    checkpoint: Checkpoint,
+}
+
+impl Desk for Here<'_> {
+    fn is_stopped(&self) -> bool {
+        self.run.is_stopped()
     }
 
-    /// What is measured of a network, after training and before it.
-    fn measure(&self, job: &Job, state: &State, initial: &Parameters<f32>, samples: &Samples<'_>) -> NetworkOutcome {
-        let experiment = self.experiment;
-        let architecture = |statistics| job.architecture.clone().with_statistics(statistics);
-        let indices = &experiment.data.test;
-        let (diverged, stop) = (state.diverged(), self.watcher.stop());
-        let after = (!diverged).then(|| {
-            let quantities = experiment.quantities(false);
-            measure(&architecture(Statistics::Running), &state.best, samples, indices, &quantities, job.key, &stop)
-        });
-        let quantities = experiment.quantities(true);
-        let before = (!quantities.is_empty()).then(|| {
-            measure(
-                &architecture(Statistics::Running),
-                &self.calibrated(job, initial),
-                samples,
-                indices,
-                &quantities,
-                job.key,
-                &stop,
-            )
-        });
-        let means = |measured: &Option<Measured>| measured.as_ref().map_or(Vec::new(), |m| m.means.clone()).into_iter();
-        let [mut after_means, mut before_means] = [means(&after), means(&before)];
-        let values = experiment.spec.observables.iter().map(|(_, measure)| {
-            let value = if measure.initial { before_means.next() } else { after_means.next() };
-            value.filter(|value| value.is_finite())
-        });
-        NetworkOutcome {
-            diverged,
-            epochs: state.epochs.len(),
-            validation_accuracy: state.best_accuracy().max(0.0),
-            samples: indices.len(),
-            zero_gradients: after.as_ref().map_or(0, |measured| measured.zero_gradients),
-            nonfinite_gradients: after.as_ref().map_or(0, |measured| measured.nonfinite_gradients),
-            values: values.collect(),
-        }
+    fn stop(&self) -> Stop {
+        self.run.watcher.stop()
+    }
+
+    fn begins(&self, description: &str) {
+        self.run.watcher.point(0, 1, description);
+    }
+
+    fn advance(&self, share: f64) {
+        self.run.advance(&self.run.experiment.jobs[self.index], share);
+    }
+
+    fn epoch(&self, state: &State, at_once: bool) -> Result<(), ResultsError> {
+        state::offer(&self.checkpoint, state, at_once)?;
+        self.run.keep(self.index, JobState::Unfinished(state.epochs.clone()))
     }
 }
 
@@ -429,7 +385,7 @@ mod tests {
             Ok(())
         };
         let trainings = training
-            .train(folder.path(), RunOptions { fresh: true, ..RunOptions::default() }, &Unwatched, &save)
+            .train(folder.path(), RunOptions { fresh: true, ..RunOptions::default() }, &Unwatched, None, &save)
             .unwrap();
         let networks = training.networks(&trainings);
         assert_eq!(networks.len(), 480);

@@ -26,6 +26,11 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// What was measured, and what every epoch came to.
+    pub fn new(outcome: NetworkOutcome, epochs: &[EpochReport]) -> Self {
+        Self { outcome, epochs: epochs.iter().map(numbers).collect() }
+    }
+
     /// What every epoch came to.
     pub fn history(&self) -> Vec<EpochReport> {
         self.epochs.iter().copied().map(report).collect()
@@ -51,7 +56,7 @@ impl Finished {
         outcome: NetworkOutcome,
         epochs: &[EpochReport],
     ) -> Result<Self, ResultsError> {
-        let finished = Self { outcome, epochs: epochs.iter().map(numbers).collect() };
+        let finished = Self::new(outcome, epochs);
         checkpoint.save_as_json(FINISHED, &finished)?;
         checkpoint.remove(TRAINING)?;
         Ok(finished)
@@ -76,7 +81,11 @@ pub fn load(checkpoint: &Checkpoint, architecture: &Architecture) -> Result<Opti
     checkpoint.load(TRAINING, |bytes| read(bytes, architecture))
 }
 
-fn read(bytes: &[u8], architecture: &Architecture) -> Result<State, String> {
+/// The state in some bytes.
+///
+/// # Errors
+/// In words, what is wrong with them.
+pub fn read(bytes: &[u8], architecture: &Architecture) -> Result<State, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let epochs = header.metadata().as_ref().and_then(|metadata| metadata.get(EPOCHS));
     let epochs = epochs.ok_or_else(|| format!("has no {EPOCHS}"))?;
@@ -108,7 +117,20 @@ pub fn offer(checkpoint: &Checkpoint, state: &State, at_once: bool) -> Result<()
     if checkpoint.is_due(at_once) { save(checkpoint, state) } else { Ok(()) }
 }
 
-fn save(checkpoint: &Checkpoint, state: &State) -> Result<(), ResultsError> {
+/// Saves a state.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save(checkpoint: &Checkpoint, state: &State) -> Result<(), ResultsError> {
+    let bytes = to_bytes(state).map_err(|error| ResultsError::new(Path::new(TRAINING), error))?;
+    checkpoint.save(TRAINING, &bytes)
+}
+
+/// A state as bytes, which [`read`] takes.
+///
+/// # Errors
+/// In words, why it has none.
+pub fn to_bytes(state: &State) -> Result<Vec<u8>, String> {
     let flat = |parameters: &Parameters<f32>| {
         let values = parameters.values();
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -117,11 +139,9 @@ fn save(checkpoint: &Checkpoint, state: &State) -> Result<(), ResultsError> {
     let State { parameters, velocity, best, .. } = state;
     let tensors = [("parameters", flat(parameters)), ("velocity", flat(velocity)), ("best", flat(best))];
     let epochs: Vec<_> = state.epochs.iter().map(numbers).collect();
-    let unsaid = |error: &dyn std::fmt::Display| ResultsError::new(Path::new(TRAINING), error);
-    let epochs = serde_json::to_string(&epochs).map_err(|error| unsaid(&error))?;
+    let epochs = serde_json::to_string(&epochs).map_err(|error| error.to_string())?;
     let metadata = HashMap::from([(EPOCHS.to_owned(), epochs)]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| unsaid(&error))?;
-    checkpoint.save(TRAINING, &bytes)
+    safetensors::serialize(tensors, Some(metadata)).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
