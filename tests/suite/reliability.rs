@@ -192,7 +192,7 @@ fn a_second_process_is_told_which_one_has_the_folder() {
     let place = Place::new();
     let arguments = ["run", "drawn.toml", "--quiet", "--set", "draws=1000000"];
     let mut child = place.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(&place.path("runs/drawn/state/spec.toml"), &mut child);
+    wait_for(&place.path("runs/drawn/work.toml"), &mut child);
     let message = place.refused(&["run", "drawn.toml", "--quiet"], 3);
     assert!(message.contains(&format!("in use by process {}", child.id())), "{message}");
     child.kill().unwrap();
@@ -211,7 +211,7 @@ fn a_run_under_nohup_goes_on_when_the_terminal_is_closed() {
         let mut command = Command::new("sh");
         command.current_dir(place.0.path()).args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        wait_for(&place.path(folder).join("drawn/state/spec.toml"), &mut child);
+        wait_for(&place.path(folder).join("drawn/work.toml"), &mut child);
         std::thread::sleep(Duration::from_millis(100));
         assert!(Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), status, "{folder}");

@@ -209,7 +209,7 @@ fn images_need_not_be_square() {
     };
     write("train", 40, [6, 5]);
     write("t10k", 20, [6, 5]);
-    let run = |changes: &[&str]| run(folder, &[&["run", "sweep.toml", "--quiet"][..], changes].concat());
+    let run = |changes: &[&str]| run(folder, &[&["run", "sweep.toml", "--quiet", "--fresh"][..], changes].concat());
     let refused = |output: Output, expected: &str| {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{message}");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::checkpoint::{Checkpoint, STATES, name_of};
-use super::states::{SPEC, difference};
+use super::states::{WORK, difference};
 use super::storage::{self, ResultsError};
 use crate::experiment::work::Share;
 
@@ -51,13 +51,13 @@ pub(in crate::experiment) fn unwrite(folder: &Path) -> Result<(), ResultsError> 
 pub fn find(paths: &[PathBuf]) -> Result<Vec<Vec<Shard>>, ResultsError> {
     let mut groups: Vec<(String, Vec<Shard>)> = Vec::new();
     for path in paths {
-        let inside: Vec<PathBuf> = if path.join(STATES).join(SPEC).is_file() {
+        let inside: Vec<PathBuf> = if path.join(WORK).is_file() {
             vec![path.clone()]
         } else {
             let entries = std::fs::read_dir(path).map_err(|error| ResultsError::new(path, error))?;
             let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
             folders.sort();
-            folders.into_iter().filter(|folder| folder.join(STATES).join(SPEC).is_file()).collect()
+            folders.into_iter().filter(|folder| folder.join(WORK).is_file()).collect()
         };
         if inside.is_empty() {
             return Err(ResultsError::new(
@@ -89,7 +89,7 @@ fn read(folder: &Path) -> Result<Shard, ResultsError> {
         let message = format!("is of version {}, and this is {}", note.version, env!("CARGO_PKG_VERSION"));
         return Err(ResultsError::new(&path, message));
     }
-    let path = folder.join(STATES).join(SPEC);
+    let path = folder.join(WORK);
     let text = storage::read(&path)?.unwrap_or_default();
     let text = String::from_utf8(text).map_err(|error| damaged(&path, &error))?;
     let spec = text.parse().map_err(|error: toml::de::Error| damaged(&path, &error.message()))?;

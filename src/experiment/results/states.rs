@@ -9,8 +9,8 @@ use super::checkpoint::{STATES, name_of};
 use super::storage::{self, ResultsError};
 use crate::experiment::specification::reader::text_of;
 
-/// The spec that the states are of, beside them.
-pub(super) const SPEC: &str = "spec.toml";
+/// The spec that the states are of, until there are results, whose spec it then is.
+pub(super) const WORK: &str = "work.toml";
 
 /// Most differences that are told.
 const TOLD: usize = 5;
@@ -42,7 +42,7 @@ pub fn enter<'f>(
 ) -> Result<Lock, Refused> {
     let lock = Lock::of(folder)?;
     let states = folder.join(STATES);
-    let path = states.join(SPEC);
+    let path = folder.join(WORK);
     if fresh {
         ["state", "weights"].iter().try_for_each(|kept| storage::remove(&folder.join(kept)))?;
     } else {
@@ -50,21 +50,28 @@ pub fn enter<'f>(
         let names = std::fs::read_dir(&states).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let is_other = |name: &std::ffi::OsString| {
             let name = name.to_string_lossy();
-            name != SPEC && !own.iter().any(|own| name.starts_with(own.as_str()))
+            !own.iter().any(|own| name.starts_with(own.as_str()))
         };
         if names.into_iter().any(|name| is_other(&name)) {
-            let before = storage::read(&path)?.and_then(|text| String::from_utf8(text).ok()?.parse::<Table>().ok());
+            let before = [&path, &folder.join("spec.toml")]
+                .into_iter()
+                .find_map(|path| String::from_utf8(storage::read(path).ok()??).ok()?.parse::<Table>().ok());
             return Err(Refused::Changed(difference(before.as_ref(), spec)));
         }
     }
     // It is no share, or not yet.
     super::shards::unwrite(folder)?;
     let text = toml::to_string(spec).map_err(|error| ResultsError::new(&path, error))?;
-    storage::make_folder(&states)?;
-    if storage::read(&path)?.is_none_or(|before| before != text.as_bytes()) {
-        storage::write_atomically(&path, text.as_bytes())?;
-    }
+    storage::write_atomically(&path, text.as_bytes())?;
     Ok(lock)
+}
+
+/// The results have the spec of the states now.
+///
+/// # Errors
+/// The file cannot be removed.
+pub fn have_results(folder: &Path) -> Result<(), ResultsError> {
+    storage::remove(&folder.join(WORK))
 }
 
 /// In words, how the spec differs from the one before.

@@ -313,7 +313,8 @@ impl Experiment {
             Self::Draw(drawing) => folder::files(folder, &drawing.spec, &rows(&results.measurements), verdicts)?,
             Self::Train(training) => training.files(folder, results, verdicts)?,
         };
-        folder::write_with_figure(folder, self.heading(), files)
+        folder::write_with_figure(folder, self.heading(), files)?;
+        states::have_results(folder)
     }
 }
 
