@@ -134,14 +134,15 @@ fn shares_of_other_machines_give_the_bits_of_one_run() {
         refused(&["whole"], &["no share that is done"]);
         refused(&["nowhere"], &["nowhere"]);
     }
-    // A state that was damaged on its way.
+    // States that were damaged on their way.
     let states: Vec<PathBuf> =
         fs::read_dir(place.path("drawn-2/drawn/state")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let state = states.iter().find(|path| path.extension() == Some("json".as_ref())).unwrap();
-    let mut bytes = fs::read(state).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 4;
-    fs::write(state, bytes).unwrap();
+    for state in states {
+        let mut bytes = fs::read(&state).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        fs::write(&state, bytes).unwrap();
+    }
     let message = place.refused(&["merge", "drawn-1", "drawn-2", "drawn-3", "--out", "damaged"], 3);
     assert!(message.contains("broken checkpoint") && message.contains("drawn-2"), "{message}");
 }
