@@ -348,3 +348,19 @@ fn a_forecast_runs_and_writes_nothing() {
     assert!(message.contains("GiB"), "{message}");
     assert!(!place.path("runs").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_specs() {
+    let place = Place::new();
+    assert!(Command::new("mkfifo").arg(place.path("pipe.toml")).status().unwrap().success());
+    for spec in ["pipe.toml", "/dev/zero"] {
+        let message = place.refused(&["run", spec], 2);
+        assert!(message.contains("no regular file"), "{message}");
+        let message = place.refused(&["gradient", "--network", spec, "--weights", "w.npz", "--input", "x.npy"], 2);
+        assert!(message.contains("no regular file"), "{message}");
+    }
+    // More than a spec is ever long, and nothing of it is kept.
+    fs::File::create(place.path("long.toml")).unwrap().set_len(1 << 30).unwrap();
+    assert!(place.refused(&["run", "long.toml"], 2).contains("longer than 16 MiB"));
+}

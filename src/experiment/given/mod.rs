@@ -4,11 +4,10 @@ mod attacks;
 mod gradients;
 mod samples;
 
-use std::fs;
 use std::path::Path;
 
 use super::architecture::ArchitectureBinder;
-use super::specification::load::parse_table;
+use super::specification::load::{parse_table, read_text};
 use super::specification::overrides::Override;
 use super::specification::reader::{Origin, Reader, SpecError};
 use super::specification::{NETWORK_KEYS, read_input, read_layers};
@@ -63,7 +62,7 @@ pub fn load<T: Real>(
 
 fn read_architecture(path: &Path, overrides: &[Override]) -> Result<(Architecture, Origin), SpecError> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = read_text(path).map_err(|error| {
         let message = format!("cannot be read ({error}); must be a TOML file with the keys input and layers");
         Origin { file: name.clone(), overridden: Vec::new() }.error("", "", message)
     })?;

@@ -1,7 +1,8 @@
 //! Loads specs: from a file, or by the name of a shipped experiment, with `--set` applied.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use toml::Table;
@@ -11,13 +12,33 @@ use super::reader::{Origin, SpecError, did_you_mean};
 use super::{AnySpec, DrawSpec, Spec};
 use crate::experiment::catalogue;
 
+/// Most bytes of a file of TOML.
+const LONGEST: u64 = 16 << 20;
+
+/// The text of a file of TOML. A pipe without a writer would be waited for, and a device read, without end.
+///
+/// # Errors
+/// It is not there, no regular file, too long, or no text.
+pub(in crate::experiment) fn read_text(path: &Path) -> io::Result<String> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if metadata.len() > LONGEST {
+        return Err(io::Error::other(format!("it is longer than {} MiB", LONGEST >> 20)));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// Loads the spec at a path or of a shipped name, changed by the overrides.
 ///
 /// # Errors
 /// There is no such spec, it is not TOML, or something in it is not allowed.
 pub fn load(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
     let error = |message: String| Origin { file: name.into(), overridden: Vec::new() }.error("", "", message);
-    match (catalogue::find(name), fs::read_to_string(name)) {
+    match (catalogue::find(name), read_text(Path::new(name))) {
         (Some(shipped), Err(_)) => parse(&format!("experiments/{name}.toml"), shipped.text, overrides),
         (_, Ok(text)) => parse(name, &text, overrides),
         (None, Err(_)) if !Path::new(name).exists() => {
