@@ -131,7 +131,7 @@ fn shares_of_other_machines_give_the_bits_of_one_run() {
         refused(&[&shares[..], &shares[..1]].concat(), &["is share", shares[0]]);
         place.ok(&["run", &file, "--quiet", "--shard", &format!("1/{count}"), "--out", "other", "--seed", "99"]);
         refused(&[&shares[..count - 1], &["other"]].concat(), &["seed was", "99"]);
-        refused(&["whole"], &["no share that is done"]);
+        refused(&["whole"], &["holds no share of an experiment"]);
         refused(&["nowhere"], &["nowhere"]);
     }
     // States that were damaged on their way.
