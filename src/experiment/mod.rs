@@ -12,16 +12,16 @@ pub mod paths;
 mod place;
 pub mod plot;
 pub mod results;
+mod share;
 pub mod specification;
 pub mod work;
 
 pub use cell::Cell;
 pub use claim::{Measured, judge};
 pub use results::{Outcome, Row, Verdict};
+pub use share::Share;
 pub use specification::overrides::Override;
 pub use specification::reader::SpecError;
 pub use specification::{AnySpec, Spec, load, reader};
 pub use work::draw::theory_rows;
-pub use work::{
-    Crew, Experiment, Forecast, Limits, Link, Results, RunError, RunOptions, Share, Unwatched, Watcher, serve,
-};
+pub use work::{Crew, Experiment, Forecast, Limits, Link, Results, RunError, RunOptions, Unwatched, Watcher, serve};

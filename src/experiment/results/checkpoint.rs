@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::names::STATES;
 use super::storage::{self, ResultsError};
 use crate::digest::sha256;
 
@@ -19,8 +20,6 @@ const WORTH_SAVING: Duration = Duration::from_millis(500);
 /// Times as long as it took to save a state, until the next one is saved: saving takes at most a hundredth of the work.
 const PATIENCE: u32 = 100;
 
-/// Folder of the states in a results folder.
-pub(super) const STATES: &str = "state";
 /// Ends the name of the state before the last.
 const BEFORE: &str = "before";
 

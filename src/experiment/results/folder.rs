@@ -6,6 +6,7 @@ use ndarray::Array2;
 use ndarray_npy::NpzWriter;
 
 use super::manifest::Manifest;
+use super::names::{FIGURE, FIGURE_FORMS, NETWORKS, POINTS, SPEC, VERDICTS};
 use super::networks::{TrainedNetwork, read_networks};
 use super::storage::{make_folder, read as read_file};
 use super::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
@@ -13,14 +14,6 @@ use crate::experiment::plot;
 use crate::experiment::specification::load;
 use crate::experiment::specification::{AnySpec, Heading, Spec, WorkSpec};
 use crate::figure::{self, Drawing, FigureError};
-
-/// Files of a results folder.
-pub(super) const SPEC: &str = "spec.toml";
-const POINTS: &str = "points.csv";
-const VERDICTS: &str = "verdicts.json";
-pub(in crate::experiment) const NETWORKS: &str = "networks.csv";
-pub(in crate::experiment) const EPOCHS: &str = "epochs.csv";
-const FIGURE: &str = "figure";
 
 /// Names and contents of files.
 pub(in crate::experiment) type Files = Vec<(String, Vec<u8>)>;
@@ -117,17 +110,6 @@ pub fn read(folder: &Path) -> Result<Saved, ResultsError> {
     })
 }
 
-/// The spec that a folder's results are of, where there are results.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn read_spec(folder: &Path) -> Result<Option<toml::Table>, ResultsError> {
-    let path = folder.join(SPEC);
-    let Some(bytes) = read_file(&path)? else { return Ok(None) };
-    let text = String::from_utf8(bytes).map_err(|error| ResultsError::new(&path, error))?;
-    text.parse().map(Some).map_err(|error: toml::de::Error| ResultsError::new(&path, error.message()))
-}
-
 impl Saved {
     /// The results that some files hold, as `contents` gives them by name.
     fn parse(
@@ -164,7 +146,7 @@ impl Saved {
         make_folder(folder)?;
         let files = self.figures(folder, name)?;
         if files.is_empty() {
-            return SUFFIXES
+            return FIGURE_FORMS
                 .iter()
                 .try_for_each(|suffix| super::storage::remove(&folder.join(format!("{name}.{suffix}"))));
         }
@@ -181,13 +163,10 @@ impl Saved {
     }
 }
 
-/// Forms in which a figure is saved.
-const SUFFIXES: [&str; 2] = ["svg", "png"];
-
 fn figures<D: Drawing>(folder: &Path, name: &str, description: &D) -> Result<Files, ResultsError> {
     let drawn = figure::svg(description).and_then(|svg| Ok([svg.into_bytes(), figure::png(description)?]));
     match drawn {
-        Ok(both) => Ok(SUFFIXES.iter().map(|suffix| format!("{name}.{suffix}")).zip(both).collect()),
+        Ok(both) => Ok(FIGURE_FORMS.iter().map(|suffix| format!("{name}.{suffix}")).zip(both).collect()),
         Err(FigureError::NothingToDraw) => Ok(Vec::new()),
         Err(error) => Err(ResultsError::new(&folder.join(format!("{name}.svg")), error)),
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ResultsError;
-use super::folder::SPEC;
+use super::names::SPEC;
 use crate::experiment::catalogue;
 
 /// Results folders, and what else was named.

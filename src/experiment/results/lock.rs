@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+use super::names::{STATES, WEIGHTS};
 use super::storage::{ResultsError, make_folder, sweep};
 
 /// The lock of a results folder, held as long as this lives. The system frees it when the process ends, however it does.
@@ -45,7 +46,7 @@ impl Lock {
             writeln!(file, "{}", std::process::id())
         };
         name(&mut file).map_err(failed)?;
-        [folder.to_owned(), folder.join("state"), folder.join("weights")].iter().try_for_each(|place| sweep(place))?;
+        [folder.to_owned(), folder.join(STATES), folder.join(WEIGHTS)].iter().try_for_each(|place| sweep(place))?;
         Ok(Self { _file: file })
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::{EPOCHS, FIGURE, FIGURE_FORMS, NETWORKS, POINTS, SPEC, VERDICTS};
 use super::storage::{ResultsError, read, remove, write_atomically, write_together};
 use crate::digest::sha256;
 use crate::experiment::specification::Heading;
@@ -14,8 +15,10 @@ use crate::experiment::specification::Heading;
 const MANIFEST: &str = "manifest.json";
 
 /// Files that a run writes; of these a folder keeps none that the last run did not write.
-const ALL: [&str; 7] =
-    ["spec.toml", "points.csv", "verdicts.json", "networks.csv", "epochs.csv", "figure.svg", "figure.png"];
+fn all() -> impl Iterator<Item = String> {
+    let tables = [SPEC, POINTS, VERDICTS, NETWORKS, EPOCHS].map(str::to_owned);
+    tables.into_iter().chain(FIGURE_FORMS.map(|form| format!("{FIGURE}.{form}")))
+}
 
 /// The files of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,7 +79,7 @@ impl Manifest {
     /// # Errors
     /// A file cannot be written.
     pub fn write(folder: &Path, heading: &Heading, files: &[(String, Vec<u8>)]) -> Result<(), ResultsError> {
-        let stale = ALL.iter().filter(|name| !files.iter().any(|(written, _)| written == *name));
+        let stale = all().filter(|name| !files.iter().any(|(written, _)| written == name));
         write_together(folder, files)?;
         stale.map(|name| folder.join(name)).try_for_each(|path| remove(&path))?;
         let manifest = Self {

@@ -6,6 +6,7 @@ pub mod folder;
 pub mod folders;
 mod lock;
 mod manifest;
+pub(in crate::experiment) mod names;
 mod networks;
 pub mod shards;
 pub(in crate::experiment) mod states;

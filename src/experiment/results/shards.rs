@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::checkpoint::{Checkpoint, STATES, name_of};
-use super::states::{WORK, difference};
+use super::checkpoint::{Checkpoint, name_of};
+use super::names::{DONE, STATES, WEIGHTS, WORK};
+use super::states::{difference, read_table};
 use super::storage::{self, ResultsError};
-use crate::experiment::work::Share;
+use crate::experiment::share::Share;
 
 /// Name of the file that says which share a folder has; it is written when the share is done.
 const SHARD: &str = "shard.json";
@@ -80,19 +81,15 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Vec<Shard>>, ResultsError> {
 
 fn read(folder: &Path) -> Result<Shard, ResultsError> {
     let path = folder.join(SHARD);
-    let damaged =
-        |path: &Path, message: &dyn std::fmt::Display| ResultsError::new(path, format!("is damaged: {message}"));
     let note = storage::read(&path)?
         .ok_or_else(|| ResultsError::new(folder, "has no share that is done: go on with the command that began it"))?;
-    let note: Note = serde_json::from_slice(&note).map_err(|error| damaged(&path, &error))?;
+    let note: Note =
+        serde_json::from_slice(&note).map_err(|error| ResultsError::new(&path, format!("is damaged: {error}")))?;
     if note.version != env!("CARGO_PKG_VERSION") {
         let message = format!("is of version {}, and this is {}", note.version, env!("CARGO_PKG_VERSION"));
         return Err(ResultsError::new(&path, message));
     }
-    let path = folder.join(WORK);
-    let text = storage::read(&path)?.unwrap_or_default();
-    let text = String::from_utf8(text).map_err(|error| damaged(&path, &error))?;
-    let spec = text.parse().map_err(|error: toml::de::Error| damaged(&path, &error.message()))?;
+    let spec = read_table(&folder.join(WORK))?.unwrap_or_default();
     Ok(Shard { share: note.share, folder: folder.into(), spec })
 }
 
@@ -141,13 +138,12 @@ pub(in crate::experiment) fn take(
     describe: impl Fn() -> String,
     to: &Path,
 ) -> Result<(), ResultsError> {
-    const FINISHED: &str = "json";
     for shard in shards {
         let checkpoint = Checkpoint::new(&shard.folder, fingerprint);
-        if checkpoint.load(FINISHED, |_| Ok(()))?.is_none() {
+        if checkpoint.load(DONE, |_| Ok(()))?.is_none() {
             continue;
         }
-        for kept in [STATES, "weights"] {
+        for kept in [STATES, WEIGHTS] {
             let entries = std::fs::read_dir(shard.folder.join(kept)).into_iter().flatten().flatten();
             for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name_of(fingerprint)))
             {

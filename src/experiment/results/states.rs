@@ -5,12 +5,10 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::Lock;
-use super::checkpoint::{STATES, name_of};
+use super::checkpoint::name_of;
+use super::names::{SPEC, STATES, WEIGHTS, WORK};
 use super::storage::{self, ResultsError};
 use crate::experiment::specification::reader::text_of;
-
-/// The spec that the states are of, until there are results, whose spec it then is.
-pub(super) const WORK: &str = "work.toml";
 
 /// Most differences that are told.
 const TOLD: usize = 5;
@@ -44,7 +42,7 @@ pub fn enter<'f>(
     let states = folder.join(STATES);
     let path = folder.join(WORK);
     if fresh {
-        ["state", "weights"].iter().try_for_each(|kept| storage::remove(&folder.join(kept)))?;
+        [STATES, WEIGHTS].iter().try_for_each(|kept| storage::remove(&folder.join(kept)))?;
     } else {
         let own: Vec<String> = fingerprints.into_iter().map(name_of).collect();
         let names = std::fs::read_dir(&states).into_iter().flatten().flatten().map(|entry| entry.file_name());
@@ -53,17 +51,24 @@ pub fn enter<'f>(
             !own.iter().any(|own| name.starts_with(own.as_str()))
         };
         if names.into_iter().any(|name| is_other(&name)) {
-            let before = [&path, &folder.join("spec.toml")]
-                .into_iter()
-                .find_map(|path| String::from_utf8(storage::read(path).ok()??).ok()?.parse::<Table>().ok());
+            let before = [WORK, SPEC].into_iter().find_map(|name| read_table(&folder.join(name)).ok()?);
             return Err(Refused::Changed(difference(before.as_ref(), spec)));
         }
     }
-    // It is no share, or not yet.
-    super::shards::unwrite(folder)?;
     let text = toml::to_string(spec).map_err(|error| ResultsError::new(&path, error))?;
     storage::write_atomically(&path, text.as_bytes())?;
     Ok(lock)
+}
+
+/// A file of TOML, where it is there.
+///
+/// # Errors
+/// It cannot be read, or is damaged.
+pub(in crate::experiment) fn read_table(path: &Path) -> Result<Option<Table>, ResultsError> {
+    let damaged = |reason: &dyn std::fmt::Display| ResultsError::new(path, format!("is damaged: {reason}"));
+    let Some(bytes) = storage::read(path)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|error| damaged(&error))?;
+    text.parse().map(Some).map_err(|error: toml::de::Error| damaged(&error.message()))
 }
 
 /// The results have the spec of the states now.

@@ -31,18 +31,6 @@ impl ResultsError {
     }
 }
 
-/// What is done to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    MakeFolder,
-    Create,
-    Write,
-    Sync,
-    Rename,
-    SyncFolder,
-    Remove,
-}
-
 /// Ends the name of a file that is being written.
 const PART: &str = ".part";
 
@@ -62,15 +50,15 @@ impl<'a> Pending<'a> {
         name.push(format!(".{}.{}{PART}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
         let pending = Self { temporary: path.with_file_name(name), path };
         let write = || -> io::Result<()> {
-            fault::before(Step::Create, path)?;
+            fault::before(path)?;
             let mut file = File::create_new(&pending.temporary)?;
-            if let Err(error) = fault::before(Step::Write, path) {
+            if let Err(error) = fault::before(path) {
                 // A disk that is full takes a part.
                 file.write_all(&contents[..contents.len() / 2])?;
                 return Err(error);
             }
             file.write_all(contents)?;
-            fault::before(Step::Sync, path)?;
+            fault::before(path)?;
             file.sync_all()
         };
         write().map_err(|error| ResultsError::unwritten(path, &error))?;
@@ -78,7 +66,7 @@ impl<'a> Pending<'a> {
     }
 
     fn put_in_place(self) -> Result<(), ResultsError> {
-        let rename = fault::before(Step::Rename, self.path).and_then(|()| fs::rename(&self.temporary, self.path));
+        let rename = fault::before(self.path).and_then(|()| fs::rename(&self.temporary, self.path));
         rename.map_err(|error| ResultsError::unwritten(self.path, &error))
     }
 }
@@ -109,7 +97,7 @@ pub fn write_after(path: &Path, before: &Path, contents: &[u8]) -> Result<(), Re
     if path.exists() {
         // By a second name, so that the first is never without a file; where the system has no such thing, by another one.
         let second = pending.temporary.with_extension("before");
-        let renamed = fault::before(Step::Rename, before).and_then(|()| {
+        let renamed = fault::before(before).and_then(|()| {
             let linked = fs::hard_link(path, &second).and_then(|()| fs::rename(&second, before));
             linked.or_else(|_| fs::rename(path, before))
         });
@@ -135,7 +123,7 @@ pub fn write_together(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), 
 fn sync_folder_of(path: &Path) -> Result<(), ResultsError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let sync = || -> io::Result<()> {
-        fault::before(Step::SyncFolder, path)?;
+        fault::before(path)?;
         if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
     };
     sync().map_err(|error| ResultsError::unwritten(path, &error))
@@ -146,8 +134,8 @@ fn sync_folder_of(path: &Path) -> Result<(), ResultsError> {
 /// # Errors
 /// The system does not let us.
 pub fn remove(path: &Path) -> Result<(), ResultsError> {
-    let removed = fault::before(Step::Remove, path)
-        .and_then(|()| if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
+    let removed =
+        fault::before(path).and_then(|()| if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
     match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(ResultsError::new(path, format!("cannot be removed: {error}")))
@@ -161,7 +149,7 @@ pub fn remove(path: &Path) -> Result<(), ResultsError> {
 /// # Errors
 /// The system does not let us.
 pub fn make_folder(folder: &Path) -> Result<(), ResultsError> {
-    let made = fault::before(Step::MakeFolder, folder).and_then(|()| fs::create_dir_all(folder));
+    let made = fault::before(folder).and_then(|()| fs::create_dir_all(folder));
     made.map_err(|error| ResultsError::new(folder, format!("cannot be made: {error}")))
 }
 
@@ -196,11 +184,11 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, ResultsError> {
 
 #[cfg(not(test))]
 mod fault {
-    use super::{Path, Step, io};
+    use super::{Path, io};
 
     #[inline(always)]
     #[expect(clippy::unnecessary_wraps, reason = "its twin in tests fails")]
-    pub fn before(_: Step, _: &Path) -> io::Result<()> {
+    pub fn before(_: &Path) -> io::Result<()> {
         Ok(())
     }
 }
@@ -210,7 +198,7 @@ mod fault {
 pub mod fault {
     use std::sync::Mutex;
 
-    use super::{ErrorKind, Path, PathBuf, Step, io};
+    use super::{ErrorKind, Path, PathBuf, io};
 
     struct Plan {
         folder: PathBuf,
@@ -232,7 +220,7 @@ pub mod fault {
         (result, reached)
     }
 
-    pub(super) fn before(_: Step, path: &Path) -> io::Result<()> {
+    pub(super) fn before(path: &Path) -> io::Result<()> {
         let mut plans = PLANS.lock().unwrap();
         let Some(plan) = plans.iter_mut().find(|plan| path.starts_with(&plan.folder)) else { return Ok(()) };
         if plan.failed || plan.left > 0 {

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Experiment;
-use super::train::Report;
-use crate::sampling::monte_carlo::{Helpers, draws_of};
+use crate::sampling::monte_carlo::Helpers;
 
 /// Carries messages between the leader and the members. A process speaks from one thread.
 pub trait Link {
@@ -87,28 +85,5 @@ impl Helpers for PointCrew<'_> {
         let (helper, bytes) = self.crew.link.receive(patience)?;
         let (numbers, _) = bytes.as_chunks::<8>();
         Some((helper, numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect()))
-    }
-}
-
-/// Does what the leader says, as a member, until there is nothing more to do.
-pub fn serve(experiments: &[&Experiment], link: &dyn Link) {
-    loop {
-        let Some((_, bytes)) = link.receive(Duration::from_secs(1)) else { continue };
-        let Some((task, body)) = parted(&bytes) else { continue };
-        match task {
-            Task::Draw { experiment, point, first, draws } => {
-                let Some(Experiment::Draw(drawing)) = experiments.get(experiment) else { continue };
-                let Some(point) = drawing.points.get(point) else { continue };
-                let values = draws_of(point.sampler.as_ref(), &point.key, first, draws);
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                link.send(LEADER, &bytes);
-            }
-            Task::Train { experiment, job } => {
-                let Some(Experiment::Train(training)) = experiments.get(experiment) else { continue };
-                let report = |report: &Report, body: &[u8]| link.send(LEADER, &message(report, body));
-                training.train_for(job, body, &report);
-            }
-            Task::End => return,
-        }
     }
 }

@@ -2,13 +2,12 @@
 
 mod crew;
 pub mod draw;
-mod share;
 pub mod train;
 
-pub use crew::{Crew, Link, serve};
-pub use share::Share;
+pub use crew::{Crew, Link};
 
 use std::path::Path;
+use std::time::Duration;
 
 use thiserror::Error;
 use toml::Table;
@@ -19,12 +18,15 @@ use super::format::rounded;
 use super::results::shards::{self, Shard};
 use super::results::states::{self, Refused};
 use super::results::{Lock, Measurement, ResultsError, Row, Verdict, folder};
+use super::share::Share;
 use super::specification::reader::{Origin, SpecError};
 use super::specification::{AnySpec, Heading, Spec, WorkSpec, names_of};
 use crate::network::Architecture;
+use crate::sampling::monte_carlo::draws_of;
 use crate::stop::Stop;
+use crew::{LEADER, Task, message, parted};
 use draw::Drawing;
-use train::Training;
+use train::{Report, Training};
 
 /// Watches an experiment and may stop it.
 pub trait Watcher: Sync {
@@ -255,7 +257,7 @@ impl Experiment {
     /// Another process has the folder, it holds states of other work, or the file system failed.
     pub fn enter(&self, folder: &Path, fresh: bool) -> Result<Lock, RunError> {
         let entered = states::enter(folder, self.fingerprints(), self.resolved(), fresh);
-        entered.map_err(|refused| match refused {
+        let lock = entered.map_err(|refused| match refused {
             Refused::Results(error) => error.into(),
             Refused::Changed(difference) => {
                 let message = format!(
@@ -264,7 +266,10 @@ impl Experiment {
                 );
                 RunError::Changed(self.origin().error("name", &self.heading().name, message))
             }
-        })
+        })?;
+        // It is no share, or not yet.
+        shards::unwrite(folder)?;
+        Ok(lock)
     }
 
     /// Draws or trains all networks on the threads of the current pool; `folder` is where states are kept, and where training saves
@@ -315,6 +320,29 @@ impl Experiment {
         };
         folder::write_with_figure(folder, self.heading(), files)?;
         states::have_results(folder)
+    }
+}
+
+/// Does what the leader says, as a member, until there is nothing more to do.
+pub fn serve(experiments: &[&Experiment], link: &dyn Link) {
+    loop {
+        let Some((_, bytes)) = link.receive(Duration::from_secs(1)) else { continue };
+        let Some((task, body)) = parted(&bytes) else { continue };
+        match task {
+            Task::Draw { experiment, point, first, draws } => {
+                let Some(Experiment::Draw(drawing)) = experiments.get(experiment) else { continue };
+                let Some(point) = drawing.points.get(point) else { continue };
+                let values = draws_of(point.sampler.as_ref(), &point.key, first, draws);
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                link.send(LEADER, &bytes);
+            }
+            Task::Train { experiment, job } => {
+                let Some(Experiment::Train(training)) = experiments.get(experiment) else { continue };
+                let report = |report: &Report, body: &[u8]| link.send(LEADER, &message(report, body));
+                training.train_for(job, body, &report);
+            }
+            Task::End => return,
+        }
     }
 }
 

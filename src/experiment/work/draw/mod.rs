@@ -14,7 +14,9 @@ use super::crew::{Crew, PointCrew};
 use super::{RunError, RunOptions, Watcher, check, keeps_distributions, measured};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::judge;
-use crate::experiment::results::folder::{self, write_draws};
+use crate::experiment::results::folder::write_draws;
+use crate::experiment::results::names::{DONE, SPEC};
+use crate::experiment::results::states::read_table;
 use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, Verdict, storage};
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{DrawSpec, Spec};
@@ -101,7 +103,7 @@ impl Drawing {
         crew: Option<Crew<'_>>,
     ) -> Result<Vec<Measurement>, RunError> {
         let draws = folder.join(DRAWS);
-        let is_same = || folder::read_spec(folder).is_ok_and(|spec| spec.as_ref() == Some(&self.spec.resolved));
+        let is_same = || read_table(&folder.join(SPEC)).is_ok_and(|spec| spec.as_ref() == Some(&self.spec.resolved));
         if !options.keep_draws && draws.exists() && !is_same() {
             // Draws of another run do not belong to these results.
             storage::remove(&draws)?;
@@ -244,14 +246,11 @@ struct PointObserver<'a> {
     observables: usize,
 }
 
-/// Kind of the states of points: a tally as JSON.
-const TALLY: &str = "json";
-
 impl PointObserver<'_> {
     /// The state that was saved, if there is one.
     fn load(&self) -> Result<Option<Tally>, ResultsError> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
-        checkpoint.load(TALLY, |body| {
+        checkpoint.load(DONE, |body| {
             let tally: Tally = serde_json::from_slice(body).map_err(|error| error.to_string())?;
             tally.check(self.observables).map(|()| tally)
         })
@@ -266,7 +265,7 @@ impl PointObserver<'_> {
         if !is_longer || !checkpoint.is_due(last) {
             return Ok(());
         }
-        checkpoint.save_as_json(TALLY, tally)?;
+        checkpoint.save_as_json(DONE, tally)?;
         self.saved.store(tally.draws, Ordering::Relaxed);
         Ok(())
     }

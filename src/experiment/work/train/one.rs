@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::bind::{Job, Training};
 use super::measure::{Measured, measure};
+use crate::experiment::results::names::WEIGHTS;
 use crate::experiment::results::{NetworkOutcome, ResultsError};
 use crate::experiment::work::RunError;
 use crate::network::layer::Statistics;
@@ -91,7 +92,7 @@ impl Training {
             }
         }
         let weights = self.spec.work.keep_weights.then(|| weights::to_bytes(&job.architecture, &state.best));
-        let weights = weights.transpose().map_err(|error| ResultsError::new("weights".as_ref(), error))?;
+        let weights = weights.transpose().map_err(|error| ResultsError::new(WEIGHTS.as_ref(), error))?;
         let outcome = self.measure(job, &state, &initial(), &desk.stop());
         if desk.stop().is_asked() {
             // Measured in part at best; trained as it is, it is measured when the run goes on.

@@ -12,7 +12,8 @@ use super::one::{Desk, Trained};
 use super::state::{self, Finished};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::judge;
-use crate::experiment::results::folder::{self, EPOCHS, Files, NETWORKS};
+use crate::experiment::results::folder::{self, Files};
+use crate::experiment::results::names::{EPOCHS, NETWORKS, WEIGHTS};
 use crate::experiment::results::{
     Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv, networks_to_csv,
 };
@@ -21,8 +22,7 @@ use crate::experiment::work::{Results, RunError, RunOptions, Watcher, keeps_dist
 use crate::stop::Stop;
 use crate::training::{EpochReport, State};
 
-/// Where weights are kept, and how.
-const WEIGHTS: &str = "weights";
+/// How weights are kept.
 const SAFETENSORS: &str = "safetensors";
 
 /// Least time between two savings of early results.

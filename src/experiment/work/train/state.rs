@@ -7,14 +7,14 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use crate::experiment::results::names::DONE;
 use crate::experiment::results::{Checkpoint, NetworkOutcome, ResultsError};
 use crate::network::weights::Array;
 use crate::network::{Architecture, Parameters};
 use crate::training::{EpochReport, Evaluation, State};
 
-/// Kinds of states: tensors of a training under way, and numbers of a network that is finished.
+/// Kind of the states of a training under way: tensors.
 const TRAINING: &str = "safetensors";
-const FINISHED: &str = "json";
 
 /// What is kept of a network that is finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ impl Finished {
     /// # Errors
     /// The file is there but damaged.
     pub fn load(checkpoint: &Checkpoint, observables: usize) -> Result<Option<Self>, ResultsError> {
-        checkpoint.load(FINISHED, |body| {
+        checkpoint.load(DONE, |body| {
             let finished: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
             finished.outcome.check(observables).map(|()| finished)
         })
@@ -57,7 +57,7 @@ impl Finished {
         epochs: &[EpochReport],
     ) -> Result<Self, ResultsError> {
         let finished = Self::new(outcome, epochs);
-        checkpoint.save_as_json(FINISHED, &finished)?;
+        checkpoint.save_as_json(DONE, &finished)?;
         checkpoint.remove(TRAINING)?;
         Ok(finished)
     }
