@@ -1,11 +1,11 @@
 //! The command line from outside: exit codes, messages, files, and that the same spec and seed give the same bits.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use super::place::{Place, text};
 
 const SPEC: &str = r#"
 name = "small"
@@ -36,48 +36,6 @@ against = "dimension"
 exponent = 0.5
 tolerance = 0.05
 "#;
-
-/// A folder with one spec.
-struct Place {
-    folder: TempDir,
-}
-
-impl Place {
-    fn new(spec: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("spec.toml"), spec).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gradlaw"));
-        command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// Runs, asserts success, and returns standard output.
-    fn ok(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
 
 /// The cells of one column of a CSV text.
 fn column(csv: &str, name: &str) -> Vec<String> {

@@ -12,6 +12,7 @@ mod laws;
 mod layers;
 mod observables;
 mod paths;
+mod place;
 mod reliability;
 mod shipped;
 mod stacks;

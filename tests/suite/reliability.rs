@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use super::place::Place;
 
 const DRAWN: &str = r#"
 name = "drawn"
@@ -53,60 +53,20 @@ tolerance = 0.5
 /// Every network has an epoch of its own length, so that kills meet all kinds of moments.
 const SLOW: [&str; 2] = ["training.epochs=40", "data.samples=600"];
 
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        fs::write(place.path("drawn.toml"), DRAWN).unwrap();
-        fs::write(place.path("trained.toml"), TRAINED).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gradlaw"));
-        command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn ok(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// The message of a command that ends with this status.
-    fn refused(&self, arguments: &[&str], status: i32) -> String {
-        let output = self.run(arguments);
-        let message = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {message}");
-        assert!(!message.contains("panicked"), "{message}");
-        message
-    }
-
-    /// The files by which runs are compared.
-    fn results(&self, folder: &str, spec: &str) -> Vec<Vec<u8>> {
-        let folder = self.path(folder).join(spec);
-        let table = if spec == "drawn" { "verdicts.json" } else { "networks.csv" };
-        ["points.csv", table, "figure.svg"].iter().map(|name| fs::read(folder.join(name)).unwrap()).collect()
-    }
+fn place() -> Place {
+    Place::with(&[("drawn.toml", DRAWN), ("trained.toml", TRAINED)])
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// The files by which runs are compared.
+fn results(place: &Place, folder: &str, spec: &str) -> Vec<Vec<u8>> {
+    let folder = place.path(folder).join(spec);
+    let table = if spec == "drawn" { "verdicts.json" } else { "networks.csv" };
+    ["points.csv", table, "figure.svg"].iter().map(|name| fs::read(folder.join(name)).unwrap()).collect()
 }
 
 #[test]
 fn shares_of_other_machines_give_the_bits_of_one_run() {
-    let place = Place::new();
+    let place = place();
     for (spec, count) in [("drawn", 3), ("trained", 2)] {
         let file = format!("{spec}.toml");
         place.ok(&["run", &file, "--quiet", "--out", "whole"]);
@@ -119,7 +79,7 @@ fn shares_of_other_machines_give_the_bits_of_one_run() {
         let mut shares: Vec<&str> = folders.iter().map(String::as_str).collect();
         shares.reverse();
         place.ok(&[&["merge"][..], &shares, &["--quiet", "--out", "merged"]].concat());
-        assert_eq!(place.results("merged", spec), place.results("whole", spec), "{spec}");
+        assert_eq!(results(&place, "merged", spec), results(&place, "whole", spec), "{spec}");
 
         // What does not fit is named, and nothing is written.
         let refused = |shares: &[&str], expected: &[&str]| {
@@ -149,7 +109,7 @@ fn shares_of_other_machines_give_the_bits_of_one_run() {
 
 #[test]
 fn a_changed_spec_is_refused_with_the_difference_and_costs_no_draw_where_it_need_not() {
-    let place = Place::new();
+    let place = place();
     fn run<'a>(more: &[&'a str]) -> Vec<&'a str> {
         [&["run", "drawn.toml", "--quiet"], more].concat()
     }
@@ -176,7 +136,7 @@ fn a_changed_spec_is_refused_with_the_difference_and_costs_no_draw_where_it_need
     assert_ne!(states(), before);
     place.ok(&run(&["--seed", "4", "--set", "draws=1400", "--out", "whole"]));
     place.ok(&run(&["--seed", "4", "--set", "draws=1400"]));
-    assert_eq!(place.results("runs", "drawn"), place.results("whole", "drawn"));
+    assert_eq!(results(&place, "runs", "drawn"), results(&place, "whole", "drawn"));
 }
 
 /// Waits until a file is there.
@@ -190,7 +150,7 @@ fn wait_for(path: &Path, child: &mut Child) {
 
 #[test]
 fn a_second_process_is_told_which_one_has_the_folder() {
-    let place = Place::new();
+    let place = place();
     let arguments = ["run", "drawn.toml", "--quiet", "--set", "draws=1000000"];
     let mut child = place.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
     wait_for(&place.path("runs/drawn/work.toml"), &mut child);
@@ -204,13 +164,13 @@ fn a_second_process_is_told_which_one_has_the_folder() {
 #[cfg(unix)]
 #[test]
 fn a_run_under_nohup_goes_on_when_the_terminal_is_closed() {
-    let place = Place::new();
+    let place = place();
     let program = env!("CARGO_BIN_EXE_gradlaw");
     for (trap, status) in [("trap '' HUP; ", Some(0)), ("", Some(130))] {
         let folder = if trap.is_empty() { "asked" } else { "nohup" };
         let script = format!("{trap}exec {program} run drawn.toml --quiet --out {folder} --set draws=2000");
         let mut command = Command::new("sh");
-        command.current_dir(place.0.path()).args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::null());
+        command.current_dir(place.folder()).args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         wait_for(&place.path(folder).join("drawn/work.toml"), &mut child);
         std::thread::sleep(Duration::from_millis(100));
@@ -249,7 +209,7 @@ fn killed_again_and_again(place: &Place, arguments: &[&str], step: Duration) -> 
 fn no_kill_costs_a_bit(rounds: u32, step: Duration) -> usize {
     let mut kills = 0;
     for round in 0..rounds {
-        let place = Place::new();
+        let place = place();
         let changes: Vec<&str> = SLOW.iter().flat_map(|change| ["--set", change]).collect();
         for (spec, changes) in [("drawn", &[][..]), ("trained", &changes)] {
             let file = format!("{spec}.toml");
@@ -257,7 +217,7 @@ fn no_kill_costs_a_bit(rounds: u32, step: Duration) -> usize {
             let arguments = [&["run", &file, "--quiet", "--seed", &seed], changes].concat();
             place.ok(&[&arguments[..], &["--out", "whole"]].concat());
             kills += killed_again_and_again(&place, &[&arguments[..], &["--out", "killed"]].concat(), step);
-            assert_eq!(place.results("killed", spec), place.results("whole", spec), "{spec}, round {round}");
+            assert_eq!(results(&place, "killed", spec), results(&place, "whole", spec), "{spec}, round {round}");
             let left = fs::read_dir(place.path("killed").join(spec)).unwrap().map(|entry| entry.unwrap().file_name());
             let left: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".part")).collect();
             assert!(left.is_empty(), "{left:?}");
@@ -281,7 +241,7 @@ fn many_runs_that_are_killed_again_and_again_give_the_same_bits() {
 
 #[test]
 fn damaged_results_are_one_clear_error() {
-    let place = Place::new();
+    let place = place();
     place.ok(&["run", "drawn.toml", "--quiet"]);
     for name in ["points.csv", "verdicts.json", "spec.toml", "manifest.json", "figure.svg"] {
         let path = place.path("runs/drawn").join(name);
@@ -303,7 +263,7 @@ fn damaged_results_are_one_clear_error() {
 
 #[test]
 fn what_was_kept_stays_where_it_belongs_and_goes_where_it_does_not() {
-    let place = Place::new();
+    let place = place();
     place.ok(&["run", "drawn.toml", "--quiet", "--keep-draws"]);
     let draws = place.path("runs/drawn/draws.npz");
     let kept = fs::read(&draws).unwrap();
@@ -314,11 +274,11 @@ fn what_was_kept_stays_where_it_belongs_and_goes_where_it_does_not() {
 
     // Weights that are asked for later are there.
     place.ok(&["run", "trained.toml", "--quiet"]);
-    let before = place.results("runs", "trained");
+    let before = results(&place, "runs", "trained");
     assert!(!place.path("runs/trained/weights").exists());
     place.ok(&["run", "trained.toml", "--quiet", "--set", "keep_weights=true"]);
     assert_eq!(fs::read_dir(place.path("runs/trained/weights")).unwrap().count(), 6);
-    assert_eq!(place.results("runs", "trained"), before);
+    assert_eq!(results(&place, "runs", "trained"), before);
 
     // Nothing of a training stays beside drawn networks of the same name.
     fs::write(place.path("same.toml"), DRAWN.replace("\"drawn\"", "\"trained\"")).unwrap();
@@ -332,7 +292,7 @@ fn what_was_kept_stays_where_it_belongs_and_goes_where_it_does_not() {
 
 #[test]
 fn a_forecast_runs_and_writes_nothing() {
-    let place = Place::new();
+    let place = place();
     let table = place.ok(&["check", "drawn.toml", "trained.toml"]);
     assert!(table.contains("drawn") && table.contains("seconds"), "{table}");
     let rows: serde_json::Value =
@@ -352,7 +312,7 @@ fn a_forecast_runs_and_writes_nothing() {
 #[cfg(unix)]
 #[test]
 fn pipes_and_devices_are_no_specs() {
-    let place = Place::new();
+    let place = place();
     assert!(Command::new("mkfifo").arg(place.path("pipe.toml")).status().unwrap().success());
     for spec in ["pipe.toml", "/dev/zero"] {
         let message = place.refused(&["run", spec], 2);
