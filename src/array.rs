@@ -226,7 +226,9 @@ pub fn read_npy_header(mut reader: impl Read) -> Result<(Layout, u64), String> {
     // At most four bytes for each one of a text that was short enough.
     bytes.extend((text.len() as u32).to_le_bytes());
     bytes.extend(text.as_bytes());
-    let header = Header::from_reader(&mut &bytes[..]).map_err(|error| damaged(error.to_string()))?;
+    // The parser's error is a drawing of many lines.
+    let header =
+        Header::from_reader(&mut &bytes[..]).map_err(|_| damaged("not the dictionary that NumPy writes".into()))?;
     let descriptor = header.type_descriptor.as_string().map(String::as_str).unwrap_or_default();
     let element = descriptor.get(1..).and_then(Element::of_numpy);
     let layout = Layout {

@@ -2,7 +2,7 @@
 
 mod cli;
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -12,5 +12,15 @@ fn main() -> ExitCode {
     let ansi = std::io::stderr().is_terminal();
     let filter = EnvFilter::from_default_env();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
-    cli::run(&cli::Arguments::parse())
+    match cli::Arguments::try_parse() {
+        Ok(arguments) => cli::run(&arguments),
+        Err(message) => match message.print() {
+            Err(error) if !message.use_stderr() && error.kind() != ErrorKind::BrokenPipe => {
+                eprintln!("error: standard output: {error}");
+                ExitCode::from(cli::failure::MACHINE)
+            }
+            // Of help and of bad usage, 0 and 2.
+            _ => ExitCode::from(message.exit_code() as u8),
+        },
+    }
 }

@@ -7,6 +7,9 @@ use thiserror::Error;
 use gradlaw::experiment::SpecError;
 use gradlaw::experiment::results::ResultsError;
 
+/// The exit status where the machine failed.
+pub const MACHINE: u8 = 3;
+
 /// Why a command did not end as asked.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -39,7 +42,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Failure::Input(_) | Failure::Usage(_) => 2,
-            Failure::Machine(_) => 3,
+            Failure::Machine(_) => MACHINE,
             Failure::Interrupted { .. } => 130,
         }
     }

@@ -3,7 +3,7 @@
 mod attack;
 mod check;
 mod explain;
-mod failure;
+pub mod failure;
 mod gradient;
 mod interrupt;
 mod list;
@@ -137,8 +137,8 @@ enum Command {
     },
 }
 
-/// Most walks of a row: days of work.
-const MOST_WALKS: u64 = 10_000_000_000;
+/// Most walks of a row: an hour of work.
+const MOST_WALKS: u64 = 1_000_000_000;
 
 #[derive(Debug, Default, Args)]
 struct Sampling {

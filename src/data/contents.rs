@@ -9,9 +9,12 @@ use crate::digest::hexadecimal;
 /// Samples that are hashed together, so that many threads can.
 const TOGETHER: usize = 1024;
 
-/// SHA-256, in hexadecimal digits, of all samples' values and labels: it changes when one of them does, wherever and however they
-/// are stored.
+/// SHA-256, in hexadecimal digits, of all samples' values and labels, or of the rule that makes them: it changes when one of them
+/// does, wherever and however they are stored.
 pub fn digest(set: &dyn SampleSet) -> String {
+    if let Some(rule) = set.rule() {
+        return hexadecimal(&Sha256::digest(rule));
+    }
     let length = set.shape().iter().product();
     let block = |first: usize| {
         let (mut hash, mut sample) = (Sha256::new(), vec![0f32; length]);

@@ -73,6 +73,11 @@ pub trait SampleSet: Send + Sync + std::fmt::Debug {
     /// Panics if `index >= self.len()` or `sample.len()` is not the product of
     /// [`shape`](Self::shape).
     fn copy_into(&self, index: usize, sample: &mut [f32]);
+
+    /// What determines every sample of a set that is made by a rule, in words; `None` for one that is read.
+    fn rule(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Implements [`SampleSet`] for a pointer by asking what it points to, so that a set chosen at run
@@ -90,6 +95,10 @@ macro_rules! forward_sample_set {
 
             fn label(&self, index: usize) -> Option<usize> {
                 (**self).label(index)
+            }
+
+            fn rule(&self) -> Option<String> {
+                (**self).rule()
             }
 
             fn copy_into(&self, index: usize, sample: &mut [f32]) {

@@ -29,6 +29,9 @@ const MAX_SHIFT: f64 = 0.12;
 /// Most values accepted in one sample; far more than any network here takes.
 const MAX_VALUES: usize = 1 << 28;
 
+/// Most samples accepted: the order in which they are looked at is kept in memory, and each is made again in every epoch.
+const MAX_SAMPLES: usize = 1 << 24;
+
 /// Most classes accepted, as each has a template in memory.
 const MAX_CLASSES: usize = 100_000;
 
@@ -94,6 +97,9 @@ impl Synthetic {
         if classes > MAX_CLASSES || channels > MAX_CLASSES / classes {
             return refuse(format!("{classes} classes of {channels} channels are more than {MAX_CLASSES} templates"));
         }
+        if samples > MAX_SAMPLES {
+            return refuse(format!("samples = {samples}: must be at most {MAX_SAMPLES}"));
+        }
         let values = side.checked_mul(side).and_then(|area| area.checked_mul(channels));
         if values.is_none_or(|values| values > MAX_VALUES) {
             return refuse(format!("images of shape [{channels}, {side}, {side}] have more than {MAX_VALUES} values"));
@@ -135,6 +141,10 @@ impl Synthetic {
 }
 
 impl SampleSet for Synthetic {
+    fn rule(&self) -> Option<String> {
+        Some(format!("{:?}", self.spec))
+    }
+
     fn len(&self) -> usize {
         self.spec.samples
     }

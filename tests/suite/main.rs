@@ -5,6 +5,7 @@ mod attack;
 mod calibration;
 mod command_line;
 mod data;
+mod fuzz;
 mod generator;
 mod golden;
 mod gradient;

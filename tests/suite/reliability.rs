@@ -228,15 +228,15 @@ fn no_kill_costs_a_bit(rounds: u32, step: Duration) -> usize {
 
 #[test]
 fn a_run_that_is_killed_again_and_again_gives_the_same_bits() {
-    assert!(no_kill_costs_a_bit(1, Duration::from_millis(60)) >= 4);
+    assert!(no_kill_costs_a_bit(1, Duration::from_millis(120)) >= 4);
 }
 
 #[test]
-#[ignore = "takes over ten minutes"]
+#[ignore = "takes half an hour"]
 fn many_runs_that_are_killed_again_and_again_give_the_same_bits() {
-    let kills = no_kill_costs_a_bit(16, Duration::from_millis(35));
+    let kills = no_kill_costs_a_bit(28, Duration::from_millis(35));
     println!("kills: {kills}");
-    assert!(kills >= 300);
+    assert!(kills >= 500);
 }
 
 #[test]

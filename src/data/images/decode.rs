@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Cursor;
 
 use image::imageops::FilterType;
-use image::{ImageFormat, ImageReader, RgbImage};
+use image::{ImageError, ImageFormat, ImageReader, RgbImage};
 
 use super::IMAGE;
 
@@ -24,7 +24,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
     let mut limits = image::Limits::default();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
-    Ok(reader.decode().map_err(|error| damaged(&error))?.into_rgb8())
+    let decoded = reader.decode().map_err(|error| match error {
+        ImageError::Limits(_) => format!("takes more than {} MiB when it is decoded", MAX_DECODED_BYTES >> 20),
+        // The decoder's own words are of its insides.
+        _ => damaged(&"it cannot be decoded"),
+    });
+    Ok(decoded?.into_rgb8())
 }
 
 /// Whether a JPEG image lacks its end, which the decoder fills with grey without a word.

@@ -39,6 +39,9 @@ pub use train::{MethodKind, MethodSpec, SettingsSpec, TrainSpec};
 use super::claim::{Claim, Scope, read_claims};
 use reader::{Origin, Reader, SpecError};
 
+/// Most cells of an experiment: each takes a kilobyte or so before anything is drawn.
+const MOST_CELLS: usize = 1_000_000;
+
 /// Keys of every spec.
 const KEYS: &[&str] = &[
     "name",
@@ -203,6 +206,11 @@ impl<W: WorkSpec> Spec<W> {
         let heading = Heading::read(&reader)?;
         let sweep = sweep::read_sweep(&reader, &origin)?;
         let networks = network::read_networks(&reader, &origin, W::sampler(&reader)?)?;
+        if networks.len().saturating_mul(sweep.size()) > MOST_CELLS {
+            let message =
+                format!("networks and points of the sweep: must be at most {MOST_CELLS} together, one times the other");
+            return Err(origin.error("network", &networks.len().to_string(), message));
+        }
         let observables = W::observables(&reader, &sweep)?;
         let work = W::read(&reader, &origin)?;
         let labels = work.labels(&networks);

@@ -1,5 +1,6 @@
 //! The `[[network]]` tables: input shape, layers and initialisation, before the sweep variables are known.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -151,10 +152,10 @@ pub fn read_networks(
     if tables.is_empty() {
         return Err(reader.missing("network", "at least one table, [[network]]"));
     }
-    let mut networks: Vec<NetworkSpec> = Vec::new();
+    let (mut networks, mut labels) = (Vec::new(), HashSet::new());
     for (index, table) in tables.into_iter().enumerate() {
         let network = read_network(table, origin, &format!("network.{index}"), default)?;
-        if networks.iter().any(|other| other.label == network.label) {
+        if !labels.insert(network.label.clone()) {
             let key = format!("network.{index}.label");
             return Err(origin.error(&key, &network.label, "must differ from the other networks' labels"));
         }

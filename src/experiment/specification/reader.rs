@@ -52,7 +52,7 @@ impl Origin {
             Some(set) => format!("{} with --set {set}", self.file),
             None => self.file.clone(),
         };
-        SpecError { file, key: key.into(), value: shorten(value), message: message.into() }
+        SpecError { file, key: shorten(key), value: shorten(value), message: message.into() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The table `[sweep]`: what is swept, over a grid.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use toml::{Table, Value};
 
@@ -34,6 +34,11 @@ impl Sweep {
         points
     }
 
+    /// Number of points of the grid.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(_, values)| values.len()).product()
+    }
+
     /// Names of the variables.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
@@ -63,8 +68,9 @@ pub(super) fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, 
         let numbers: Option<Vec<f64>> = values.iter().map(as_number).collect();
         let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
         let numbers = numbers.ok_or_else(|| sweep.refuse(name, allowed))?;
-        let repeated = numbers.iter().enumerate().any(|(index, number)| numbers[..index].contains(number));
-        if numbers.is_empty() || repeated {
+        // Adding zero makes one of -0 and 0.
+        let different: HashSet<u64> = numbers.iter().map(|number| (number + 0.0).to_bits()).collect();
+        if numbers.is_empty() || different.len() < numbers.len() {
             return Err(sweep.refuse(name, allowed));
         }
         grid.push((name.to_owned(), numbers));
