@@ -61,6 +61,7 @@ fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
         Outcome::Holds => Color::Green,
         Outcome::Refuted => Color::Red,
         Outcome::Inconclusive => Color::Yellow,
+        Outcome::Estimate => Color::Reset,
     };
     let statement = match &verdict.reason {
         Some(reason) => format!("{}\n({reason})", verdict.statement),

@@ -9,6 +9,7 @@ pub mod equivalence;
 pub mod gaussian;
 mod gaussian_norm;
 pub mod kolmogorov_smirnov;
+pub mod least_squares;
 pub mod moments;
 pub mod multiple_testing;
 pub mod quantile;

@@ -130,7 +130,7 @@ impl Fit {
 
 /// Probability of a scatter χ² at least as large, of ν + 1 groups whose errors are estimated: Welch's (1951) F test, with
 /// `noise` = Σ(1 − wᵢ)²/νᵢ for weights wᵢ that add to 1; the χ² law where it is 0.
-fn scatter_p_value(chi_squared: f64, degrees: f64, noise: f64) -> f64 {
+pub(crate) fn scatter_p_value(chi_squared: f64, degrees: f64, noise: f64) -> f64 {
     let groups = degrees + 1.0;
     let scale = 1.0 + 2.0 * (groups - 2.0) / (groups * groups - 1.0) * noise;
     let others = (groups * groups - 1.0) / (3.0 * noise);

@@ -1,6 +1,7 @@
 //! What speaks for and against a claim: estimates with their errors, tested against the band that the claim allows.
 
 use super::place::Place;
+use super::target::Target;
 use super::terms::Terms;
 use crate::experiment::cell::Cell;
 use crate::experiment::results::{Measurement, Verdict};
@@ -18,6 +19,8 @@ pub struct Evidence {
     pub equivalent: bool,
     /// p-values of the tests against the claim.
     pub against: Vec<f64>,
+    /// Whether it is a number that was asked for without a claim on it.
+    pub is_estimate: bool,
     /// About how many replicates of a cell would decide, if nothing does; in words.
     pub needed: Option<(f64, &'static str)>,
 }
@@ -26,7 +29,12 @@ impl Evidence {
     /// Evidence that decides nothing, and why.
     pub fn undecided(verdict: Verdict, reason: impl Into<String>) -> Self {
         let verdict = Verdict { reason: Some(reason.into()), ..verdict };
-        Self { verdict, equivalent: false, against: Vec::new(), needed: None }
+        Self { verdict, equivalent: false, against: Vec::new(), is_estimate: false, needed: None }
+    }
+
+    /// The same as a number that was asked for without a claim on it.
+    pub fn into_estimate(self) -> Self {
+        Self { against: Vec::new(), is_estimate: true, needed: None, ..self }
     }
 
     /// The same where repetitions give a number, and no error of it; `show` turns its scale into the one that people read.
@@ -94,10 +102,11 @@ impl<'a> Case<'a> {
         Verdict { statement: self.terms.statement.clone(), claim: Some(self.index), ..blank }
     }
 
-    /// The band 1 ± tolerance in logarithms.
-    pub fn relative_band(&self) -> (f64, f64) {
+    /// The band of what was measured over the target in logarithms: 1 ± tolerance, or beyond a bound.
+    pub fn relative_band(&self, target: &Target) -> (f64, f64) {
         let tolerance = self.terms.tolerance;
-        (if tolerance < 1.0 { (-tolerance).ln_1p() } else { f64::NEG_INFINITY }, tolerance.ln_1p())
+        let below = if tolerance < 1.0 { -(-tolerance).ln_1p() } else { f64::INFINITY };
+        target.band(0.0, below, tolerance.ln_1p())
     }
 
     /// Tests every estimate against the band and completes the verdict with the one that decides: the claim holds when all are
@@ -139,6 +148,7 @@ impl<'a> Case<'a> {
             verdict,
             equivalent: tested.iter().all(|(_, test)| test.inside <= EQUIVALENCE_LEVEL),
             against: tested.iter().map(|(_, test)| test.outside).collect(),
+            is_estimate: false,
             // What there is did not decide.
             needed: Some(((most as f64 * growth_to_decide(value, std_error, band)).max(most as f64 + 1.0), unit)),
         }

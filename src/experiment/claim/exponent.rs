@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use super::evidence::{Case, Estimate, Evidence};
+use super::evidence::{Case, Evidence};
 use super::law::{Checked, Entry, Law, Remark, observable};
-use super::place::{Group, Place, groups, unsound};
+use super::place::{Group, Place, groups};
 use super::reader::ClaimReader;
-use super::repetitions::{Statistic, over_repetitions};
+use super::slope::{Slopes, logarithm, of_variables};
+use super::target::Target;
 use crate::experiment::cell::Cell;
 use crate::experiment::format::{interval, rounded};
 use crate::experiment::place::with_dimension;
-use crate::experiment::results::{Replicate, Row, Sampled};
-use crate::experiment::specification::expression::{Expression, Variables, describe};
+use crate::experiment::results::{Replicate, Row};
+use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::SpecError;
 use crate::observable::Observable;
 use crate::short::short;
-use crate::statistics::{Fit, WeightedPoint, regression};
+use crate::statistics::WeightedPoint;
 use crate::theory::TheoryValue;
 
 /// A claim of a power law.
@@ -25,8 +26,8 @@ pub struct Exponent {
     pub observable: String,
     /// `dimension`, or a sweep variable.
     pub against: String,
-    /// The exponent, which may depend on the other sweep variables.
-    pub exponent: Expression,
+    /// The exponent or its bound, which may depend on the other sweep variables; `None` where it is only asked for.
+    pub exponent: Option<Target>,
     /// A known function of the point that is divided out first.
     pub relative_to: Option<Baseline>,
 }
@@ -68,10 +69,11 @@ fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
             }
         },
     };
+    let is_asked_for = claim.reader.value("exponent").and_then(|value| value.as_str()) == Some("fit");
     Ok(Arc::new(Exponent {
         observable: claim.observable()?,
         against: claim.against()?,
-        exponent: claim.formula("exponent")?,
+        exponent: if is_asked_for { None } else { Some(claim.target("exponent")?) },
         relative_to,
     }))
 }
@@ -84,7 +86,9 @@ impl Law for Exponent {
     fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
         for label in checked.labels() {
             for Group { variables, members } in groups(checked.of(label), &self.against, |cell| *cell) {
-                checked.evaluate("exponent", &self.exponent, &variables)?;
+                if let Some(exponent) = &self.exponent {
+                    checked.evaluate("exponent", &exponent.formula, &variables)?;
+                }
                 for cell in members {
                     if cell.abscissa(&self.against) <= 0.0 {
                         let message = "must be a variable whose values are above 0";
@@ -110,6 +114,10 @@ impl Law for Exponent {
         vec![&self.observable]
     }
 
+    fn needs_tolerance(&self) -> bool {
+        self.exponent.as_ref().is_some_and(|exponent| !exponent.is_bound())
+    }
+
     fn against(&self) -> Option<&str> {
         Some(&self.against)
     }
@@ -120,7 +128,7 @@ impl Law for Exponent {
     }
 
     fn shape(&self, row: &Row, rows: &[Row], x: f64, others: &Variables) -> Option<f64> {
-        let power = self.exponent.evaluate(others).ok()?;
+        let power = self.exponent.as_ref()?.formula.evaluate(others).ok()?;
         Some(self.baseline_of(row, rows)? * x.powf(power))
     }
 }
@@ -129,66 +137,26 @@ impl Exponent {
     fn of_group(&self, case: &Case<'_>, label: &str, group: Group<Place<'_>>) -> Evidence {
         let Group { variables, members: places } = group;
         let mut verdict = case.start(label, &self.observable, ENTRY.name);
-        let predicted = self.exponent.evaluate(&variables).unwrap_or(f64::NAN);
-        verdict.predicted = Some(predicted);
-        if !variables.is_empty() {
-            verdict.statement = format!("{} [{}]", verdict.statement, describe(&variables));
-            verdict.variables = variables;
-        }
-        if let Some(reason) = unsound(&places) {
-            return Evidence::undecided(verdict, reason);
-        }
-        let band = (predicted - case.terms.tolerance, predicted + case.terms.tolerance);
-        if case.repeats() {
-            let slope = |replicates: &[&Replicate]| self.slope(&places, replicates);
-            return match over_repetitions(&places, slope) {
-                Ok(estimate) => case.decide(verdict, vec![estimate], band, &places, |x| x),
-                Err(none) => Evidence::without_error(verdict, none, |x| x),
-            };
-        }
-        let point = |place: &Place<'_>| {
-            let ordinate = place.sampled.mean / self.divisor(place.cell);
-            WeightedPoint { y: ordinate.ln(), ..logarithm(place.cell.abscissa(&self.against), &place.sampled) }
-        };
-        let points: Vec<WeightedPoint> = places.iter().map(point).collect();
-        let Some(fit) = Fit::line(&points) else {
-            let positive = places.iter().all(|place| place.sampled.mean > 0.0);
-            let reason = if positive { "needs two different values on the abscissa" } else { "needs positive means" };
-            return Evidence::undecided(verdict, reason);
-        };
-        verdict.goodness_of_fit = Some(fit.goodness_of_fit);
-        if !fit.is_poor() {
-            return case.decide(verdict, vec![Estimate::of_fit(&fit, String::new())], band, &places, |x| x);
-        }
-        // No power law, so the exponent must be inside the tolerance everywhere along the curve.
-        let pieces = regression::pieces(&points);
-        let estimates = pieces.map(|([from, to], piece)| {
-            let number = |point: WeightedPoint| rounded(point.x.exp(), 4);
-            Estimate::of_fit(
-                &piece,
-                format!(
-                    "no power law: the local slope that fits worst, from {} = {} to {}",
-                    self.against,
-                    number(from),
-                    number(to)
-                ),
-            )
+        let band = self.exponent.as_ref().map(|exponent| {
+            let predicted = exponent.formula.evaluate(&variables).unwrap_or(f64::NAN);
+            verdict.predicted = Some(predicted);
+            verdict.relation = exponent.relation;
+            exponent.band(predicted, case.terms.tolerance, case.terms.tolerance)
         });
-        case.decide(verdict, estimates.collect(), band, &places, |x| x)
-    }
-
-    /// The slope of one repetition's values, all points of one weight.
-    fn slope(&self, places: &[Place<'_>], replicates: &[&Replicate]) -> Statistic {
-        let xs: Vec<f64> = places.iter().map(|place| place.cell.abscissa(&self.against).ln()).collect();
-        let centre = xs.iter().sum::<f64>() / xs.len() as f64;
-        let spread: f64 = xs.iter().map(|x| (x - centre).powi(2)).sum();
-        let (mut value, mut sampling) = (0.0, 0.0);
-        for ((x, place), replicate) in xs.iter().zip(places).zip(replicates) {
-            let lever = (x - centre) / spread;
-            value += lever * (replicate.value / self.divisor(place.cell)).ln();
-            sampling += lever * lever * replicate.relative_sampling();
-        }
-        Statistic { value, sampling, resolution: 0.0 }
+        let verdict = of_variables(verdict, variables);
+        let value = |place: &Place<'_>, value: f64| (value / self.divisor(place.cell)).ln();
+        let point = |place: &Place<'_>| WeightedPoint {
+            y: value(place, place.sampled.mean),
+            ..logarithm(place.cell.abscissa(&self.against), place)
+        };
+        let of_one = |replicates: &[&Replicate]| {
+            let logarithm = |(place, replicate): (&Place<'_>, &&Replicate)| {
+                [value(place, replicate.value), replicate.relative_sampling()]
+            };
+            places.iter().zip(replicates).map(logarithm).collect()
+        };
+        let points = || places.iter().map(point).collect();
+        Slopes { case, places: &places, against: &self.against, band }.judged(verdict, points, of_one)
     }
 
     /// What a mean is divided by; NaN, which decides nothing, where the check before the run found no value.
@@ -210,13 +178,6 @@ impl Exponent {
             }
         }
     }
-}
-
-/// A point on logarithmic axes: the standard error of ln y is that of y over y.
-pub(super) fn logarithm(x: f64, sampled: &Sampled) -> WeightedPoint {
-    let Sampled { mean, std_error, draws, .. } = *sampled;
-    let degrees = draws.saturating_sub(1) as f64;
-    WeightedPoint { x: x.ln(), y: mean.ln(), std_error: (std_error / mean).abs(), degrees }
 }
 
 /// What a mean is divided by before an exponent is fitted.

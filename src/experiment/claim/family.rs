@@ -91,10 +91,11 @@ impl<'a> Gathered<'a> {
 }
 
 fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
-    let Evidence { mut verdict, equivalent, needed, .. } = evidence;
+    let Evidence { mut verdict, equivalent, is_estimate, needed, .. } = evidence;
     verdict.p_refuted = adjusted.iter().copied().reduce(f64::min);
     verdict.verdict = match verdict.p_refuted {
         Some(p_value) if p_value <= rate => Outcome::Refuted,
+        _ if is_estimate => Outcome::Estimate,
         _ if equivalent => Outcome::Holds,
         _ => Outcome::Inconclusive,
     };

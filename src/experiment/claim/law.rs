@@ -8,7 +8,7 @@ use super::reader::ClaimReader;
 use super::terms::Terms;
 use crate::experiment::cell::Cell;
 use crate::experiment::format::{rounded, unbroken, with_error};
-use crate::experiment::results::{Row, Verdict};
+use crate::experiment::results::{Relation, Row, Verdict};
 use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::{Origin, SpecError};
 use crate::observable::Observable;
@@ -27,6 +27,11 @@ pub trait Law: Debug + Send + Sync {
 
     /// The observables that it speaks of.
     fn observables(&self) -> Vec<&str>;
+
+    /// Whether a tolerance must be given; where it need not, there is none unless it is.
+    fn needs_tolerance(&self) -> bool {
+        self.entry().keys.contains(&"tolerance")
+    }
 
     /// The two networks that it compares.
     fn pair(&self) -> Option<&[String; 2]> {
@@ -134,7 +139,12 @@ impl Remark {
     /// The numbers of a verdict that has measured something.
     pub fn of(verdict: &Verdict) -> Option<Self> {
         let measured = verdict.measured?;
-        let predicted = verdict.predicted.map(|predicted| unbroken(&format!("predicted {}", rounded(predicted, 4))));
+        let word = match verdict.relation {
+            Relation::Is => "predicted",
+            Relation::AtMost => "at most",
+            Relation::AtLeast => "at least",
+        };
+        let predicted = verdict.predicted.map(|predicted| unbroken(&format!("{word} {}", rounded(predicted, 4))));
         Some(Self {
             measured: unbroken(&with_error(measured, verdict.std_error.unwrap_or(0.0))),
             number: rounded(measured, 4),

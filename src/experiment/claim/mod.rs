@@ -7,15 +7,20 @@
 mod evidence;
 mod exponent;
 mod family;
+mod fit;
 mod law;
 mod less;
+mod monotone;
 mod place;
 mod quotient;
 mod rank_correlation;
 mod ratio;
 mod reader;
 mod repetitions;
+mod same_exponent;
 mod same_law;
+mod slope;
+mod target;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -25,8 +30,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cell::Cell;
-use super::format;
-use super::results::{Row, Verdict};
+use super::format::{self, rounded};
+use super::results::{Relation, Row, Verdict};
 use super::specification::expression::Expression;
 use super::specification::reader::{Origin, Reader, SpecError};
 use law::Checked;
@@ -67,6 +72,10 @@ const TABLE: &[Entry] = &[
     same_law::ENTRY,
     rank_correlation::ENTRY,
     less::ENTRY,
+    monotone::INCREASING,
+    monotone::DECREASING,
+    same_exponent::ENTRY,
+    fit::ENTRY,
 ];
 
 impl Claim {
@@ -79,14 +88,18 @@ impl Claim {
     pub fn exponent(observable: &str, against: &str, exponent: impl Into<Expression>, tolerance: f64) -> Self {
         let (exponent, observable, against) = (exponent.into(), observable.to_owned(), against.to_owned());
         let statement = format!("{observable} grows as {against}^{}", exponent.text());
-        Self::new(statement, tolerance, exponent::Exponent { observable, against, exponent, relative_to: None })
+        Self::new(
+            statement,
+            tolerance,
+            exponent::Exponent { observable, against, exponent: Some(exponent.into()), relative_to: None },
+        )
     }
 
     /// The mean of an observable is a value, within a relative tolerance.
     pub fn value(observable: &str, value: impl Into<Expression>, tolerance: f64) -> Self {
         let value = value.into();
         let statement = format!("{observable} is {}", value.text());
-        let law = value::Value { observable: observable.into(), source: value::Source::Formula(value) };
+        let law = value::Value { observable: observable.into(), source: value::Source::Formula(value.into()) };
         Self::new(statement, tolerance, law)
     }
 
@@ -100,7 +113,11 @@ impl Claim {
     pub fn ratio(networks: [&str; 2], observable: &str, factor: impl Into<Expression>, tolerance: f64) -> Self {
         let factor = factor.into();
         let statement = format!("{observable} of {} is {} times that of {}", networks[0], factor.text(), networks[1]);
-        let law = ratio::Ratio { observable: observable.into(), networks: networks.map(str::to_owned), factor };
+        let law = ratio::Ratio {
+            observable: observable.into(),
+            networks: networks.map(str::to_owned),
+            factor: factor.into(),
+        };
         Self::new(statement, tolerance, law)
     }
 
@@ -108,7 +125,11 @@ impl Claim {
     pub fn quotient(observables: [&str; 2], value: impl Into<Expression>, tolerance: f64) -> Self {
         let value = value.into();
         let statement = format!("{} is {} times {}", observables[0], value.text(), observables[1]);
-        Self::new(statement, tolerance, quotient::Quotient { observables: observables.map(str::to_owned), value })
+        Self::new(
+            statement,
+            tolerance,
+            quotient::Quotient { observables: observables.map(str::to_owned), value: value.into() },
+        )
     }
 
     /// The mean of the first network is less than that of the second.
@@ -188,10 +209,10 @@ fn read_claim(table: &Table, origin: &Origin, path: &str, scope: Scope<'_>) -> R
     let claim = ClaimReader { reader, key: entry.key, scope };
     let network = claim.reader.string("network")?.map(|name| claim.label("network", name)).transpose()?;
     let tolerance = claim.reader.number("tolerance", "must be a number above 0", |tolerance| tolerance > 0.0)?;
-    if entry.keys.contains(&"tolerance") && tolerance.is_none() {
+    let law = (entry.read)(&claim)?;
+    if law.needs_tolerance() && tolerance.is_none() {
         return Err(claim.reader.missing("tolerance", "a number above 0"));
     }
-    let law = (entry.read)(&claim)?;
     let terms = Terms {
         statement: claim.reader.required_string("statement")?.into(),
         network,
@@ -219,7 +240,17 @@ fn entry_of(reader: &Reader<'_>) -> Result<&'static Entry, SpecError> {
 /// What a verdict predicts, in words: "0.5 ± 0.01".
 pub fn predicted(verdict: &Verdict) -> String {
     let entry = TABLE.iter().find(|entry| entry.name == verdict.kind);
+    let slack = |sign: &str| match verdict.tolerance {
+        0.0 => String::new(),
+        tolerance => format!(" {sign} {}", rounded(tolerance, 4)),
+    };
     match (verdict.predicted, entry) {
+        (Some(bound), Some(_)) if verdict.relation == Relation::AtMost => {
+            format!("≤ {}{}", rounded(bound, 4), slack("+"))
+        }
+        (Some(bound), Some(_)) if verdict.relation == Relation::AtLeast => {
+            format!("≥ {}{}", rounded(bound, 4), slack("−"))
+        }
         (Some(predicted), Some(entry)) => (entry.predicted)(predicted, verdict.tolerance),
         _ => String::new(),
     }

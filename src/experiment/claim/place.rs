@@ -18,6 +18,11 @@ impl Place<'_> {
     pub fn row(&self) -> &Row {
         &self.measurement.row
     }
+
+    /// Degrees of freedom of the standard error.
+    pub fn degrees(&self) -> f64 {
+        self.sampled.draws.saturating_sub(1) as f64
+    }
 }
 
 /// Why the measurements cannot be judged: a value was not finite, or there are too few draws for the tail.

@@ -8,9 +8,9 @@ use super::place::{Place, pairs, unsound};
 use super::ratio::mean_log_ratio;
 use super::reader::ClaimReader;
 use super::repetitions::over_repetitions;
+use super::target::Target;
 use crate::experiment::format::interval;
 use crate::experiment::results::{Replicate, Verdict};
-use crate::experiment::specification::expression::Expression;
 use crate::experiment::specification::reader::SpecError;
 use crate::statistics::Reference;
 
@@ -20,7 +20,7 @@ pub struct Quotient {
     /// The two observables.
     pub observables: [String; 2],
     /// The quotient, a formula of the sweep variables and `dimension`.
-    pub value: Expression,
+    pub value: Target,
 }
 
 pub(super) const ENTRY: Entry = Entry {
@@ -34,7 +34,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
-    Ok(Arc::new(Quotient { observables: claim.observables()?, value: claim.formula("value")? }))
+    Ok(Arc::new(Quotient { observables: claim.observables()?, value: claim.target("value")? }))
 }
 
 impl Law for Quotient {
@@ -43,11 +43,15 @@ impl Law for Quotient {
     }
 
     fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
-        checked.nonzero("value", &self.value)
+        checked.nonzero("value", &self.value.formula)
     }
 
     fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {
         case.labels.iter().copied().map(|label| self.of_network(case, label)).collect()
+    }
+
+    fn needs_tolerance(&self) -> bool {
+        !self.value.is_bound()
     }
 
     fn observables(&self) -> Vec<&str> {
@@ -57,21 +61,23 @@ impl Law for Quotient {
 
 impl Quotient {
     fn of_network(&self, case: &Case<'_>, label: &str) -> Evidence {
-        let verdict = case.start(label, &self.observables.join(" / "), ENTRY.name);
+        let mut verdict = case.start(label, &self.observables.join(" / "), ENTRY.name);
         let [first, second] = self.observables.each_ref().map(|observable| case.places(label, observable));
         if let Some(reason) = unsound(&first).or_else(|| unsound(&second)) {
             return Evidence::undecided(verdict, reason);
         }
         let pairs = pairs(&first, &second);
-        let values: Vec<f64> = pairs.iter().map(|(place, _)| value_of(&self.value, place)).collect();
+        let values: Vec<f64> = pairs.iter().map(|(place, _)| value_of(&self.value.formula, place)).collect();
         let places: Vec<Place<'_>> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
         let shown = common(&values);
+        verdict.relation = self.value.relation;
+        let band = case.relative_band(&self.value);
         if case.repeats() {
             let verdict = Verdict { predicted: Some(shown), ..verdict };
             let show = |log: f64| shown * log.exp();
             let statistic = |replicates: &[&Replicate]| mean_log_ratio(replicates, &values);
             return match over_repetitions(&places, statistic) {
-                Ok(estimate) => case.decide(verdict, vec![estimate], case.relative_band(), &places, show),
+                Ok(estimate) => case.decide(verdict, vec![estimate], band, &places, show),
                 Err(none) => Evidence::without_error(verdict, none, show),
             };
         }
@@ -81,7 +87,7 @@ impl Quotient {
             return Evidence::undecided(verdict, "needs means of one sign, other than zero, at every point");
         }
         let verdict = Verdict { predicted: Some(1.0), ..verdict };
-        case.decide(verdict, estimates, case.relative_band(), &places, f64::exp)
+        case.decide(verdict, estimates, band, &places, f64::exp)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, Estimate, Evidence, common, value_of};
-use super::exponent::logarithm;
 use super::law::{Checked, Entry, Law, ratio_remark, relative};
 use super::place::{Place, pairs, unsound};
 use super::reader::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
+use super::slope::{logarithm, quotient};
+use super::target::Target;
 use crate::experiment::format::interval;
 use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Replicate, Row};
@@ -23,7 +24,7 @@ pub struct Ratio {
     /// The two labels.
     pub networks: [String; 2],
     /// The factor, 1 where it is not said.
-    pub factor: Expression,
+    pub factor: Target,
 }
 
 pub(super) const ENTRY: Entry = Entry {
@@ -40,7 +41,7 @@ fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
     Ok(Arc::new(Ratio {
         observable: claim.observable()?,
         networks: claim.networks()?,
-        factor: claim.reader.expression("factor")?.unwrap_or_else(|| Expression::number(1.0)),
+        factor: if claim.reader.has("factor") { claim.target("factor")? } else { Expression::number(1.0).into() },
     }))
 }
 
@@ -51,8 +52,8 @@ impl Law for Ratio {
 
     fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
         checked.of(&self.networks[0]).into_iter().try_for_each(|cell| {
-            let value = checked.evaluate("factor", &self.factor, &cell.variables_with_dimension())?;
-            let refuse = || checked.refuse("factor", self.factor.text(), "must be above 0");
+            let value = checked.evaluate("factor", &self.factor.formula, &cell.variables_with_dimension())?;
+            let refuse = || checked.refuse("factor", self.factor.formula.text(), "must be above 0");
             if value > 0.0 { Ok(()) } else { Err(refuse()) }
         })
     }
@@ -65,6 +66,10 @@ impl Law for Ratio {
         vec![&self.observable]
     }
 
+    fn needs_tolerance(&self) -> bool {
+        !self.factor.is_bound()
+    }
+
     fn pair(&self) -> Option<&[String; 2]> {
         Some(&self.networks)
     }
@@ -74,7 +79,7 @@ impl Law for Ratio {
     }
 
     fn factor(&self, row: &Row) -> Option<f64> {
-        self.factor.evaluate(&with_dimension(&row.variables, row.dimension)).ok()
+        self.factor.formula.evaluate(&with_dimension(&row.variables, row.dimension)).ok()
     }
 
     fn claimed(&self, row: &Row, rows: &[Row]) -> Option<f64> {
@@ -96,15 +101,17 @@ impl Ratio {
             return Evidence::undecided(verdict, reason);
         }
         let pairs = pairs(&first, &second);
-        let factors: Vec<f64> = pairs.iter().map(|(place, _)| value_of(&self.factor, place)).collect();
+        let factors: Vec<f64> = pairs.iter().map(|(place, _)| value_of(&self.factor.formula, place)).collect();
         let shown = common(&factors);
         verdict.predicted = Some(shown);
+        verdict.relation = self.factor.relation;
+        let band = case.relative_band(&self.factor);
         let places: Vec<Place<'_>> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
         let show = |log: f64| shown * log.exp();
         if case.repeats() {
             let statistic = |replicates: &[&Replicate]| mean_log_ratio(replicates, &factors);
             return match over_repetitions(&places, statistic) {
-                Ok(estimate) => case.decide(verdict, vec![estimate], case.relative_band(), &places, show),
+                Ok(estimate) => case.decide(verdict, vec![estimate], band, &places, show),
                 Err(none) => Evidence::without_error(verdict, none, show),
             };
         }
@@ -112,7 +119,7 @@ impl Ratio {
             .iter()
             .zip(&factors)
             .map(|((a, b), factor)| {
-                let quotient = quotient(logarithm(1.0, &a.sampled), logarithm(1.0, &b.sampled));
+                let quotient = quotient(logarithm(1.0, a), logarithm(1.0, b));
                 WeightedPoint { y: quotient.y - factor.ln(), ..quotient }
             })
             .collect();
@@ -131,7 +138,7 @@ impl Ratio {
         } else {
             vec![Estimate::of_fit(&fit, String::new())]
         };
-        case.decide(verdict, estimates, case.relative_band(), &places, show)
+        case.decide(verdict, estimates, band, &places, show)
     }
 }
 
@@ -145,11 +152,4 @@ pub(super) fn mean_log_ratio(replicates: &[&Replicate], factors: &[f64]) -> Stat
         sampling += (pair[0].relative_sampling() + pair[1].relative_sampling()) / count;
     }
     Statistic { value, sampling, resolution: 0.0 }
-}
-
-/// The difference of two logarithms, with the degrees of freedom of its error by Welch and Satterthwaite.
-fn quotient(first: WeightedPoint, second: WeightedPoint) -> WeightedPoint {
-    let std_error = first.std_error.hypot(second.std_error);
-    let share = |point: WeightedPoint| (point.std_error / std_error).powi(4) / point.degrees;
-    WeightedPoint { y: first.y - second.y, std_error, degrees: (share(first) + share(second)).recip(), ..first }
 }

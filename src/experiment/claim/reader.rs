@@ -79,9 +79,14 @@ impl ClaimReader<'_> {
         self.reader.expression(key)?.ok_or_else(|| self.reader.missing(key, "a number or an expression"))
     }
 
+    /// What may be on an abscissa: `dimension`, and the sweep variables.
+    pub fn abscissae(&self) -> Vec<&str> {
+        std::iter::once("dimension").chain(self.scope.variables.iter().copied()).collect()
+    }
+
     /// `dimension`, or a sweep variable.
     pub fn against(&self) -> Result<String, SpecError> {
-        let known: Vec<&str> = std::iter::once("dimension").chain(self.scope.variables.iter().copied()).collect();
+        let known = self.abscissae();
         let name = self.reader.string("against")?.unwrap_or("dimension");
         if known.contains(&name) {
             Ok(name.into())

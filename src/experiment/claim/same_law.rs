@@ -95,6 +95,6 @@ impl SameLaw {
         verdict.measured = Some(distance);
         verdict.interval = Some([0.0, bound.min(1.0)]);
         let equivalent = !against.is_empty() && bound <= case.terms.tolerance;
-        Evidence { verdict, equivalent, against, needed: None }
+        Evidence { verdict, equivalent, against, is_estimate: false, needed: None }
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::evidence::{Case, Estimate, Evidence, common, exact_p_value, value_of};
-use super::law::{Checked, Entry, Law, ratio_remark, relative};
+use super::law::{Checked, Entry, Law, Remark, ratio_remark, relative};
 use super::place::{Place, unsound};
 use super::reader::ClaimReader;
 use super::repetitions::{Statistic, over_repetitions};
+use super::target::Target;
 use crate::experiment::format::interval;
 use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Replicate, Row, Verdict};
@@ -29,8 +30,8 @@ pub struct Value {
 pub enum Source {
     /// The exact mean that theory gives.
     Theory,
-    /// A formula of the sweep variables and `dimension`.
-    Formula(Expression),
+    /// A formula of the sweep variables and `dimension`, or a bound.
+    Formula(Target),
 }
 
 pub(super) const ENTRY: Entry = Entry {
@@ -45,7 +46,7 @@ pub(super) const ENTRY: Entry = Entry {
 
 fn read(claim: &ClaimReader<'_>) -> Result<Arc<dyn Law>, SpecError> {
     let is_theory = claim.reader.value("value").and_then(|value| value.as_str()) == Some("theory");
-    let source = if is_theory { Source::Theory } else { Source::Formula(claim.formula("value")?) };
+    let source = if is_theory { Source::Theory } else { Source::Formula(claim.target("value")?) };
     Ok(Arc::new(Value { observable: claim.observable()?, source }))
 }
 
@@ -56,7 +57,12 @@ impl Law for Value {
 
     fn check_in(&self, checked: &Checked<'_>) -> Result<(), SpecError> {
         let formula = match &self.source {
-            Source::Formula(formula) => return checked.nonzero("value", formula),
+            Source::Formula(target) if target.is_bound() => {
+                return checked.each(|cell| {
+                    checked.evaluate("value", &target.formula, &cell.variables_with_dimension()).map(drop)
+                });
+            }
+            Source::Formula(target) => return checked.nonzero("value", &target.formula),
             Source::Theory => "theory",
         };
         let index = checked.place_of(&self.observable);
@@ -90,11 +96,22 @@ impl Law for Value {
     }
 
     fn is_relative(&self) -> bool {
-        true
+        self.bound().is_none()
+    }
+
+    fn needs_tolerance(&self) -> bool {
+        self.bound().is_none()
     }
 
     fn is_of_value(&self) -> bool {
-        true
+        self.bound().is_none()
+    }
+
+    fn remark(&self, remark: &Remark) -> String {
+        match self.bound() {
+            Some(_) => format!("nearest to its bound {}{}", remark.measured, remark.predicted),
+            None => ratio_remark(remark),
+        }
     }
 
     fn states_value(&self) -> bool {
@@ -103,7 +120,7 @@ impl Law for Value {
 
     fn claimed(&self, row: &Row, _: &[Row]) -> Option<f64> {
         match &self.source {
-            Source::Formula(formula) => formula.evaluate(&with_dimension(&row.variables, row.dimension)).ok(),
+            Source::Formula(target) => target.formula.evaluate(&with_dimension(&row.variables, row.dimension)).ok(),
             Source::Theory => None,
         }
     }
@@ -117,6 +134,9 @@ impl Value {
             return Evidence::undecided(verdict, reason);
         }
         let values: Vec<f64> = places.iter().map(|place| self.at(place)).collect();
+        if let Some(bound) = self.bound() {
+            return beyond(case, verdict, &places, &values, bound);
+        }
         if case.repeats() {
             over_points(case, verdict, &places, &values)
         } else {
@@ -124,9 +144,16 @@ impl Value {
         }
     }
 
+    fn bound(&self) -> Option<&Target> {
+        match &self.source {
+            Source::Formula(target) => Some(target).filter(|target| target.is_bound()),
+            Source::Theory => None,
+        }
+    }
+
     fn at(&self, place: &Place<'_>) -> f64 {
         match &self.source {
-            Source::Formula(formula) => value_of(formula, place),
+            Source::Formula(target) => value_of(&target.formula, place),
             Source::Theory => place.row().theory.as_ref().map_or(f64::NAN, |(theory, _)| *theory),
         }
     }
@@ -148,11 +175,7 @@ impl Value {
                 reference: if value < 0.0 { reference.mirrored() } else { reference },
                 against,
                 chance: None,
-                words: if places.len() > 1 {
-                    format!("the worst of {} points, {}", places.len(), place.cell.variables_in_words())
-                } else {
-                    String::new()
-                },
+                words: worst(place, places),
             }
         });
         let estimates: Vec<Estimate> = estimates.collect();
@@ -162,6 +185,58 @@ impl Value {
         let verdict = Verdict { predicted: Some(1.0), ..verdict };
         case.decide(verdict, estimates, band, places, |x| x)
     }
+}
+
+/// Which of several points an estimate is of.
+fn worst(place: &Place<'_>, places: &[Place<'_>]) -> String {
+    if places.len() == 1 {
+        return String::new();
+    }
+    format!("the worst of {} points, {}", places.len(), place.cell.variables_in_words())
+}
+
+/// Every mean must lie beyond its bound; differences are tested, since a bound may be 0.
+fn beyond(case: &Case<'_>, mut verdict: Verdict, places: &[Place<'_>], bounds: &[f64], target: &Target) -> Evidence {
+    let same = bounds.windows(2).all(|pair| pair[0] == pair[1]);
+    let common = |bounds: &[f64]| if same { bounds.first().copied().unwrap_or(0.0) } else { 0.0 };
+    verdict.predicted = Some(common(bounds));
+    // A tolerance moves the bound.
+    let moved = |bound: &f64| {
+        let slack = case.terms.tolerance * bound.abs();
+        let (low, high) = target.band(*bound, slack, slack);
+        if low.is_finite() { low } else { high }
+    };
+    let bounds: Vec<f64> = bounds.iter().map(moved).collect();
+    let shown = common(&bounds);
+    verdict.relation = target.relation;
+    let mut estimates = Vec::new();
+    for (place, bound) in places.iter().zip(&bounds) {
+        if case.repeats() {
+            let difference = |replicates: &[&Replicate]| {
+                let of_one = replicates
+                    .first()
+                    .map_or((f64::NAN, 0.0), |replicate| (replicate.value - bound, replicate.sampling));
+                Statistic { value: of_one.0, sampling: of_one.1, resolution: 0.0 }
+            };
+            match over_repetitions(std::slice::from_ref(place), difference) {
+                Ok(estimate) => estimates.push(Estimate { words: worst(place, places), ..estimate }),
+                Err(none) => return Evidence::without_error(verdict, none, |x| x + shown),
+            }
+        } else {
+            let reference = place.measurement.reference.clone().unwrap_or(Reference::Normal);
+            let value = place.sampled.mean - bound;
+            let std_error = place.sampled.std_error;
+            estimates.push(Estimate {
+                value,
+                std_error,
+                reference,
+                against: None,
+                chance: None,
+                words: worst(place, places),
+            });
+        }
+    }
+    case.decide(verdict, estimates, target.band(0.0, 0.0, 0.0), places, |x| x + shown)
 }
 
 /// The geometric mean over points, a number for each repetition.
@@ -176,7 +251,9 @@ fn over_points(case: &Case<'_>, verdict: Verdict, places: &[Place<'_>], values: 
         Statistic { value: logs.sum::<f64>() / count, sampling: sampling / count, resolution: 0.0 }
     };
     match over_repetitions(places, statistic) {
-        Ok(estimate) => case.decide(verdict, vec![estimate], case.relative_band(), places, show),
+        Ok(estimate) => {
+            case.decide(verdict, vec![estimate], case.relative_band(&Expression::number(1.0).into()), places, show)
+        }
         Err(none) => Evidence::without_error(verdict, none, show),
     }
 }

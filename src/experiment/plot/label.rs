@@ -17,7 +17,8 @@ pub(super) fn annotation(
     verdicts: &[Verdict],
 ) -> String {
     let verdict = verdicts.iter().find(|verdict| speaks_of(verdict, claim, series));
-    let outcome = verdict.map(|verdict| verdict.verdict).filter(|outcome| *outcome != Outcome::Holds);
+    let outcome =
+        verdict.map(|verdict| verdict.verdict).filter(|outcome| !matches!(outcome, Outcome::Holds | Outcome::Estimate));
     let numbers = numbers(claim, series, predictions, verdict);
     let parts = [Some(numbers).filter(|numbers| !numbers.is_empty()), outcome.map(|outcome| outcome.name().into())];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

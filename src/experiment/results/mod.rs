@@ -217,6 +217,21 @@ pub enum Outcome {
     Refuted,
     /// Neither: more draws, or a look at the reason, are needed.
     Inconclusive,
+    /// A number that was asked for without a claim on it.
+    Estimate,
+}
+
+/// How a number that is measured stands to the one that is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// It is that number, within the tolerance.
+    #[default]
+    Is,
+    /// It is no larger.
+    AtMost,
+    /// It is no smaller.
+    AtLeast,
 }
 
 impl Outcome {
@@ -226,6 +241,7 @@ impl Outcome {
             Outcome::Holds => "holds",
             Outcome::Refuted => "refuted",
             Outcome::Inconclusive => "inconclusive",
+            Outcome::Estimate => "estimate",
         }
     }
 }
@@ -245,6 +261,9 @@ pub struct Verdict {
     pub verdict: Outcome,
     /// What the claim predicts: an exponent, a ratio, a distance.
     pub predicted: Option<f64>,
+    /// How the truth stands to it.
+    #[serde(default)]
+    pub relation: Relation,
     /// What was measured.
     pub measured: Option<f64>,
     /// Standard error of what was measured.
@@ -261,7 +280,8 @@ pub struct Verdict {
     pub p_refuted: Option<f64>,
     /// Probability of a scatter around the fit at least as large, where there is a fit.
     pub goodness_of_fit: Option<f64>,
-    /// Kind of the claim: exponent, ratio, value, same-law, quotient, rank_correlation or less; finite for the verdict on gradients
+    /// Kind of the claim: exponent, ratio, value, same-law, quotient, rank_correlation, less, increasing, decreasing, same-exponent or
+    /// fit; finite for the verdict on gradients
     /// that are not.
     pub kind: String,
     /// Position of the claim in its spec, from 0; null for a verdict that no claim asked for.
@@ -288,6 +308,7 @@ impl Verdict {
             observable: observable.into(),
             verdict: Outcome::Inconclusive,
             predicted: None,
+            relation: Relation::Is,
             measured: None,
             std_error: None,
             interval: None,

@@ -11,19 +11,25 @@ pub fn measured(verdict: &Verdict) -> String {
 /// "37 claims: 36 hold, 1 refuted, 0 inconclusive".
 pub fn summary(verdicts: &[&Verdict]) -> String {
     let count = |outcome| verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
-    format!(
+    let estimates = count(Outcome::Estimate);
+    let claims = format!(
         "{} claims: {} hold, {} refuted, {} inconclusive",
-        verdicts.len(),
+        verdicts.len() - estimates,
         count(Outcome::Holds),
         count(Outcome::Refuted),
         count(Outcome::Inconclusive)
-    )
+    );
+    match estimates {
+        0 => claims,
+        1 => format!("{claims}; 1 estimate"),
+        _ => format!("{claims}; {estimates} estimates"),
+    }
 }
 
 /// What became of the claims of a figure: "4 claims hold", or how many do and which do not: "1 of 2 claims holds; refuted: …".
 pub fn outcomes(verdicts: &[Verdict]) -> String {
     let with = |outcome: Outcome| verdicts.iter().filter(move |verdict| verdict.verdict == outcome);
-    let (hold, all) = (with(Outcome::Holds).count(), verdicts.len());
+    let (hold, all) = (with(Outcome::Holds).count(), verdicts.len() - with(Outcome::Estimate).count());
     let claims = if all == 1 { "claim" } else { "claims" };
     let verb = if hold == 1 { "holds" } else { "hold" };
     let mut parts = match hold {
