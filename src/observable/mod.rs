@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `loss.NORM`, `logit.NORM` | a norm of ∂ₓL or ∂ₓf₀ ([`GradientObservable`]) |
 //! | `damage.ATTACK@E` and its kin | what an attack of size E does ([`AttackObservable`]) |
+//! | a name under `[define]` | a formula of others of the same draw ([`Defined`]) |
 //! | `masks.…`, `weights.…`, `logit.l2sq.gap` | how far the hypotheses (H) hold ([`HypothesisObservable`]) |
 
 mod attack;
+mod defined;
 mod gradient;
 mod hypothesis;
 
 pub use attack::{AttackObservable, Effect};
+pub use defined::{Combine, Defined};
 pub use gradient::{Gradient, GradientObservable, Statistic};
 pub use hypothesis::HypothesisObservable;
 
@@ -25,6 +28,8 @@ pub enum Observable {
     Attack(AttackObservable),
     /// Of the hypotheses that path theory rests on.
     Hypothesis(HypothesisObservable),
+    /// Made of others of the same draw; which, and how, a [`Defined`] says.
+    Defined,
 }
 
 impl Observable {

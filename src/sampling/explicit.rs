@@ -117,7 +117,7 @@ impl ExplicitSampler {
         let is_scaled = |observable: &Observable| match observable {
             Observable::Gradient(_) => true,
             Observable::Hypothesis(hypothesis) => *hypothesis != HypothesisObservable::WeightVariance,
-            Observable::Attack(_) => false,
+            Observable::Attack(_) | Observable::Defined => false,
         };
         if !self.observables.iter().all(is_scaled) {
             return refuse("attacks and weights.variance are measured of networks as they are");

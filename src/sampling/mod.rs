@@ -3,6 +3,7 @@
 
 mod attacked;
 pub mod collapsed;
+mod defined;
 pub mod explicit;
 mod fused;
 mod general;
@@ -14,6 +15,7 @@ pub mod normal;
 pub use crate::stream::{Stream, StreamKey};
 pub use attacked::Attacked;
 pub use collapsed::CollapsedSampler;
+pub use defined::{WithDefined, complete};
 pub use explicit::ExplicitSampler;
 pub use input::{InputLaw, LabelRule, Samples};
 pub use monte_carlo::{Observer, Sampler, StoppingRule, Tally, Worker};

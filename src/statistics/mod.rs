@@ -8,6 +8,7 @@
 pub mod equivalence;
 pub mod gaussian;
 mod gaussian_norm;
+pub mod jackknife;
 pub mod kolmogorov_smirnov;
 pub mod least_squares;
 pub mod moments;

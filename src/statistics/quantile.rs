@@ -58,6 +58,17 @@ impl QuantileSketch {
         self.count += count;
     }
 
+    /// Counts what another sketch has counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (octave, theirs) in &other.octaves {
+            let own = self.octaves.entry(*octave).or_insert_with(|| vec![0; BINS_PER_OCTAVE].into());
+            own.iter_mut().zip(theirs).for_each(|(own, theirs)| *own += theirs);
+        }
+        self.count += other.count;
+        self.minimum = self.minimum.min(other.minimum);
+        self.maximum = self.maximum.max(other.maximum);
+    }
+
     /// Number of values counted.
     pub fn count(&self) -> u64 {
         self.count

@@ -12,6 +12,7 @@ mod gradient;
 mod laws;
 mod layers;
 mod observables;
+mod own_laws;
 mod paths;
 mod place;
 mod reliability;

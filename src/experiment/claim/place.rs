@@ -21,7 +21,7 @@ impl Place<'_> {
 
     /// Degrees of freedom of the standard error.
     pub fn degrees(&self) -> f64 {
-        self.sampled.draws.saturating_sub(1) as f64
+        self.measurement.degrees()
     }
 }
 

@@ -4,6 +4,7 @@ use toml::Value;
 
 use crate::experiment::specification::expression::Expression;
 use crate::experiment::specification::reader::{Reader, SpecError, as_number, did_you_mean, unknown};
+use crate::experiment::specification::statistic::{self, StatisticSpec};
 
 /// What claims may speak of.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +38,32 @@ impl ClaimReader<'_> {
         if self.scope.observables.contains(&name) {
             return Ok(name.into());
         }
+        if let Some(statistic) = StatisticSpec::parse(name, self.scope.observables)
+            .map_err(|message| self.reader.complain(key, name, message))?
+        {
+            return self.statistic(key, name, &statistic);
+        }
         let message = format!(
-            "must be among this spec's observables ({}){}",
+            "must be among this spec's observables ({}), or a statistic of them ({}){}",
             self.scope.observables.join(", "),
+            statistic::ALLOWED,
             did_you_mean(name, self.scope.observables.iter().copied())
         );
         Err(self.reader.complain(key, name, message))
+    }
+
+    /// A formula of statistics that can be judged.
+    fn statistic(&self, key: &str, name: &str, statistic: &StatisticSpec) -> Result<String, SpecError> {
+        let known = self.abscissae();
+        if let Some(stray) = statistic.variables().find(|name| !known.contains(name)) {
+            return Err(self.reader.complain(key, name, unknown("variable", stray, &known)));
+        }
+        if self.scope.trains && !statistic.is_of_means() {
+            let message =
+                "must be a formula of means, mean(x): of a trained network there are means over test samples alone";
+            return Err(self.reader.complain(key, name, message));
+        }
+        Ok(name.into())
     }
 
     pub fn label(&self, key: &str, name: &str) -> Result<String, SpecError> {

@@ -135,7 +135,13 @@ impl World {
             let networks: Vec<(usize, Option<&NetworkOutcome>)> =
                 outcomes.iter().enumerate().map(|(repeat, one)| (place * repeats + repeat, Some(one))).collect();
             for (index, name) in NAMES.iter().enumerate() {
-                measurements.push(measurement(Row::of(cell, name), &networks, index, false, true));
+                measurements.push(measurement(
+                    Row::of(cell, name),
+                    &networks,
+                    |outcome| outcome.value(index),
+                    false,
+                    true,
+                ));
             }
         }
         measurements

@@ -20,7 +20,8 @@ use super::cell::Cell;
 use super::format::needed;
 use super::place::place;
 use crate::sampling::monte_carlo::Summary;
-use crate::statistics::{QuantileSketch, Reference, Skewness};
+use crate::statistics::jackknife::Jackknife;
+use crate::statistics::{QuantileSketch, Reference, Skewness, TooFew};
 use crate::theory::{Shape, TheoryKind, TheoryValue};
 
 pub use checkpoint::Checkpoint;
@@ -86,6 +87,8 @@ pub struct Measurement {
     /// The values of trained networks, one for each repetition, `None` for one that is not finished; where a claim's unit is a draw,
     /// there are none.
     pub replicates: Option<Vec<Option<Replicate>>>,
+    /// Number of batches of draws whose scatter is the standard error, where it is not that of the draws.
+    pub batches: Option<u64>,
 }
 
 /// The value of one trained network.
@@ -115,7 +118,45 @@ impl Measurement {
         let z = expected.map(|expected| z_score(sampled.mean, sampled.std_error, expected)).filter(|z| z.is_finite());
         let row = Row { sampled: Some(sampled), z, ..row }.with_theory(theory);
         let quantiles = keep_distribution.then_some(summary.quantiles);
-        Self { row, quantiles, reference, replicates: None }
+        Self { row, quantiles, reference, replicates: None, batches: None }
+    }
+
+    /// Completes the row of a statistic with its jackknife, and with what there is of the observables that it is `of`.
+    pub fn of_statistic<'a>(row: Row, jackknife: Option<Jackknife>, of: impl Iterator<Item = &'a Self>) -> Self {
+        let (mut draws, mut non_finite) = (u64::MAX, 0);
+        for sampled in of.filter_map(|measurement| measurement.row.sampled) {
+            (draws, non_finite) = (draws.min(sampled.draws), non_finite + sampled.non_finite);
+        }
+        let number = |of: fn(&Jackknife) -> f64| jackknife.as_ref().map_or(f64::NAN, of);
+        let (mean, std_error) = (number(|of| of.value), number(|of| of.std_error));
+        let none = f64::NAN;
+        let (q10, median, q90, std_dev, skewness) = (none, none, none, none, none);
+        let sampled = Sampled { draws, mean, std_error, std_dev, q10, median, q90, zeros: 0, non_finite, skewness };
+        let reference = match jackknife {
+            _ if non_finite > 0 => Err(format!("invalid: {non_finite} of {draws} draws are NaN or infinite")),
+            None => Err(format!("too few draws for an error of {}", row.observable)),
+            Some(jackknife) if !(jackknife.value.is_finite() && jackknife.std_error.is_finite()) => {
+                Err(format!("{} has no finite value", row.observable))
+            }
+            Some(jackknife) if jackknife.std_error <= SCATTER_OF_ROUNDING * jackknife.value.abs() => {
+                Err("all batches of draws agree: too little is seen of their scatter".into())
+            }
+            Some(jackknife) => jackknife.reference().map_err(|few| {
+                let each = draws as f64 / jackknife.batches as f64;
+                format!(
+                    "too few draws for the tail of their law ({})",
+                    needed(TooFew { needed: few.needed * each, ..few })
+                )
+            }),
+        };
+        let batches = jackknife.map(|jackknife| jackknife.batches);
+        Self { row: Row { sampled: Some(sampled), ..row }, quantiles: None, reference, replicates: None, batches }
+    }
+
+    /// Degrees of freedom of the standard error.
+    pub fn degrees(&self) -> f64 {
+        let draws = self.row.sampled.map_or(0, |sampled| sampled.draws);
+        self.batches.unwrap_or(draws).saturating_sub(1) as f64
     }
 }
 

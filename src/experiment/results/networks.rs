@@ -43,6 +43,11 @@ pub struct NetworkOutcome {
 }
 
 impl NetworkOutcome {
+    /// The value of the observable at this place; NaN where there is none.
+    pub fn value(&self, index: usize) -> f64 {
+        self.values.get(index).copied().flatten().unwrap_or(f64::NAN)
+    }
+
     /// Whether these numbers can be those of a network of which so many observables were measured.
     ///
     /// # Errors

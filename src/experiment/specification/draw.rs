@@ -34,8 +34,25 @@ impl WorkSpec for DrawSpec {
         Ok(read_sampler(reader)?.unwrap_or(SamplerChoice::Auto))
     }
 
-    fn observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, Observable)>, SpecError> {
-        read_observables(reader, sweep)
+    const EXAMPLE: &'static str = "loss.l1";
+
+    fn observable(name: &str, sweep: &Sweep) -> Result<Observable, String> {
+        let unknown = |at: String| format!("unknown observable{at}; must be {}", Observable::allowed());
+        if parts_of_attack(name).is_none() {
+            return name.parse().map_err(|_| unknown(String::new()));
+        }
+        // At every point of the grid, so that none is met later that has no meaning.
+        let mut first = None;
+        for point in sweep.points() {
+            let at = || if point.is_empty() { String::new() } else { format!(" (at {})", describe(&point)) };
+            let observable = observable_at(name, &point).ok_or_else(|| unknown(at()))?;
+            first.get_or_insert(observable);
+        }
+        first.ok_or_else(|| unknown(String::new()))
+    }
+
+    fn defined() -> Observable {
+        Observable::Defined
     }
 
     fn read(reader: &Reader<'_>, origin: &Origin) -> Result<Self, SpecError> {
@@ -70,10 +87,11 @@ impl Spec<DrawSpec> {
         sizes.map(|(_, size, _)| size).find(|size| self.sweep.names().any(|name| name == *size))
     }
 
-    /// What is measured at these values of the sweep variables.
+    /// What is drawn at these values of the sweep variables: all but what is made of others.
     pub fn observables_at(&self, variables: &Variables) -> Vec<Observable> {
         let at = |(name, observable): &(String, Observable)| observable_at(name, variables).unwrap_or(*observable);
-        self.observables.iter().map(at).collect()
+        let drawn = self.observables.iter().filter(|(_, observable)| *observable != Observable::Defined);
+        drawn.map(at).collect()
     }
 }
 
@@ -99,31 +117,6 @@ fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
         (None, _) if maximum.is_some() => Err(reader.refuse("max_draws", "must stand beside `precision`")),
         (None, draws) => Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned())),
     }
-}
-
-fn read_observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, Observable)>, SpecError> {
-    let allowed = "must be a list of names such as \"loss.l1\"";
-    let names = reader.strings("observables", allowed)?.ok_or_else(|| reader.missing("observables", &allowed[8..]))?;
-    if names.is_empty() {
-        return Err(reader.refuse("observables", allowed));
-    }
-    let mut observables: Vec<(String, Observable)> = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let key = format!("observables.{index}");
-        let unknown = |point: &Variables| {
-            let at = if point.is_empty() { String::new() } else { format!(" (at {})", describe(point)) };
-            reader.complain(&key, name, format!("unknown observable{at}; must be {}", Observable::allowed()))
-        };
-        // At every point of the grid, so that none is met later that has no meaning.
-        let read = |point: &Vec<(String, f64)>| observable_at(name, point).ok_or_else(|| unknown(point));
-        let at_points = sweep.points().iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        if observables.iter().any(|(known, _)| known == name) {
-            return Err(reader.complain(&key, name, "must stand only once"));
-        }
-        // A grid has at least one point.
-        observables.extend(at_points.first().map(|observable| ((*name).into(), *observable)));
-    }
-    Ok(observables)
 }
 
 /// The parts of an attack observable's name: up to `@`, the size, and what follows it.

@@ -10,11 +10,13 @@ mod input;
 mod layer;
 pub mod load;
 mod network;
+mod observables;
 pub mod overrides;
 mod panel;
 pub mod reader;
 mod sampler;
 mod samples;
+pub mod statistic;
 mod sweep;
 mod train;
 
@@ -28,15 +30,20 @@ pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, OneLayer, read_layers};
 pub use network::{At, InitSpec, Make, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
+pub use observables::{Definition, Making};
 pub use panel::PanelSpec;
 pub(super) use panel::{SIZE, size_in};
 pub use sampler::SamplerChoice;
 pub(super) use samples::SAMPLE_KEYS;
 pub use samples::{SamplesSpec, Set};
+pub use statistic::StatisticSpec;
 pub use sweep::Sweep;
 pub use train::{MethodKind, MethodSpec, SettingsSpec, TrainSpec};
 
 use super::claim::{Claim, Scope, read_claims};
+use crate::observable::Defined;
+use expression::Variables;
+use observables::{Measured, read_observables};
 use reader::{Origin, Reader, SpecError};
 
 /// Most cells of an experiment: each takes a kilobyte or so before anything is drawn.
@@ -53,6 +60,7 @@ const KEYS: &[&str] = &[
     "seed",
     "family_error",
     "observables",
+    "define",
     "sweep",
     "network",
     "claim",
@@ -65,8 +73,12 @@ pub struct Spec<W: WorkSpec> {
     pub heading: Heading,
     /// Family-wise error rate of the run that judges it.
     pub family_error: f64,
-    /// What is measured, with the names as written.
+    /// What is measured, with the names as written; last those that are made of others.
     pub observables: Vec<(String, W::Observable)>,
+    /// How they are made.
+    pub definitions: Vec<Definition>,
+    /// Formulas of their statistics, of which claims speak.
+    pub statistics: Vec<StatisticSpec>,
     /// The grid.
     pub sweep: Sweep,
     /// The networks.
@@ -98,11 +110,17 @@ pub trait WorkSpec: Sized {
     /// There is none of this name.
     fn sampler(reader: &Reader<'_>) -> Result<SamplerChoice, SpecError>;
 
-    /// What is measured.
+    /// A name of something that is measured.
+    const EXAMPLE: &'static str;
+
+    /// What a name stands for.
     ///
     /// # Errors
-    /// A name has no meaning.
-    fn observables(reader: &Reader<'_>, sweep: &Sweep) -> Result<Vec<(String, Self::Observable)>, SpecError>;
+    /// In words, what it may be.
+    fn observable(name: &str, sweep: &Sweep) -> Result<Self::Observable, String>;
+
+    /// What stands for one that is made of others.
+    fn defined() -> Self::Observable;
 
     /// The keys that are its own.
     ///
@@ -211,7 +229,7 @@ impl<W: WorkSpec> Spec<W> {
                 format!("networks and points of the sweep: must be at most {MOST_CELLS} together, one times the other");
             return Err(origin.error("network", &networks.len().to_string(), message));
         }
-        let observables = W::observables(&reader, &sweep)?;
+        let Measured { observables, definitions } = read_observables::<W>(&reader, &origin, &sweep)?;
         let work = W::read(&reader, &origin)?;
         let labels = work.labels(&networks);
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
@@ -219,6 +237,7 @@ impl<W: WorkSpec> Spec<W> {
         let names = names_of(&observables);
         let scope = Scope { labels: &labels, observables: &names, variables: &variables, trains: W::TRAINS };
         let claims = read_claims(&reader, &origin, scope)?;
+        let statistics = statistics_of(&claims, &names);
         let panels = if W::TRAINS { panel::read_panels(&reader, &origin, &names, &sweep)? } else { Vec::new() };
         let family_error = read_family_error(&reader)?;
         // Last, so that a formula which cannot be read is refused as such.
@@ -227,7 +246,34 @@ impl<W: WorkSpec> Spec<W> {
         heading.resolve(&mut resolved);
         work.resolve(&networks, &mut resolved);
         resolved.entry("family_error").or_insert(Value::Float(family_error));
-        Ok(Self { heading, family_error, observables, sweep, networks, claims, panels, work, origin, resolved })
+        Ok(Self {
+            heading,
+            family_error,
+            observables,
+            definitions,
+            statistics,
+            sweep,
+            networks,
+            claims,
+            panels,
+            work,
+            origin,
+            resolved,
+        })
+    }
+
+    /// The names of all that is measured: observables, and statistics of them.
+    pub fn names(&self) -> Vec<&str> {
+        let statistics = self.statistics.iter().map(|statistic| statistic.name.as_str());
+        names_of(&self.observables).into_iter().chain(statistics).collect()
+    }
+
+    /// The observables that are made of others, at a point with these variables.
+    ///
+    /// # Errors
+    /// Names a variable that is not there.
+    pub fn defined_at(&self, variables: &Variables) -> Result<Vec<Defined>, String> {
+        observables::defined_at(&self.definitions, &names_of(&self.observables), variables)
     }
 
     /// The labels that results and claims have, in the order of results.
@@ -240,6 +286,16 @@ impl<W: WorkSpec> Spec<W> {
 fn read_family_error(reader: &Reader<'_>) -> Result<f64, SpecError> {
     let allowed = "must be a number between 0 and 0.5";
     Ok(reader.number("family_error", allowed, |rate| rate > 0.0 && rate < 0.5)?.unwrap_or(1e-3))
+}
+
+/// The statistics that claims speak of, each once.
+pub(super) fn statistics_of(claims: &[Claim], names: &[&str]) -> Vec<StatisticSpec> {
+    let mut statistics: Vec<StatisticSpec> = Vec::new();
+    for name in claims.iter().flat_map(|claim| claim.observables()) {
+        let is_new = !names.contains(&name) && statistics.iter().all(|known| known.name != name);
+        statistics.extend(is_new.then(|| StatisticSpec::parse(name, names).ok().flatten()).flatten());
+    }
+    statistics
 }
 
 /// The names of what is measured.

@@ -110,8 +110,10 @@ fn collect_names<'a>(key: &'a str, value: &'a Value, keys: &mut BTreeSet<&'a str
         Value::Array(values) => values.iter().for_each(|value| collect_names(key, value, keys, names)),
         Value::String(text) if !WORDS.contains(&key) => {
             let size = parts_of_attack(text).map(|(_, size, _)| size.to_owned());
+            // A formula of observables is not one of variables alone: its words are what may be one.
+            let words = || text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map(str::to_owned).collect();
             let formula = Expression::parse(text).map(|formula| formula.names().to_vec());
-            names.extend(size.into_iter().chain(formula.unwrap_or_default()));
+            names.extend(size.into_iter().chain(formula.unwrap_or_else(|_| words())));
         }
         _ => {}
     }

@@ -87,8 +87,14 @@ impl WorkSpec for TrainSpec {
         Ok(SamplerChoice::Explicit)
     }
 
-    fn observables(reader: &Reader<'_>, _: &Sweep) -> Result<Vec<(String, Measure)>, SpecError> {
-        read_observables(reader)
+    const EXAMPLE: &'static str = "accuracy";
+
+    fn observable(name: &str, _: &Sweep) -> Result<Measure, String> {
+        name.parse().map_err(|()| format!("unknown observable; must be {}", Measure::allowed()))
+    }
+
+    fn defined() -> Measure {
+        Measure::DEFINED
     }
 
     fn read(reader: &Reader<'_>, origin: &Origin) -> Result<Self, SpecError> {
@@ -120,23 +126,6 @@ impl TrainSpec {
             _ => format!("{}, {}", network.label, method.label),
         }
     }
-}
-
-fn read_observables(reader: &Reader<'_>) -> Result<Vec<(String, Measure)>, SpecError> {
-    let allowed = "must be a list of names such as \"accuracy\"";
-    let names = reader.strings("observables", allowed)?.ok_or_else(|| reader.missing("observables", &allowed[8..]))?;
-    let mut observables: Vec<(String, Measure)> = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let key = format!("observables.{index}");
-        let measure = name
-            .parse()
-            .map_err(|_| reader.complain(&key, name, format!("unknown observable; must be {}", Measure::allowed())))?;
-        if observables.iter().any(|(known, _)| known == name) {
-            return Err(reader.complain(&key, name, "must stand only once"));
-        }
-        observables.push(((*name).into(), measure));
-    }
-    if observables.is_empty() { Err(reader.refuse("observables", allowed)) } else { Ok(observables) }
 }
 
 fn read_settings(reader: &Reader<'_>, origin: &Origin) -> Result<SettingsSpec, SpecError> {

@@ -20,7 +20,7 @@ use super::results::states::{self, Refused};
 use super::results::{Lock, Measurement, ResultsError, Row, Verdict, folder};
 use super::share::Share;
 use super::specification::reader::{Origin, SpecError};
-use super::specification::{AnySpec, Heading, Spec, WorkSpec, names_of};
+use super::specification::{AnySpec, Heading, Spec, WorkSpec};
 use crate::network::Architecture;
 use crate::sampling::monte_carlo::draws_of;
 use crate::stop::Stop;
@@ -353,14 +353,14 @@ fn rows(measurements: &[Measurement]) -> Vec<Row> {
 }
 
 fn measured<'a, W: WorkSpec>(spec: &'a Spec<W>, cells: Vec<&'a Cell>, measurements: &'a [Measurement]) -> Measured<'a> {
-    let observables = names_of(&spec.observables);
+    let observables = spec.names();
     let observed = Observed { name: &spec.heading.name, observables, cells, measurements };
     Measured { observed, claims: &spec.claims, family_error: spec.family_error }
 }
 
 /// Checks every claim and panel in the cells.
 fn check<W: WorkSpec>(spec: &Spec<W>, cells: &[&Cell]) -> Result<(), SpecError> {
-    let names = names_of(&spec.observables);
+    let names = spec.names();
     spec.claims.iter().try_for_each(|claim| claim.check(&spec.origin, &names, cells))?;
     spec.panels.iter().try_for_each(|panel| panel.check(&spec.origin))
 }

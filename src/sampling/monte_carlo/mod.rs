@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Stream, StreamKey};
+use crate::statistics::jackknife::Batches;
 use crate::statistics::{Moments, QuantileSketch};
 use crate::stop::Stop;
 
@@ -113,12 +114,20 @@ pub struct Tally {
     pub draws: u64,
     /// One summary for each observable.
     pub summaries: Vec<Summary>,
+    /// The draws in batches, where statistics are asked for whose error the summaries do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batches: Option<Batches>,
 }
 
 impl Tally {
     /// Nothing drawn yet.
     pub fn new(observables: usize) -> Self {
-        Self { draws: 0, summaries: vec![Summary::default(); observables] }
+        Self { draws: 0, summaries: vec![Summary::default(); observables], batches: None }
+    }
+
+    /// The same with batches, of which quantiles are kept where `quantiles` says so.
+    pub fn with_batches(self, quantiles: Vec<bool>) -> Self {
+        Self { batches: Some(Batches::new(quantiles)), ..self }
     }
 
     /// Whether this can be a state of a run of so many observables: numbers that contradict each other cannot.
@@ -144,6 +153,10 @@ impl Tally {
     /// Adds blocks in their order, each observable on a thread of its own.
     fn add(&mut self, blocks: &[BlockOfDraws]) {
         self.draws += blocks.iter().map(|block| block.draws).sum::<u64>();
+        if let Some(batches) = &mut self.batches {
+            let counts = |value: f64| !is_left_out(value);
+            blocks.iter().for_each(|block| batches.push(block.draws, &block.moments, &block.values, counts));
+        }
         self.summaries.par_iter_mut().enumerate().for_each(|(index, summary)| {
             for block in blocks {
                 summary.moments.merge(&block.moments[index]);

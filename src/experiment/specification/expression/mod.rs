@@ -12,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use self::parser::{Formula, Node};
+use self::parser::{Formula, Names, Node, Operand};
 pub use self::vocabulary::reserved_names;
 use crate::nearest::did_you_mean;
 use crate::short::short;
@@ -47,7 +47,33 @@ impl Expression {
     /// # Errors
     /// Names the place in the formula that cannot be read, and what is allowed there.
     pub fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self { text: text.into(), formula: Arc::new(Formula::parse(text)?) })
+        Self::parse_with(text, &|_| None)
+    }
+
+    /// The same where names beside words may stand for numbers: `names` says how many bytes of a text, from its beginning, are one.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(text: &str, names: &Names<'_>) -> Result<Self, String> {
+        Ok(Self { text: text.into(), formula: Arc::new(Formula::parse(text, names)?) })
+    }
+
+    /// The formula as a function of numbers in a row: `place` gives the place of a name among them; all others are variables.
+    ///
+    /// # Errors
+    /// Names a variable that is not there.
+    pub fn function(
+        &self,
+        place: impl Fn(&str) -> Option<usize>,
+        variables: &Variables,
+    ) -> Result<impl Fn(&[f64]) -> f64 + Send + Sync + 'static, String> {
+        let operand = |name: &String| match place(name) {
+            Some(place) => Ok(Operand::Value(place)),
+            None => look_up(name, variables).map(Operand::Number),
+        };
+        let operands = self.names().iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+        let node = self.formula.root.bound(&operands);
+        Ok(move |values: &[f64]| node.value(values))
     }
 
     /// A number as an expression.
@@ -71,15 +97,7 @@ impl Expression {
     /// # Errors
     /// Names a variable that is not there, or says that the value is not finite.
     pub fn evaluate(&self, variables: &Variables) -> Result<f64, String> {
-        let look_up = |name: &String| {
-            variables.iter().find(|(known, _)| known == name).map(|&(_, value)| value).ok_or_else(|| {
-                let known: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
-                let known = if known.is_empty() { "there are none".into() } else { known.join(", ") };
-                let hint = did_you_mean(name, variables.iter().map(|(name, _)| name.as_str()));
-                format!("uses `{name}`, which is not a variable here{hint} (variables: {known})")
-            })
-        };
-        let values = self.names().iter().map(look_up).collect::<Result<Vec<_>, _>>()?;
+        let values = self.names().iter().map(|name| look_up(name, variables)).collect::<Result<Vec<_>, _>>()?;
         let value = self.formula.root.value(&values);
         if value.is_finite() { Ok(value) } else { Err(format!("evaluates to {value} {}", at(variables))) }
     }
@@ -111,6 +129,15 @@ impl Expression {
         }
         Ok(nearest as usize)
     }
+}
+
+fn look_up(name: &str, variables: &Variables) -> Result<f64, String> {
+    variables.iter().find(|(known, _)| known == name).map(|&(_, value)| value).ok_or_else(|| {
+        let known: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+        let known = if known.is_empty() { "there are none".into() } else { known.join(", ") };
+        let hint = did_you_mean(name, variables.iter().map(|(name, _)| name.as_str()));
+        format!("uses `{name}`, which is not a variable here{hint} (variables: {known})")
+    })
 }
 
 /// Largest size that a double holds exactly.

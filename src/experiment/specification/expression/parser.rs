@@ -55,11 +55,11 @@ impl Formula {
     ///
     /// # Errors
     /// Names the place that cannot be read, and what is allowed there.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, names: &Names<'_>) -> Result<Self, String> {
         if text.chars().count() > LONGEST {
             return Err(format!("must be an expression of at most {LONGEST} characters"));
         }
-        let mut parser = Parser { text, position: 0, depth: 0, names: Vec::new() };
+        let mut parser = Parser { text, position: 0, depth: 0, names: Vec::new(), known: names };
         let root = parser.sum()?;
         match parser.peek() {
             None => Ok(Self { root, names: parser.names }),
@@ -69,7 +69,34 @@ impl Formula {
     }
 }
 
+/// Says how many bytes of a text, from its beginning, are a name that holds more than letters and digits, as `loss.l1` does.
+pub type Names<'a> = dyn Fn(&str) -> Option<usize> + 'a;
+
+/// What a variable stands for in a formula that is evaluated again and again.
+#[derive(Clone, Copy)]
+pub enum Operand {
+    /// A number that does not change.
+    Number(f64),
+    /// The value at this place.
+    Value(usize),
+}
+
 impl Node {
+    /// The same with its variables replaced.
+    pub fn bound(&self, operands: &[Operand]) -> Self {
+        match self {
+            Self::Number(value) => Self::Number(*value),
+            Self::Variable(place) => match operands[*place] {
+                Operand::Number(value) => Self::Number(value),
+                Operand::Value(place) => Self::Variable(place),
+            },
+            Self::One(function, operand) => Self::One(*function, Box::new(operand.bound(operands))),
+            Self::Two(function, both) => {
+                Self::Two(*function, Box::new([both[0].bound(operands), both[1].bound(operands)]))
+            }
+        }
+    }
+
     /// The value, given those of the formula's names.
     pub fn value(&self, variables: &[f64]) -> f64 {
         match self {
@@ -89,6 +116,8 @@ struct Parser<'a> {
     /// Levels that are open.
     depth: usize,
     names: Vec<String>,
+    /// Names beside words.
+    known: &'a Names<'a>,
 }
 
 impl<'a> Parser<'a> {
@@ -158,6 +187,10 @@ impl<'a> Parser<'a> {
     fn name(&mut self) -> Result<Node, String> {
         let start = self.position;
         let rest = &self.text[start..];
+        if let Some(length) = (self.known)(rest) {
+            self.position += length;
+            return Ok(self.variable(&rest[..length]));
+        }
         let name = &rest[..rest.find(|c: char| !(begins_name(c) || c.is_ascii_digit())).unwrap_or(rest.len())];
         self.position += name.len();
         match (function(name), self.peek() == Some('(')) {

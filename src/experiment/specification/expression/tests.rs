@@ -251,7 +251,7 @@ proptest! {
         let text = tree.text(1, if spaced { " " } else { "" });
         prop_assume!(text.len() <= 1000);
         let expected = tree.value(side);
-        let value = Formula::parse(&text).unwrap().root.value(&[side]);
+        let value = Formula::parse(&text, &|_| None).unwrap().root.value(&[side]);
         prop_assert!(value.to_bits() == expected.to_bits() || value.is_nan() && expected.is_nan(), "{text}: {value} for {expected}");
     }
 }

@@ -1,13 +1,16 @@
 //! Experiments built by a program: networks, a sweep, observables and claims in Rust, in place of a spec in TOML.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use toml::Table;
 
 use super::Drawing;
 use crate::experiment::claim::Claim;
 use crate::experiment::specification::reader::{Origin, SpecError, unknown};
-use crate::experiment::specification::{At, DrawSpec, Heading, InputSpec, Make, NetworkSpec, Spec, Sweep, names_of};
+use crate::experiment::specification::{
+    At, Definition, DrawSpec, Heading, InputSpec, Make, Making, NetworkSpec, Spec, Sweep, names_of, statistics_of,
+};
 use crate::experiment::work::Limits;
 use crate::network::{Architecture, Initialisation};
 use crate::observable::Observable;
@@ -40,6 +43,7 @@ pub struct ExperimentBuilder {
     sweep: Sweep,
     networks: Vec<NetworkSpec>,
     observables: Vec<String>,
+    definitions: Vec<Definition>,
     claims: Vec<Claim>,
     rule: StoppingRule,
     input: InputSpec,
@@ -55,6 +59,7 @@ impl ExperimentBuilder {
             sweep: Sweep::default(),
             networks: Vec::new(),
             observables: Vec::new(),
+            definitions: Vec::new(),
             claims: Vec::new(),
             rule: StoppingRule::Draws(4000),
             input: InputSpec::default(),
@@ -92,6 +97,21 @@ impl ExperimentBuilder {
     #[must_use]
     pub fn input(mut self, input: InputSpec) -> Self {
         self.input = input;
+        self
+    }
+
+    /// Measures, of every draw, what a function makes of other observables of that draw, which it is given in their order.
+    ///
+    /// It runs on the same samplers as they do.
+    #[must_use]
+    pub fn observe_made(
+        mut self,
+        name: &str,
+        of: &[&str],
+        function: impl Fn(&[f64]) -> f64 + Send + Sync + 'static,
+    ) -> Self {
+        let bases = of.iter().map(|base| (*base).to_owned()).collect();
+        self.definitions.push(Definition { name: name.into(), making: Making::Function(bases, Arc::new(function)) });
         self
     }
 
@@ -145,7 +165,18 @@ impl ExperimentBuilder {
                 Err(origin.error(&format!("observables.{index}"), &name, message))
             }
         };
-        let observables: Vec<_> = self.observables.into_iter().enumerate().map(observable).collect::<Result<_, _>>()?;
+        let mut observables: Vec<_> =
+            self.observables.into_iter().enumerate().map(observable).collect::<Result<_, _>>()?;
+        let bases = self.definitions.iter().flat_map(|definition| definition.names());
+        for base in bases {
+            if observables.iter().all(|(name, _)| name != base)
+                && let Ok(observable) = base.parse()
+            {
+                observables.push((base.clone(), observable));
+            }
+        }
+        observables.extend(self.definitions.iter().map(|made| (made.name.clone(), Observable::Defined)));
+        let statistics = statistics_of(&self.claims, &names_of(&observables));
         let heading = Heading {
             title: self.name.clone(),
             name: self.name,
@@ -158,6 +189,8 @@ impl ExperimentBuilder {
             heading,
             family_error: self.family_error,
             observables,
+            definitions: self.definitions,
+            statistics,
             sweep: self.sweep,
             networks: self.networks,
             claims: self.claims,

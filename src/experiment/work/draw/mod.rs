@@ -19,10 +19,12 @@ use crate::experiment::results::names::{DONE, SPEC};
 use crate::experiment::results::states::read_table;
 use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, Verdict, storage};
 use crate::experiment::specification::reader::SpecError;
-use crate::experiment::specification::{DrawSpec, Spec};
+use crate::experiment::specification::{DrawSpec, Spec, names_of};
 use crate::experiment::work::Limits;
+use crate::observable::Observable;
 use crate::sampling::monte_carlo::Helpers;
 use crate::sampling::{Observer, Tally, monte_carlo};
+use crate::statistics::jackknife::Batches;
 use crate::stop::Stop;
 use point::bind;
 
@@ -163,11 +165,39 @@ impl Drawing {
             if let Some(draws) = observer.draws {
                 kept.push((point.describe(), draws.into_inner().unwrap_or_else(PoisonError::into_inner)));
             }
+            let batches = tally.batches;
             for ((row, summary), theory) in self.rows(point).zip(tally.summaries).zip(&point.theory) {
                 measurements.push(Measurement::new(row, summary, *theory, distributions));
             }
+            self.add_statistics(point, batches.as_ref(), &mut measurements);
         }
         Ok((measurements, kept))
+    }
+
+    /// The tally of no draws, with batches where statistics are asked for.
+    fn nothing(&self) -> Tally {
+        let tally = Tally::new(self.spec.observables.len());
+        if self.spec.statistics.is_empty() {
+            return tally;
+        }
+        let quantiles = |(name, _): &(String, Observable)| {
+            self.spec.statistics.iter().any(|statistic| statistic.needs_quantiles(name))
+        };
+        tally.with_batches(self.spec.observables.iter().map(quantiles).collect())
+    }
+
+    /// Adds the statistics of a point, whose observables were measured last.
+    fn add_statistics(&self, point: &Point, batches: Option<&Batches>, measurements: &mut Vec<Measurement>) {
+        let Some(batches) = batches else { return };
+        let first = measurements.len() - self.spec.observables.len();
+        let (names, variables) = (names_of(&self.spec.observables), point.variables_with_dimension());
+        for statistic in &self.spec.statistics {
+            let jackknife = batches.jackknife(|columns| statistic.of_draws(columns, &names, &variables));
+            let of =
+                measurements[first..].iter().filter(|of| statistic.observables().any(|name| name == of.row.observable));
+            let measurement = Measurement::of_statistic(Row::of(point, &statistic.name), jackknife, of);
+            measurements.push(measurement);
+        }
     }
 
     fn sample_point(
@@ -178,14 +208,22 @@ impl Drawing {
         helpers: Option<&dyn Helpers>,
     ) -> Result<Tally, RunError> {
         let fresh = options.fresh || options.keep_draws;
-        let saved = if fresh { None } else { observer.load()? };
+        let wanted = self.nothing().batches;
+        // One without what statistics need is begun again.
+        let serves = |tally: &Tally| match (&wanted, &tally.batches) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(wanted), Some(batches)) => batches.keep_what(wanted) && batches.draws() == tally.draws,
+        };
+        let saved = if fresh { None } else { observer.load()?.filter(serves) };
+        let saved = saved.map(|tally| Tally { batches: tally.batches.filter(|_| wanted.is_some()), ..tally });
         // One of more draws is no state of fewer; it is kept for when as many are asked for.
         observer.saved.store(saved.as_ref().map_or(0, |tally| tally.draws), Ordering::Relaxed);
         let saved = saved.filter(|tally| tally.draws <= self.spec.work.rule.maximum());
         if let Some(tally) = &saved {
             tracing::info!(point = point.describe(), draws = tally.draws, "goes on");
         }
-        let start = saved.unwrap_or_else(|| Tally::new(self.spec.observables.len()));
+        let start = saved.unwrap_or_else(|| self.nothing());
         let tally =
             monte_carlo::run_with(point.sampler.as_ref(), &point.key, self.spec.work.rule, start, observer, helpers);
         if let Some(failure) = observer.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -15,7 +15,9 @@ use crate::experiment::specification::{DrawSpec, InputDistribution, LabelSpec, N
 use crate::experiment::work::Limits;
 use crate::network::{Architecture, Initialisation, Statistics};
 use crate::observable::{HypothesisObservable, Observable, Statistic};
-use crate::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Sampler, StoppingRule, StreamKey};
+use crate::sampling::{
+    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Sampler, StoppingRule, StreamKey, WithDefined,
+};
 use crate::scaled::Scaled;
 use crate::theory::PathVariances;
 
@@ -94,6 +96,10 @@ impl Binder<'_> {
         let input = source.fit(spec, network, architecture, variables)?;
         let label = self.label(architecture, &input)?;
         let (sampler, name) = self.sampler(architecture, initialisation, input, label, limits)?;
+        let defined = spec
+            .defined_at(&cell.variables_with_dimension())
+            .map_err(|message| spec.origin.error("define", "", self.at(message)))?;
+        let sampler = if defined.is_empty() { sampler } else { Box::new(WithDefined { sampler, defined }) };
         let key = cell.stream_key(spec.seed, name);
         let fingerprint = self.fingerprint(&key, &cell, source);
         Ok(Point { cell, sampler, key, fingerprint })
@@ -280,10 +286,11 @@ impl Binder<'_> {
         let names: Vec<&str> = self.spec.observables.iter().map(|(name, _)| name.as_str()).collect();
         let Cell { architecture, initialisation, .. } = cell;
         let text = format!(
-            "{SAMPLING_FORMAT} {} {key:?} {architecture:?} {initialisation:?} {:?} {} {names:?} {precision:?}",
+            "{SAMPLING_FORMAT} {} {key:?} {architecture:?} {initialisation:?} {:?} {} {names:?} {precision:?}{}",
             env!("CARGO_PKG_VERSION"),
             self.spec.work.input.without_paths(),
             source.contents(),
+            if self.spec.definitions.is_empty() { String::new() } else { format!(" {:?}", self.spec.definitions) },
         );
         sha256(&text)
     }

@@ -12,13 +12,14 @@ use crate::digest::sha256;
 use crate::experiment::architecture::ArchitectureBinder;
 use crate::experiment::cell::Cell;
 use crate::experiment::initialisation::InitialisationBinder;
-use crate::experiment::place::place;
+use crate::experiment::place::{place, with_dimension};
 use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{LayerSpec, MethodKind, MethodSpec, NetworkSpec, Spec, TrainSpec};
 use crate::experiment::work::{Limits, check};
 use crate::network::layer::{Layer, Statistics};
 use crate::network::{Architecture, Initialisation, Normalise, Shape};
+use crate::observable::Defined;
 use crate::short::short;
 use crate::stream::StreamKey;
 use crate::training::objective::{
@@ -61,6 +62,8 @@ pub struct Job {
     pub settings: TrainingSettings,
     /// Training and test samples as it sees them.
     pub samples: [Arc<dyn SampleSet>; 2],
+    /// What is measured that is made of other quantities.
+    pub defined: Vec<Defined>,
     /// The key of its random numbers, the same for all methods.
     pub key: StreamKey,
     /// A text that is the same for two runs exactly when one can go on where the other stopped.
@@ -244,6 +247,13 @@ impl Binder<'_> {
             data.contents,
             spec.observables
         ));
+        if !spec.definitions.is_empty() {
+            known.push_str(&format!(" {:?}", spec.definitions));
+        }
+        let dimension = architecture.dimension();
+        let defined = spec
+            .defined_at(&with_dimension(variables, dimension))
+            .map_err(|message| spec.origin.error("define", "", keys().at(message)))?;
         Ok(Job {
             label,
             variables: variables.to_vec(),
@@ -252,6 +262,7 @@ impl Binder<'_> {
             initialisation,
             settings,
             samples,
+            defined,
             key,
             fingerprint: sha256(&known),
         })

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use crate::attack::{Model, State};
 use crate::network::norm::NormSums;
 use crate::network::{Architecture, Norm, Parameters, Tape, pools_first};
-use crate::observable::{AttackObservable, Gradient, GradientObservable, Observable};
-use crate::sampling::Attacked;
+use crate::observable::{AttackObservable, Defined, Gradient, GradientObservable, Observable};
 use crate::sampling::monte_carlo::is_left_out;
+use crate::sampling::{Attacked, complete};
 use crate::scaled::Scaled;
 use crate::stop::Stop;
 use crate::stream::StreamKey;
@@ -33,9 +33,14 @@ pub enum Quantity {
     Loss,
     /// What is measured of networks at initialisation too: norms of ∂ₓL, and what attacks do.
     Observable(Observable),
+    /// Made of others of the same sample.
+    Defined,
 }
 
 impl Measure {
+    /// What stands for one that is made of others, after training.
+    pub const DEFINED: Self = Self { quantity: Quantity::Defined, initial: false };
+
     /// What a measure may be, for error messages.
     pub fn allowed() -> String {
         format!(
@@ -55,7 +60,7 @@ impl FromStr for Measure {
             "accuracy" => Quantity::Accuracy,
             "loss" => Quantity::Loss,
             _ => match name.parse().map_err(|_| ())? {
-                Observable::Hypothesis(_) => return Err(()),
+                Observable::Hypothesis(_) | Observable::Defined => return Err(()),
                 Observable::Gradient(observable)
                     if observable.gradient == Gradient::Logit || observable.norm().is_none() =>
                 {
@@ -79,6 +84,15 @@ pub struct Measured {
     pub nonfinite_gradients: usize,
 }
 
+/// What is to be measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The quantities.
+    pub quantities: &'a [Quantity],
+    /// How the last of them are made of others.
+    pub defined: &'a [Defined],
+}
+
 /// Measures a network, with running statistics, on some samples. Each sample's attacks have a stream of `key` of their own. What it
 /// gives after a request to stop means nothing.
 pub fn measure(
@@ -86,11 +100,12 @@ pub fn measure(
     parameters: &Parameters<f32>,
     samples: &Samples<'_>,
     indices: &[usize],
-    quantities: &[Quantity],
+    wanted: Wanted<'_>,
     key: StreamKey,
     stop: &Stop,
 ) -> Measured {
     let runs = &pools_first(architecture);
+    let Wanted { quantities, defined } = wanted;
     let observables: Vec<Observable> = quantities.iter().filter_map(|quantity| quantity.observable()).collect();
     let norms: Vec<Norm> = observables.iter().filter_map(|observable| observable.of_gradient()?.norm()).collect();
     let one = |memory: &mut (Tape<f32>, Attacked<f32>, Vec<f32>), place: usize| {
@@ -118,8 +133,11 @@ pub fn measure(
             Quantity::Accuracy => 1.0 - state.error(label),
             Quantity::Loss => state.loss,
             Quantity::Observable(_) => observed.next().unwrap_or(f64::NAN),
+            Quantity::Defined => f64::NAN,
         });
-        (values.collect::<Vec<f64>>(), sums.norm(Norm::ONE))
+        let mut values: Vec<f64> = values.collect();
+        complete(defined, &mut values);
+        (values, sums.norm(Norm::ONE))
     };
     let memory = || {
         let mut tape = Tape::new(runs);
@@ -143,7 +161,7 @@ impl Quantity {
     pub fn is_share(self) -> bool {
         match self {
             Self::Accuracy => true,
-            Self::Loss => false,
+            Self::Loss | Self::Defined => false,
             Self::Observable(observable) => observable.is_share(),
         }
     }

@@ -5,17 +5,17 @@ use crate::statistics::quantile::interpolated;
 use crate::statistics::{Moments, QuantileSketch, Reference};
 
 /// What the repetitions of a cell give of one observable: its law over those that are finished. `outcomes` are the networks, each with
-/// what became of it; `index` is the observable's place among the spec's.
+/// what became of it; `value` is the observable of one.
 pub fn measurement(
     row: Row,
     outcomes: &[(usize, Option<&NetworkOutcome>)],
-    index: usize,
+    value: impl Fn(&NetworkOutcome) -> f64,
     is_share: bool,
     keep_distribution: bool,
 ) -> Measurement {
     let replicate = |&(network, outcome): &(usize, Option<&NetworkOutcome>)| {
         let outcome = outcome?;
-        let value = outcome.values.get(index).copied().flatten().unwrap_or(f64::NAN);
+        let value = value(outcome);
         let sampling = if is_share { sampling_variance(value, outcome.samples) } else { 0.0 };
         Some(Replicate { value, sampling, network })
     };
@@ -35,7 +35,7 @@ pub fn measurement(
     }
     let sampled = (!values.is_empty()).then(|| sampled(finite, non_finite as u64));
     let quantiles = keep_distribution.then_some(quantiles);
-    Measurement { row: Row { sampled, ..row }, quantiles, reference, replicates: Some(replicates) }
+    Measurement { row: Row { sampled, ..row }, quantiles, reference, replicates: Some(replicates), batches: None }
 }
 
 /// Variance of a share of so many test samples by their choice: p(1 − p)/n with p = (successes + 2)/(n + 4), which no share of 0 or 1

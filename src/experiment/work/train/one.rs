@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::bind::{Job, Training};
-use super::measure::{Measured, measure};
+use super::measure::{Measured, Wanted, measure};
 use crate::experiment::results::names::WEIGHTS;
 use crate::experiment::results::{NetworkOutcome, ResultsError};
 use crate::experiment::work::RunError;
@@ -123,7 +123,15 @@ impl Training {
         let diverged = state.diverged();
         let after = (!diverged).then(|| {
             let quantities = self.quantities(false);
-            measure(&architecture(Statistics::Running), &state.best, samples, indices, &quantities, job.key, stop)
+            measure(
+                &architecture(Statistics::Running),
+                &state.best,
+                samples,
+                indices,
+                Wanted { quantities: &quantities, defined: &job.defined },
+                job.key,
+                stop,
+            )
         });
         let quantities = self.quantities(true);
         let before = (!quantities.is_empty()).then(|| {
@@ -132,7 +140,7 @@ impl Training {
                 &self.calibrated(job, initial),
                 samples,
                 indices,
-                &quantities,
+                Wanted { quantities: &quantities, defined: &[] },
                 job.key,
                 stop,
             )

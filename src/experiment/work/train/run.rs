@@ -17,6 +17,7 @@ use crate::experiment::results::names::{EPOCHS, NETWORKS, WEIGHTS};
 use crate::experiment::results::{
     Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv, networks_to_csv,
 };
+use crate::experiment::specification::{StatisticSpec, names_of};
 use crate::experiment::work::crew::Crew;
 use crate::experiment::work::{Results, RunError, RunOptions, Watcher, keeps_distributions, measured, rows};
 use crate::stop::Stop;
@@ -183,9 +184,19 @@ impl Training {
                 jobs.iter().map(|&job| (job, results[job].finished().map(|finished| &finished.outcome))).collect();
             let observables = self.spec.observables.iter().enumerate();
             let of = |(index, (name, measure)): (usize, &(String, Measure))| {
-                measurement(Row::of(cell, name), &outcomes, index, measure.quantity.is_share(), distributions)
+                let value = |outcome: &NetworkOutcome| outcome.value(index);
+                measurement(Row::of(cell, name), &outcomes, value, measure.quantity.is_share(), distributions)
             };
-            observables.map(of).collect::<Vec<_>>()
+            let (names, variables) = (names_of(&self.spec.observables), cell.variables_with_dimension());
+            let of_means = |statistic: &StatisticSpec| {
+                let value = |outcome: &NetworkOutcome| {
+                    let mean =
+                        |name: &str| names.iter().position(|known| *known == name).map(|index| outcome.value(index));
+                    statistic.of_means(|name| mean(name).unwrap_or(f64::NAN), &variables)
+                };
+                measurement(Row::of(cell, &statistic.name), &outcomes, value, false, distributions)
+            };
+            observables.map(of).chain(self.spec.statistics.iter().map(of_means)).collect::<Vec<_>>()
         };
         self.trainings().flat_map(of_cell).collect()
     }

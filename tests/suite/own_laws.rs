@@ -1,0 +1,154 @@
+//! Laws that nobody shipped: observables and statistics of a spec's own, bounds, fits, drawn until decided.
+
+use crate::place::Place;
+
+const LAWS: &str = r#"
+name = "laws"
+draws = 20000
+observables = ["loss.l1"]
+[define]
+ratio = "logit.l1 / logit.l2"
+log_norm = "ln(logit.l2)"
+scaled = "ratio / sqrt(dimension)"
+[sweep]
+d = [64, 256, 1024]
+[[network]]
+label = "dense"
+input = ["d"]
+layers = [{ type = "dense", units = 32 }, { type = "relu" }, { type = "dense", units = 10 }]
+"#;
+
+fn claim(body: &str) -> String {
+    format!("{LAWS}\n[[claim]]\nstatement = \"said\"\n{body}\n")
+}
+
+fn outcomes(place: &Place) -> Vec<String> {
+    let verdicts: serde_json::Value = serde_json::from_str(&place.read("runs/laws/verdicts.json")).unwrap();
+    verdicts.as_array().unwrap().iter().map(|verdict| verdict["verdict"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Each claim is true of the first formula and false of the second.
+#[test]
+fn observables_and_statistics_of_ones_own_are_judged() {
+    for (kind, right, wrong) in [
+        ("observable = \"ratio\"\ntolerance = 0.02\nvalue", "\"sqrt(2 * d / pi)\"", "\"sqrt(d)\""),
+        ("observable = \"scaled\"\nvalue", "{ at_most = 0.82 }", "{ at_least = 0.82 }"),
+        // Var ln(A) of one layer of 32: about 5/32 times a quarter, and 1/(2d) of the norm.
+        ("observable = \"var(log_norm)\"\nvalue", "{ at_most = 0.08 }", "{ at_most = 0.02 }"),
+        ("observable = \"mean(logit.l1) / mean(logit.l2)\"\nagainst = \"d\"\ntolerance = 0.02\nexponent", "0.5", "0.6"),
+        ("observable = \"median(loss.l1)\"\nagainst = \"d\"\nexponent", "{ at_most = 0.55 }", "{ at_most = 0.4 }"),
+    ] {
+        for (target, expected) in [(right, "holds"), (wrong, "refuted")] {
+            let place = Place::new(&claim(&format!("{kind} = {target}")));
+            place.ok(&["run", "spec.toml", "--quiet"]);
+            assert_eq!(outcomes(&place), [expected], "{kind} = {target}");
+        }
+    }
+}
+
+#[test]
+fn what_is_defined_stands_in_the_results_draw_by_draw() {
+    let place = Place::new(LAWS);
+    place.ok(&["run", "spec.toml", "--quiet", "--set", "draws=100", "--keep-draws", "--threads", "1"]);
+    let points = place.read("runs/laws/points.csv");
+    for name in ["loss.l1", "logit.l1", "logit.l2", "ratio", "log_norm", "scaled"] {
+        assert_eq!(points.lines().filter(|line| line.starts_with(&format!("dense,{name},"))).count(), 3, "{name}");
+    }
+    let mut archive =
+        ndarray_npy::NpzReader::new(std::fs::File::open(place.path("runs/laws/draws.npz")).unwrap()).unwrap();
+    for name in archive.names().unwrap() {
+        let draws: ndarray::Array2<f64> = archive.by_name(&name).unwrap();
+        for draw in draws.rows() {
+            // Listed, then used, then defined.
+            assert_eq!(draw[3], draw[1] / draw[2]);
+            assert_eq!(draw[4], draw[2].ln());
+        }
+    }
+    // A statistic that a claim asks for is a row, and more threads change no bit.
+    let asks = claim("observable = \"std(log_norm)\"\nvalue = { at_most = 1 }");
+    std::fs::write(place.path("spec.toml"), asks).unwrap();
+    let run = |out: &str, threads: &str| {
+        place.ok(&["run", "spec.toml", "--quiet", "--out", out, "--threads", threads, "--set", "draws=3001"]);
+        place.read(&format!("{out}/laws/points.csv"))
+    };
+    let one = run("one", "1");
+    assert_eq!(one, run("two", "2"));
+    assert_eq!(one.lines().filter(|line| line.starts_with("dense,std(log_norm),")).count(), 3);
+}
+
+#[test]
+fn definitions_and_statistics_that_mean_nothing_are_refused() {
+    let place = Place::new(LAWS);
+    for (change, key, says) in [
+        ("define.bad=\"loss.l1 / los\"", "define.bad", "uses `los`"),
+        ("define.bad=\"ratoi * 2\"", "define.bad", "did you mean `ratio`?"),
+        ("define.bad=\"sqrt(d)\"", "define.bad", "at least one observable"),
+        ("define.bad=\"loss.l1 +\"", "define.bad", "must be an expression"),
+        ("define.d=\"loss.l1\"", "define.d", "is not a name"),
+        ("define.sqrt=\"loss.l1\"", "define.sqrt", "is not a name"),
+        ("define.bad=3", "define.bad", "must be a string"),
+        (
+            "claim=[{ statement = \"s\", observable = \"var(lgo_norm)\", value = 1, tolerance = 1 }]",
+            "claim.0.observable",
+            "did you mean `log_norm`?",
+        ),
+        (
+            "claim=[{ statement = \"s\", observable = \"vra(log_norm)\", value = 1, tolerance = 1 }]",
+            "claim.0.observable",
+            "var(x)",
+        ),
+        (
+            "claim=[{ statement = \"s\", observable = \"var(log_norm) / q\", value = 1, tolerance = 1 }]",
+            "claim.0.observable",
+            "variable",
+        ),
+        (
+            "claim=[{ statement = \"s\", observable = \"log_nrom\", value = 1, tolerance = 1 }]",
+            "claim.0.observable",
+            "did you mean `log_norm`?",
+        ),
+    ] {
+        let message = place.refused(&["run", "spec.toml", "--set", change], 2);
+        assert!(message.contains(key) && message.contains(says), "{change}: {message}");
+        assert!(!place.path("runs").exists());
+    }
+}
+
+/// A network that is trained has them sample by sample; statistics of it are of means.
+#[test]
+fn trained_networks_have_definitions_too() {
+    let trained = r#"
+name = "laws"
+repeats = 3
+observables = ["accuracy", "loss.l2"]
+[define]
+ratio = "loss.l1 / loss.l2"
+[data]
+set = "synthetic"
+side = 4
+samples = 200
+validation = 50
+test = 60
+[training]
+epochs = 1
+batch = 50
+rate = 0.1
+[[network]]
+label = "net"
+input = [3, 4, 4]
+layers = [{ type = "flatten" }, { type = "dense", units = 10 }]
+[[claim]]
+statement = "no norm is larger than the other by more than √d"
+observable = "ratio"
+value = { at_most = "sqrt(dimension)" }
+[[claim]]
+statement = "of means too"
+observable = "mean(loss.l1) / mean(loss.l2)"
+value = { at_least = 1 }
+"#;
+    let place = Place::new(trained);
+    place.ok(&["run", "spec.toml", "--quiet"]);
+    assert_eq!(outcomes(&place), ["holds", "holds"]);
+    let message = place.refused(&["run", "spec.toml", "--set", "claim.0.observable=var(ratio)"], 2);
+    assert!(message.contains("formula of means"), "{message}");
+}
