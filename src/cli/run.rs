@@ -60,6 +60,14 @@ pub fn run(
         return Err(Failure::Usage("--keep-draws: a share has states and no results; leave it out".into()));
     }
     let entries = prepare(specs, common, sampling, false)?;
+    if share.is_some()
+        && let Some(experiment) = ready(&entries).find(|experiment| experiment.decides())
+    {
+        let name = &experiment.heading().name;
+        let message =
+            format!("--shard: {name} goes on until its claims are decided, which no share sees; set draws or repeats");
+        return Err(Failure::Usage(message));
+    }
     if let Some(member) = ranks.filter(|ranks| !ranks.leads()) {
         return Ok(help(&entries, member));
     }

@@ -241,7 +241,7 @@ mod tests {
             }
         }
         for (covered, judged) in covered.into_iter().zip(judged) {
-            let share = f64::from(covered) / f64::from(judged);
+            let share = covered as f64 / f64::from(judged);
             assert!(judged > 900 && (0.92..0.975).contains(&share), "{covered} of {judged}");
         }
     }

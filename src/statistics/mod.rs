@@ -11,6 +11,7 @@ mod gaussian_norm;
 pub mod jackknife;
 pub mod kolmogorov_smirnov;
 pub mod least_squares;
+pub mod looks;
 pub mod moments;
 pub mod multiple_testing;
 pub mod quantile;
@@ -20,6 +21,7 @@ mod skewness;
 
 pub use equivalence::{Equivalence, Reference};
 pub use kolmogorov_smirnov::KolmogorovSmirnov;
+pub use looks::Look;
 pub use moments::Moments;
 pub use quantile::QuantileSketch;
 pub use regression::{Fit, WeightedPoint};

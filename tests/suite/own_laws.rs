@@ -152,3 +152,79 @@ value = { at_least = 1 }
     let message = place.refused(&["run", "spec.toml", "--set", "claim.0.observable=var(ratio)"], 2);
     assert!(message.contains("formula of means"), "{message}");
 }
+
+/// Easy claims are decided by a part of the draws, hard ones take all; a run that was begun goes on to the same bits.
+#[test]
+fn draws_go_on_until_every_claim_is_decided() {
+    let decide = claim("observable = \"ratio\"\nvalue = \"sqrt(2 * d / pi)\"\ntolerance = 0.02")
+        .replace("draws = 20000", "draws = \"decide\"\nmax_draws = 100000");
+    let place = Place::new(&decide);
+    let draws = |out: &str| -> u64 {
+        let points = place.read(&format!("{out}/laws/points.csv"));
+        let line = points.lines().find(|line| line.starts_with("dense,ratio,64,")).unwrap().to_owned();
+        line.split(',').nth(4).unwrap().parse().unwrap()
+    };
+    place.ok(&["run", "spec.toml", "--quiet"]);
+    assert_eq!((outcomes(&place), draws("runs")), (vec!["holds".to_owned()], 6272));
+    assert!(place.read("runs/laws/verdicts.json").contains("look 1 of 5, after 6272"));
+    // At a tolerance that the draws just carry.
+    place.ok(&["run", "spec.toml", "--quiet", "--out", "hard", "--set", "claim.0.tolerance=0.00015", "--threads", "1"]);
+    assert_eq!(draws("hard"), 100_000);
+    // One without a claim has nothing to decide, and one that is asked for draws makes them.
+    place.ok(&["run", "spec.toml", "--quiet", "--out", "some", "--set", "draws=300"]);
+    assert_eq!(draws("some"), 300);
+    for (arguments, says) in [
+        (&["--set", "max_draws=1"][..], "max_draws = 1"),
+        (&["--set", "precision=0.1"], "must stand without `draws`"),
+        (&["--set", "draws=\"some\""], "or \"decide\""),
+        (&["--shard", "1/2"], "which no share sees"),
+    ] {
+        let message = place.refused(&[&["run", "spec.toml", "--out", "no"], arguments].concat(), 2);
+        assert!(message.contains(says), "{message}");
+    }
+    let message = Place::new(&decide.replace("max_draws = 100000", "")).refused(&["run", "spec.toml"], 2);
+    assert!(message.contains("max_draws: is missing"), "{message}");
+}
+
+#[test]
+fn repetitions_go_on_until_every_claim_is_decided() {
+    let trained = r#"
+name = "laws"
+repeats = "decide"
+max_repeats = 32
+observables = ["loss", "initial.loss.l1"]
+[data]
+set = "synthetic"
+side = 4
+samples = 200
+validation = 50
+test = 60
+[training]
+epochs = 1
+batch = 50
+rate = 0.1
+[[network]]
+label = "net"
+input = [3, 4, 4]
+layers = [{ type = "flatten" }, { type = "dense", units = 10 }]
+[[claim]]
+statement = "there is a loss"
+observable = "loss"
+value = { at_least = 0.1 }
+"#;
+    let place = Place::new(trained);
+    place.ok(&["run", "spec.toml", "--quiet"]);
+    let networks = |out: &str| place.read(&format!("{out}/laws/networks.csv")).lines().count() - 1;
+    assert_eq!(outcomes(&place), ["holds"]);
+    let early = networks("runs");
+    assert!(early < 32, "{early} networks");
+    let results =
+        || ["points.csv", "networks.csv", "verdicts.json"].map(|name| place.read(&format!("runs/laws/{name}")));
+    let first = results();
+    place.ok(&["run", "spec.toml", "--quiet"]);
+    assert_eq!(results(), first, "what is finished is not trained again");
+    place.ok(&["run", "spec.toml", "--quiet", "--out", "all", "--set", "claim.0.value={ at_least = 2.3 }"]);
+    assert!(networks("all") >= early);
+    let message = Place::new(&trained.replace("max_repeats = 32", "")).refused(&["run", "spec.toml"], 2);
+    assert!(message.contains("max_repeats: is missing"), "{message}");
+}

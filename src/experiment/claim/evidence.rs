@@ -6,7 +6,7 @@ use super::terms::Terms;
 use crate::experiment::cell::Cell;
 use crate::experiment::results::{Measurement, Verdict};
 use crate::experiment::specification::expression::Expression;
-use crate::statistics::{Equivalence, Fit, Reference};
+use crate::statistics::{Equivalence, Fit, Look, Reference};
 
 /// Level of the equivalence tests.
 pub(super) const EQUIVALENCE_LEVEL: f64 = 0.05;
@@ -62,6 +62,11 @@ pub struct Observed<'a> {
     pub measurements: &'a [Measurement],
 }
 
+/// Which look these measurements are of, where there are several.
+pub(super) fn look_of(measurements: &[Measurement]) -> Option<Look> {
+    measurements.first().and_then(|measurement| measurement.look)
+}
+
 /// One claim of one experiment with what was measured.
 pub struct Case<'a> {
     pub observed: &'a Observed<'a>,
@@ -96,6 +101,16 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// The share of every level that this look at the data may spend; all of it where there is one look.
+    pub fn share(&self) -> f64 {
+        look_of(self.observed.measurements).map_or(1.0, |look| look.share)
+    }
+
+    /// A p-value as one of all looks together.
+    pub fn adjusted(&self, p_value: f64) -> f64 {
+        look_of(self.observed.measurements).map_or(p_value, |look| look.adjusted(p_value))
+    }
+
     /// A verdict on the claim to which nothing was found yet.
     pub fn start(&self, network: &str, observable: &str, kind: &str) -> Verdict {
         let blank = Verdict::blank(self.observed.name, network, observable, kind, self.terms.tolerance);
@@ -125,6 +140,7 @@ impl<'a> Case<'a> {
                 let mut test = Equivalence::test(estimate.value, estimate.std_error, band, estimate.reference);
                 test.outside = estimate.against.unwrap_or(test.outside);
                 test.inside = test.inside.max(estimate.chance.unwrap_or(0.0));
+                (test.inside, test.outside) = (self.adjusted(test.inside), self.adjusted(test.outside));
                 (estimate, test)
             })
             .collect();
@@ -139,7 +155,7 @@ impl<'a> Case<'a> {
         let verdict = Verdict {
             measured: Some(show(value)),
             std_error: Some(std_error * slope.abs()),
-            interval: Some(reference.interval(value, std_error, COVERAGE).map(show)),
+            interval: Some(reference.interval(value, std_error, 1.0 - self.share() * (1.0 - COVERAGE)).map(show)),
             p_value: Some(test.inside),
             reason: Some(estimate.words.clone()).filter(|words| !words.is_empty()),
             ..verdict

@@ -5,10 +5,10 @@
 //! evidence never makes a claim hold. A measured NaN or infinity makes every claim that rests on it inconclusive.
 
 use super::Claim;
-use super::evidence::{Case, Evidence, Observed, exact_p_value};
-use crate::experiment::format::about;
+use super::evidence::{Case, Evidence, Observed, exact_p_value, look_of};
+use crate::experiment::format::{about, rounded};
 use crate::experiment::results::{Measurement, Outcome, Row, Verdict};
-use crate::statistics::multiple_testing;
+use crate::statistics::{Look, multiple_testing};
 
 /// One experiment with what was measured, ready to be judged with the others of its run.
 #[derive(Debug, Clone)]
@@ -19,6 +19,14 @@ pub struct Measured<'a> {
     pub claims: &'a [Claim],
     /// Family-wise error rate of the run that judges it.
     pub family_error: f64,
+}
+
+/// Whether a look at what was measured ends the work: every claim of the experiment is decided, or a value was not finite, which no
+/// more work mends.
+pub fn is_decided(measured: &Measured<'_>) -> bool {
+    let bad = |measurement: &Measurement| measurement.row.sampled.is_some_and(|sampled| sampled.non_finite > 0);
+    measured.observed.measurements.iter().any(bad)
+        || judge(std::slice::from_ref(measured)).concat().iter().all(|verdict| verdict.verdict != Outcome::Inconclusive)
 }
 
 /// Judges all claims of a run together; one list of verdicts for each experiment, in order.
@@ -62,7 +70,10 @@ impl<'a> Gathered<'a> {
             experiment,
             evidence: claims.iter().enumerate().flat_map(of).collect(),
             comparisons: unclaimed
-                .filter_map(|measurement| Some((&measurement.row, exact_p_value(measurement)?)))
+                .filter_map(|measurement| {
+                    let p_value = exact_p_value(measurement)?;
+                    Some((&measurement.row, measurement.look.map_or(p_value, |look| look.adjusted(p_value))))
+                })
                 .collect(),
         }
     }
@@ -80,7 +91,7 @@ impl<'a> Gathered<'a> {
         for evidence in self.evidence {
             let (own, others) = adjusted.split_at(evidence.against.len());
             adjusted = others;
-            verdicts.push(conclude(evidence, own, *family_error));
+            verdicts.push(conclude(evidence, own, *family_error, look_of(measurements)));
         }
         let failed = self.comparisons.iter().zip(adjusted).filter(|(_, p_value)| *p_value <= family_error);
         let failed: Vec<&Row> = failed.map(|((row, _), _)| *row).collect();
@@ -90,7 +101,7 @@ impl<'a> Gathered<'a> {
     }
 }
 
-fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
+fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64, look: Option<Look>) -> Verdict {
     let Evidence { mut verdict, equivalent, is_estimate, needed, .. } = evidence;
     verdict.p_refuted = adjusted.iter().copied().reduce(f64::min);
     verdict.verdict = match verdict.p_refuted {
@@ -101,7 +112,12 @@ fn conclude(evidence: Evidence, adjusted: &[f64], rate: f64) -> Verdict {
     };
     let needed = needed.filter(|(count, _)| verdict.verdict == Outcome::Inconclusive && count.is_finite());
     let needed = needed.map(|(count, unit)| format!("about {} {unit} would decide", about(count)));
-    let reasons: Vec<String> = verdict.reason.take().into_iter().chain(needed).collect();
+    // A look before the last has spent a part of the level, and its interval is the wider for it.
+    let early = look.filter(|look| !look.is_last()).map(|look| {
+        let level = rounded(100.0 * 0.05 * look.share, 2);
+        format!("look {} of {}, after {}; the interval leaves out {level} %", look.number, look.of, look.count)
+    });
+    let reasons: Vec<String> = verdict.reason.take().into_iter().chain(needed).chain(early).collect();
     verdict.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     verdict
 }

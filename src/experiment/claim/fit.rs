@@ -244,7 +244,7 @@ impl FittedForm {
             case.decide(verdict, residuals, band, &places, |x| x)
         } else {
             // Points that lie on the curve within their errors do not show the form: only its failure is judged.
-            Evidence { against: vec![goodness], ..Evidence::undecided(verdict, words).into_estimate() }
+            Evidence { against: vec![case.adjusted(goodness)], ..Evidence::undecided(verdict, words).into_estimate() }
         };
         let estimates = fitted.values.iter().enumerate().map(|(index, &value)| Estimate {
             value,

@@ -40,7 +40,7 @@ use toml::Table;
 
 pub use evidence::Observed;
 pub use exponent::Baseline;
-pub use family::{Measured, judge};
+pub use family::{Measured, is_decided, judge};
 pub use law::{Entry, Law, Remark};
 pub(super) use place::moves_dimension;
 pub(super) use reader::Scope;

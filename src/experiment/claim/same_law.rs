@@ -83,14 +83,14 @@ impl SameLaw {
             return Evidence::undecided(verdict, reason);
         }
         let pairs = pairs(&first, &second);
-        let level = EQUIVALENCE_LEVEL / pairs.len().max(1) as f64;
+        let level = case.share() * EQUIVALENCE_LEVEL / pairs.len().max(1) as f64;
         let (mut distance, mut bound, mut against) = (0.0f64, 0.0f64, Vec::new());
         for (a, b) in &pairs {
             let (Some(a), Some(b)) = (&a.measurement.quantiles, &b.measurement.quantiles) else { continue };
             let test = KolmogorovSmirnov::of_sketches(a, b);
             distance = distance.max(test.distance);
             bound = bound.max(test.distance_bound(a.count(), b.count(), level));
-            against.push(test.beyond(case.terms.tolerance));
+            against.push(case.adjusted(test.beyond(case.terms.tolerance)));
         }
         verdict.measured = Some(distance);
         verdict.interval = Some([0.0, bound.min(1.0)]);

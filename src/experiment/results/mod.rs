@@ -21,7 +21,7 @@ use super::format::needed;
 use super::place::place;
 use crate::sampling::monte_carlo::Summary;
 use crate::statistics::jackknife::Jackknife;
-use crate::statistics::{QuantileSketch, Reference, Skewness, TooFew};
+use crate::statistics::{Look, QuantileSketch, Reference, Skewness, TooFew};
 use crate::theory::{Shape, TheoryKind, TheoryValue};
 
 pub use checkpoint::Checkpoint;
@@ -89,6 +89,8 @@ pub struct Measurement {
     pub replicates: Option<Vec<Option<Replicate>>>,
     /// Number of batches of draws whose scatter is the standard error, where it is not that of the draws.
     pub batches: Option<u64>,
+    /// Which of several looks it is of, where draws or repetitions go on until every claim is decided.
+    pub look: Option<Look>,
 }
 
 /// The value of one trained network.
@@ -118,7 +120,7 @@ impl Measurement {
         let z = expected.map(|expected| z_score(sampled.mean, sampled.std_error, expected)).filter(|z| z.is_finite());
         let row = Row { sampled: Some(sampled), z, ..row }.with_theory(theory);
         let quantiles = keep_distribution.then_some(summary.quantiles);
-        Self { row, quantiles, reference, replicates: None, batches: None }
+        Self { row, quantiles, reference, replicates: None, batches: None, look: None }
     }
 
     /// Completes the row of a statistic with its jackknife, and with what there is of the observables that it is `of`.
@@ -150,7 +152,14 @@ impl Measurement {
             }),
         };
         let batches = jackknife.map(|jackknife| jackknife.batches);
-        Self { row: Row { sampled: Some(sampled), ..row }, quantiles: None, reference, replicates: None, batches }
+        Self {
+            row: Row { sampled: Some(sampled), ..row },
+            quantiles: None,
+            reference,
+            replicates: None,
+            batches,
+            look: None,
+        }
     }
 
     /// Degrees of freedom of the standard error.

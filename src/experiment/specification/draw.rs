@@ -12,6 +12,9 @@ use super::{Spec, Sweep, WorkSpec};
 use crate::observable::Observable;
 use crate::sampling::StoppingRule;
 
+/// The word for draws until every claim is decided.
+pub(super) const DECIDE: &str = "decide";
+
 const DEFAULT_DRAWS: i64 = 4000;
 const DEFAULT_MAX_DRAWS: i64 = 1_000_000;
 const MOST_DRAWS: i64 = 1_000_000_000_000;
@@ -21,6 +24,8 @@ const MOST_DRAWS: i64 = 1_000_000_000_000;
 pub struct DrawSpec {
     /// When to stop drawing.
     pub rule: StoppingRule,
+    /// Whether the draws of the rule are the most, and claims are looked at before, until all are decided.
+    pub decides: bool,
     /// Where inputs come from.
     pub input: InputSpec,
 }
@@ -56,7 +61,9 @@ impl WorkSpec for DrawSpec {
     }
 
     fn read(reader: &Reader<'_>, origin: &Origin) -> Result<Self, SpecError> {
-        Ok(Self { input: read_input(reader, origin)?, rule: read_rule(reader)? })
+        let decides = reader.value("draws").and_then(Value::as_str) == Some(DECIDE);
+        let rule = if decides { read_most(reader)? } else { read_rule(reader)? };
+        Ok(Self { input: read_input(reader, origin)?, rule, decides })
     }
 
     fn labels(&self, networks: &[NetworkSpec]) -> Vec<String> {
@@ -72,6 +79,9 @@ impl WorkSpec for DrawSpec {
         }
         table.entry("sampler").or_insert(Value::String("auto".into()));
         match self.rule {
+            StoppingRule::Draws(most) if self.decides => {
+                table.insert("max_draws".into(), Value::Integer(most.cast_signed()))
+            }
             StoppingRule::Draws(draws) => table.insert("draws".into(), Value::Integer(draws.cast_signed())),
             StoppingRule::Precision { maximum, .. } => {
                 table.insert("max_draws".into(), Value::Integer(maximum.cast_signed()))
@@ -104,8 +114,23 @@ fn has_batch_norm(layers: &[LayerSpec]) -> bool {
     })
 }
 
+/// The most draws until every claim is decided.
+fn read_most(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
+    if reader.has("precision") {
+        return Err(reader.refuse("precision", "must stand without `draws`: give one or the other"));
+    }
+    let most = reader.whole("max_draws", 2, MOST_DRAWS)?;
+    let most =
+        most.ok_or_else(|| reader.missing("max_draws", "the most draws of a point, beside draws = \"decide\""))?;
+    Ok(StoppingRule::Draws(most.cast_unsigned()))
+}
+
 fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
     let precision = reader.number("precision", "must be a number between 0 and 1", |p| p > 0.0 && p < 1.0)?;
+    if let Some(other) = reader.value("draws").filter(|value| value.is_str()) {
+        let message = format!("must be a whole number from 2 to {MOST_DRAWS}, or \"{DECIDE}\"");
+        return Err(reader.complain("draws", &other.to_string(), message));
+    }
     let draws = reader.whole("draws", 2, MOST_DRAWS)?;
     let maximum = reader.whole("max_draws", 2, MOST_DRAWS)?;
     match (precision, draws) {
@@ -114,7 +139,13 @@ fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
             let maximum = maximum.unwrap_or(DEFAULT_MAX_DRAWS).cast_unsigned();
             Ok(StoppingRule::Precision { relative, maximum })
         }
-        (None, _) if maximum.is_some() => Err(reader.refuse("max_draws", "must stand beside `precision`")),
+        // The spec's own maximum stays where an option says how many.
+        (None, Some(_)) if reader.is_set("draws") => {
+            Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned()))
+        }
+        (None, _) if maximum.is_some() => {
+            Err(reader.refuse("max_draws", "must stand beside `precision` or draws = \"decide\""))
+        }
         (None, draws) => Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned())),
     }
 }

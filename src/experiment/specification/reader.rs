@@ -103,6 +103,11 @@ impl<'a> Reader<'a> {
         self.table.contains_key(key)
     }
 
+    /// Whether an option has set the key.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.origin.overridden.contains(&self.path_of(key))
+    }
+
     /// Whatever the key holds.
     pub fn value(&self, key: &str) -> Option<&'a Value> {
         self.table.get(key)

@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::draw::DECIDE;
 use super::expression::Expression;
 use super::network::NetworkSpec;
 use super::reader::{Origin, Reader, SpecError, as_number, unknown};
@@ -19,6 +20,8 @@ const MOST_BATCH: i64 = 1 << 16;
 pub struct TrainSpec {
     /// Networks trained at every point.
     pub repeats: usize,
+    /// Whether these are the most, and claims are looked at before, until all are decided.
+    pub decides: bool,
     /// Whether the weights that were measured are kept in files.
     pub keep_weights: bool,
     /// The samples.
@@ -80,7 +83,8 @@ pub enum MethodKind {
 
 impl WorkSpec for TrainSpec {
     type Observable = Measure;
-    const KEYS: &'static [&'static str] = &["repeats", "keep_weights", "data", "training", "method", "panel"];
+    const KEYS: &'static [&'static str] =
+        &["repeats", "max_repeats", "keep_weights", "data", "training", "method", "panel"];
     const TRAINS: bool = true;
 
     fn sampler(_: &Reader<'_>) -> Result<SamplerChoice, SpecError> {
@@ -98,9 +102,11 @@ impl WorkSpec for TrainSpec {
     }
 
     fn read(reader: &Reader<'_>, origin: &Origin) -> Result<Self, SpecError> {
+        let (repeats, decides) = read_repeats(reader)?;
         Ok(Self {
             methods: read_methods(reader, origin)?,
-            repeats: reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize,
+            repeats,
+            decides,
             keep_weights: reader.boolean("keep_weights")?.unwrap_or(false),
             data: read_data(reader, origin)?,
             settings: read_settings(reader, origin)?,
@@ -113,7 +119,8 @@ impl WorkSpec for TrainSpec {
     }
 
     fn resolve(&self, _: &[NetworkSpec], table: &mut Table) {
-        table.insert("repeats".into(), Value::Integer(self.repeats as i64));
+        let key = if self.decides { "max_repeats" } else { "repeats" };
+        table.insert(key.into(), Value::Integer(self.repeats as i64));
     }
 }
 
@@ -125,6 +132,25 @@ impl TrainSpec {
             (1, _) => method.label.clone(),
             _ => format!("{}, {}", network.label, method.label),
         }
+    }
+}
+
+/// How many networks are trained for each cell, and whether fewer will do where they decide every claim.
+fn read_repeats(reader: &Reader<'_>) -> Result<(usize, bool), SpecError> {
+    let most = reader.whole("max_repeats", 2, MOST_REPEATS)?;
+    match (reader.value("repeats"), most) {
+        (Some(Value::String(word)), most) if word == DECIDE => {
+            let most =
+                most.ok_or_else(|| reader.missing("max_repeats", "the most repetitions, beside repeats = \"decide\""))?;
+            Ok((most as usize, true))
+        }
+        (Some(Value::String(_)), _) => {
+            Err(reader.refuse("repeats", format!("must be a whole number from 1 to {MOST_REPEATS}, or \"{DECIDE}\"")))
+        }
+        (_, Some(_)) if !reader.is_set("repeats") => {
+            Err(reader.refuse("max_repeats", format!("must stand beside repeats = \"{DECIDE}\"")))
+        }
+        _ => Ok((reader.whole("repeats", 1, MOST_REPEATS)?.unwrap_or(1) as usize, false)),
     }
 }
 

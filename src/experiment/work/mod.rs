@@ -193,6 +193,14 @@ impl Experiment {
         }
     }
 
+    /// Whether work goes on until every claim is decided.
+    pub fn decides(&self) -> bool {
+        match self {
+            Self::Draw(drawing) => drawing.spec.work.decides,
+            Self::Train(training) => training.spec.work.decides,
+        }
+    }
+
     /// The fingerprints of the parts of the work.
     fn fingerprints(&self) -> Vec<&str> {
         match self {

@@ -46,6 +46,7 @@ pub struct ExperimentBuilder {
     definitions: Vec<Definition>,
     claims: Vec<Claim>,
     rule: StoppingRule,
+    decides: bool,
     input: InputSpec,
     family_error: f64,
 }
@@ -62,6 +63,7 @@ impl ExperimentBuilder {
             definitions: Vec::new(),
             claims: Vec::new(),
             rule: StoppingRule::Draws(4000),
+            decides: false,
             input: InputSpec::default(),
             family_error: 1e-3,
         }
@@ -130,6 +132,13 @@ impl ExperimentBuilder {
         self
     }
 
+    /// Draws every network until every claim is decided, at most this many times.
+    #[must_use]
+    pub fn until_decided(mut self, most: u64) -> Self {
+        (self.rule, self.decides) = (StoppingRule::Draws(most), true);
+        self
+    }
+
     /// Draws so many networks at every point.
     #[must_use]
     pub fn draws(mut self, draws: u64) -> Self {
@@ -195,7 +204,7 @@ impl ExperimentBuilder {
             networks: self.networks,
             claims: self.claims,
             panels: Vec::new(),
-            work: DrawSpec { rule: self.rule, input: self.input },
+            work: DrawSpec { rule: self.rule, decides: self.decides, input: self.input },
             resolved: Table::new(),
             origin,
         };

@@ -13,7 +13,7 @@ use ndarray::Array2;
 use super::crew::{Crew, PointCrew};
 use super::{RunError, RunOptions, Watcher, check, keeps_distributions, measured};
 use crate::experiment::cell::Cell;
-use crate::experiment::claim::judge;
+use crate::experiment::claim::{is_decided, judge};
 use crate::experiment::results::folder::write_draws;
 use crate::experiment::results::names::{DONE, SPEC};
 use crate::experiment::results::states::read_table;
@@ -22,8 +22,9 @@ use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{DrawSpec, Spec, names_of};
 use crate::experiment::work::Limits;
 use crate::observable::Observable;
-use crate::sampling::monte_carlo::Helpers;
-use crate::sampling::{Observer, Tally, monte_carlo};
+use crate::sampling::monte_carlo::{BLOCK, Helpers};
+use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
+use crate::statistics::Look;
 use crate::statistics::jackknife::Batches;
 use crate::stop::Stop;
 use point::bind;
@@ -34,6 +35,9 @@ pub use point::{Point, cells};
 
 /// Points, in words, with all their draws one after the other.
 type KeptDraws = Vec<(String, Vec<f64>)>;
+
+/// Fewest draws of a first look.
+const LEAST_LOOK: u64 = 256;
 
 /// File of all draws in a results folder.
 const DRAWS: &str = "draws.npz";
@@ -141,37 +145,8 @@ impl Drawing {
         watcher: &dyn Watcher,
         crew: Option<Crew<'_>>,
     ) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
-        let (mut measurements, mut kept) = (Vec::new(), Vec::new());
-        let distributions = keeps_distributions(&self.spec.claims);
-        let takes = options.share.map(|share| share.takes(&self.costs()));
-        for (index, point) in self.points.iter().enumerate() {
-            if takes.as_ref().is_some_and(|takes| !takes[index]) {
-                continue;
-            }
-            watcher.point(index, self.points.len(), &point.describe());
-            let observer = PointObserver {
-                watcher,
-                checkpoint: folder
-                    .map(|folder| Checkpoint::new(folder, &point.fingerprint).keeping_all(options.share.is_some())),
-                failure: Mutex::new(None),
-                failed: AtomicBool::new(false),
-                saved: AtomicU64::default(),
-                draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
-                observables: self.spec.observables.len(),
-            };
-            let crew = crew.map(|crew| PointCrew { crew, point: index });
-            let helpers = crew.as_ref().map(|crew| crew as &dyn Helpers);
-            let tally = self.sample_point(point, options, &observer, helpers)?;
-            if let Some(draws) = observer.draws {
-                kept.push((point.describe(), draws.into_inner().unwrap_or_else(PoisonError::into_inner)));
-            }
-            let batches = tally.batches;
-            for ((row, summary), theory) in self.rows(point).zip(tally.summaries).zip(&point.theory) {
-                measurements.push(Measurement::new(row, summary, *theory, distributions));
-            }
-            self.add_statistics(point, batches.as_ref(), &mut measurements);
-        }
-        Ok((measurements, kept))
+        let run = Sampling { drawing: self, folder, options, watcher, crew };
+        if self.spec.work.decides { run.until_decided() } else { run.to(self.spec.work.rule, None) }
     }
 
     /// The tally of no draws, with batches where statistics are asked for.
@@ -199,33 +174,132 @@ impl Drawing {
             measurements.push(measurement);
         }
     }
+}
 
-    fn sample_point(
+/// A run of all points.
+#[derive(Clone, Copy)]
+struct Sampling<'a> {
+    drawing: &'a Drawing,
+    folder: Option<&'a Path>,
+    options: RunOptions,
+    watcher: &'a dyn Watcher,
+    crew: Option<Crew<'a>>,
+}
+
+impl Sampling<'_> {
+    /// Draws every point in turn, from the tallies that there are or from those that were saved; what was drawn takes their place.
+    fn to(
         &self,
-        point: &Point,
-        options: RunOptions,
-        observer: &PointObserver<'_>,
-        helpers: Option<&dyn Helpers>,
-    ) -> Result<Tally, RunError> {
-        let fresh = options.fresh || options.keep_draws;
-        let wanted = self.nothing().batches;
+        rule: StoppingRule,
+        mut tallies: Option<&mut [Option<Tally>]>,
+    ) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
+        let Self { drawing, options, watcher, .. } = *self;
+        let (mut measurements, mut kept) = (Vec::new(), Vec::new());
+        let distributions = keeps_distributions(&drawing.spec.claims);
+        let takes = options.share.map(|share| share.takes(&drawing.costs()));
+        for (index, point) in drawing.points.iter().enumerate() {
+            if takes.as_ref().is_some_and(|takes| !takes[index]) {
+                continue;
+            }
+            watcher.point(index, drawing.points.len(), &point.describe());
+            let observer = self.observer(point);
+            let crew = self.crew.map(|crew| PointCrew { crew, point: index });
+            let helpers = crew.as_ref().map(|crew| crew as &dyn Helpers);
+            // It knows of the state on disk, also where what was drawn is at hand.
+            let saved = self.saved(&observer)?.filter(|tally| tally.draws <= rule.maximum());
+            let start = match &mut tallies {
+                Some(tallies) => tallies[index].take(),
+                None => saved,
+            };
+            let tally = self.point(point, rule, start, &observer, helpers)?;
+            if let Some(draws) = observer.draws {
+                kept.push((point.describe(), draws.into_inner().unwrap_or_else(PoisonError::into_inner)));
+            }
+            for ((row, summary), theory) in drawing.rows(point).zip(&tally.summaries).zip(&point.theory) {
+                measurements.push(Measurement::new(row, summary.clone(), *theory, distributions));
+            }
+            drawing.add_statistics(point, tally.batches.as_ref(), &mut measurements);
+            if let Some(tallies) = &mut tallies {
+                tallies[index] = Some(tally);
+            }
+        }
+        Ok((measurements, kept))
+    }
+
+    /// Draws until a look finds every claim decided. A look that the saved states have passed was taken, and did not.
+    fn until_decided(&self) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
+        let drawing = self.drawing;
+        let saved = |point: &Point| self.saved(&self.observer(point));
+        let mut tallies = drawing.points.iter().map(saved).collect::<Result<Vec<_>, _>>()?;
+        let most = drawing.spec.work.rule.maximum();
+        tallies.iter_mut().for_each(|tally| *tally = tally.take().filter(|tally| tally.draws <= most));
+        let farthest = tallies.iter().flatten().map(|tally| tally.draws).max().unwrap_or(0);
+        // Draws are kept once it is known how many there are.
+        let looking = Self { options: RunOptions { keep_draws: false, ..self.options }, ..*self };
+        let mut decided = (Vec::new(), Vec::new());
+        for look in Look::all(most, BLOCK, LEAST_LOOK) {
+            if look.count < farthest && !look.is_last() {
+                continue;
+            }
+            let rule = StoppingRule::Draws(look.count);
+            decided = looking.to(rule, Some(&mut tallies))?;
+            decided.0.iter_mut().for_each(|measurement| measurement.look = Some(look));
+            if look.is_last() || is_decided(&measured(&drawing.spec, drawing.cells(), &decided.0)) {
+                if self.options.keep_draws {
+                    decided.1 = self.to(rule, Some(&mut vec![None; drawing.points.len()]))?.1;
+                }
+                break;
+            }
+        }
+        Ok(decided)
+    }
+
+    fn observer(&self, point: &Point) -> PointObserver<'_> {
+        let Self { drawing, folder, options, watcher, .. } = *self;
+        PointObserver {
+            watcher,
+            checkpoint: folder
+                .map(|folder| Checkpoint::new(folder, &point.fingerprint).keeping_all(options.share.is_some())),
+            failure: Mutex::new(None),
+            failed: AtomicBool::new(false),
+            saved: AtomicU64::default(),
+            draws: options.keep_draws.then(|| Mutex::new(Vec::new())),
+            observables: drawing.spec.observables.len(),
+        }
+    }
+
+    /// The state of a point that was saved and serves.
+    fn saved(&self, observer: &PointObserver<'_>) -> Result<Option<Tally>, RunError> {
+        let Self { drawing, options, .. } = *self;
+        if options.fresh || options.keep_draws {
+            return Ok(None);
+        }
+        let wanted = drawing.nothing().batches;
         // One without what statistics need is begun again.
         let serves = |tally: &Tally| match (&wanted, &tally.batches) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(wanted), Some(batches)) => batches.keep_what(wanted) && batches.draws() == tally.draws,
         };
-        let saved = if fresh { None } else { observer.load()?.filter(serves) };
-        let saved = saved.map(|tally| Tally { batches: tally.batches.filter(|_| wanted.is_some()), ..tally });
+        let saved = observer.load()?.filter(serves);
         // One of more draws is no state of fewer; it is kept for when as many are asked for.
         observer.saved.store(saved.as_ref().map_or(0, |tally| tally.draws), Ordering::Relaxed);
-        let saved = saved.filter(|tally| tally.draws <= self.spec.work.rule.maximum());
-        if let Some(tally) = &saved {
+        Ok(saved.map(|tally| Tally { batches: tally.batches.filter(|_| wanted.is_some()), ..tally }))
+    }
+
+    fn point(
+        &self,
+        point: &Point,
+        rule: StoppingRule,
+        start: Option<Tally>,
+        observer: &PointObserver<'_>,
+        helpers: Option<&dyn Helpers>,
+    ) -> Result<Tally, RunError> {
+        if let Some(tally) = &start {
             tracing::info!(point = point.describe(), draws = tally.draws, "goes on");
         }
-        let start = saved.unwrap_or_else(|| self.nothing());
-        let tally =
-            monte_carlo::run_with(point.sampler.as_ref(), &point.key, self.spec.work.rule, start, observer, helpers);
+        let start = start.unwrap_or_else(|| self.drawing.nothing());
+        let tally = monte_carlo::run_with(point.sampler.as_ref(), &point.key, rule, start, observer, helpers);
         if let Some(failure) = observer.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(failure.into());
         }

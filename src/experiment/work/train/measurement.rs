@@ -35,7 +35,14 @@ pub fn measurement(
     }
     let sampled = (!values.is_empty()).then(|| sampled(finite, non_finite as u64));
     let quantiles = keep_distribution.then_some(quantiles);
-    Measurement { row: Row { sampled, ..row }, quantiles, reference, replicates: Some(replicates), batches: None }
+    Measurement {
+        row: Row { sampled, ..row },
+        quantiles,
+        reference,
+        replicates: Some(replicates),
+        batches: None,
+        look: None,
+    }
 }
 
 /// Variance of a share of so many test samples by their choice: p(1 − p)/n with p = (successes + 2)/(n + 4), which no share of 0 or 1

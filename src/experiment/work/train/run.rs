@@ -11,7 +11,7 @@ use super::measurement::measurement;
 use super::one::{Desk, Trained};
 use super::state::{self, Finished};
 use crate::experiment::cell::Cell;
-use crate::experiment::claim::judge;
+use crate::experiment::claim::{is_decided, judge};
 use crate::experiment::results::folder::{self, Files};
 use crate::experiment::results::names::{EPOCHS, NETWORKS, WEIGHTS};
 use crate::experiment::results::{
@@ -20,6 +20,7 @@ use crate::experiment::results::{
 use crate::experiment::specification::{StatisticSpec, names_of};
 use crate::experiment::work::crew::Crew;
 use crate::experiment::work::{Results, RunError, RunOptions, Watcher, keeps_distributions, measured, rows};
+use crate::statistics::Look;
 use crate::stop::Stop;
 use crate::training::{EpochReport, State};
 
@@ -76,16 +77,40 @@ impl Training {
         watcher: &dyn Watcher,
         crew: Option<Crew<'_>>,
     ) -> Result<Results, RunError> {
-        let save = |so_far: &Trainings| {
-            // A share has no results.
-            if options.share.is_some() {
-                return Ok(());
+        if self.spec.work.decides {
+            return self.until_decided(folder, options, watcher, crew);
+        }
+        let begun = self.begun(folder, options)?;
+        let part = Part { folder, options, repeats: usize::MAX, look: None };
+        let trained = self.train(part, begun, watcher, crew, &|so_far| self.save_early(&part, so_far))?;
+        Ok(self.results(trained, None))
+    }
+
+    /// Trains more and more repetitions until a look finds every claim decided. A look that saved networks have passed was taken, and
+    /// did not.
+    fn until_decided(
+        &self,
+        folder: &Path,
+        options: RunOptions,
+        watcher: &dyn Watcher,
+        crew: Option<Crew<'_>>,
+    ) -> Result<Results, RunError> {
+        let mut trainings = self.begun(folder, options)?;
+        let is_begun = |state: &JobState| *state != JobState::Unfinished(Vec::new());
+        let begun = self.jobs.iter().zip(&trainings).filter(|(_, state)| is_begun(state));
+        let farthest = begun.map(|(job, _)| job.repeat as u64 + 1).max().unwrap_or(0);
+        for look in Look::all(self.spec.work.repeats as u64, 1, 2) {
+            if look.count < farthest && !look.is_last() {
+                continue;
             }
-            let results = self.results(so_far.clone());
-            let verdicts = judge(&[measured(&self.spec, self.cells(), &results.measurements)]).concat();
-            folder::write(folder, &self.spec.heading, &self.files(folder, &results, &verdicts)?)
-        };
-        self.train(folder, options, watcher, crew, &save).map(|trainings| self.results(trainings))
+            let part = Part { folder, options, repeats: look.count as usize, look: Some(look) };
+            trainings = self.train(part, trainings, watcher, crew, &|so_far| self.save_early(&part, so_far))?;
+            let measurements = self.results(trainings.clone(), Some(look)).measurements;
+            if look.is_last() || is_decided(&measured(&self.spec, self.cells(), &measurements)) {
+                return Ok(self.results(trainings, Some(look)));
+            }
+        }
+        Ok(self.results(trainings, None))
     }
 
     /// The files of what there is so far: of finished networks `networks.csv`, and of all epochs `epochs.csv`, beside those of every
@@ -102,19 +127,25 @@ impl Training {
         Ok(files)
     }
 
-    fn results(&self, trainings: Trainings) -> Results {
-        Results { measurements: self.measurements(&trainings), trainings: Some(trainings) }
+    fn results(&self, trainings: Trainings, look: Option<Look>) -> Results {
+        let mut measurements = self.measurements(&trainings);
+        measurements.iter_mut().for_each(|measurement| measurement.look = look);
+        Results { measurements, trainings: Some(trainings) }
     }
 
-    /// The same with a function that saves.
-    fn train(
-        &self,
-        folder: &Path,
-        options: RunOptions,
-        watcher: &dyn Watcher,
-        crew: Option<Crew<'_>>,
-        save: &(dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
-    ) -> Result<Trainings, RunError> {
+    /// Saves what there is so far, with verdicts that know of this experiment alone.
+    fn save_early(&self, part: &Part<'_>, so_far: &Trainings) -> Result<(), ResultsError> {
+        // A share has no results.
+        if part.options.share.is_some() {
+            return Ok(());
+        }
+        let results = self.results(so_far.clone(), part.look);
+        let verdicts = judge(&[measured(&self.spec, self.cells(), &results.measurements)]).concat();
+        folder::write(part.folder, &self.spec.heading, &self.files(part.folder, &results, &verdicts)?)
+    }
+
+    /// What the states of an earlier run say of each job.
+    fn begun(&self, folder: &Path, options: RunOptions) -> Result<Trainings, ResultsError> {
         let mut results: Trainings = Vec::new();
         // One whose weights are asked for and were not kept is trained again.
         let has_weights =
@@ -132,9 +163,25 @@ impl Training {
                 JobState::Unfinished(state.map_or(Vec::new(), |state| state.epochs))
             });
         }
+        Ok(results)
+    }
+
+    /// Trains the jobs of a part that are not finished.
+    fn train(
+        &self,
+        part: Part<'_>,
+        results: Trainings,
+        watcher: &dyn Watcher,
+        crew: Option<Crew<'_>>,
+        save: &(dyn Fn(&Trainings) -> Result<(), ResultsError> + Sync),
+    ) -> Result<Trainings, RunError> {
+        let Part { folder, options, repeats, .. } = part;
         let takes = options.share.map(|share| share.takes(&self.jobs.iter().map(Job::cost).collect::<Vec<_>>()));
-        let is_left =
-            |index: &usize| results[*index].finished().is_none() && takes.as_ref().is_none_or(|takes| takes[*index]);
+        let is_left = |index: &usize| {
+            results[*index].finished().is_none()
+                && self.jobs[*index].repeat < repeats
+                && takes.as_ref().is_none_or(|takes| takes[*index])
+        };
         let mut left: Vec<usize> = (0..self.jobs.len()).filter(is_left).collect();
         let finished = self.jobs.iter().zip(&results).filter(|(_, state)| state.finished().is_some());
         let finished: Vec<&Job> = finished.map(|(job, _)| job).collect();
@@ -212,6 +259,17 @@ impl Training {
         };
         self.trainings().flat_map(of_cell)
     }
+}
+
+/// What is trained of an experiment, and where.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    folder: &'a Path,
+    options: RunOptions,
+    /// Repetitions, of each cell the first.
+    repeats: usize,
+    /// The look at the claims that comes after them, where there are several.
+    look: Option<Look>,
 }
 
 /// A run under way.
@@ -395,8 +453,10 @@ mod tests {
             saved.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
+        let options = RunOptions { fresh: true, ..RunOptions::default() };
+        let part = Part { folder: folder.path(), options, repeats: usize::MAX, look: None };
         let trainings = training
-            .train(folder.path(), RunOptions { fresh: true, ..RunOptions::default() }, &Unwatched, None, &save)
+            .train(part, training.begun(folder.path(), part.options).unwrap(), &Unwatched, None, &save)
             .unwrap();
         let networks = training.networks(&trainings);
         assert_eq!(networks.len(), 480);
