@@ -25,7 +25,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
     let decoded = reader.decode().map_err(|error| match error {
-        ImageError::Limits(_) => format!("takes more than {} MiB when it is decoded", MAX_DECODED_BYTES >> 20),
+        ImageError::Limits(_) => {
+            format!("takes more than the limit of {} MiB when it is decoded", MAX_DECODED_BYTES >> 20)
+        }
         // The decoder's own words are of its insides.
         _ => damaged(&"it cannot be decoded"),
     });
