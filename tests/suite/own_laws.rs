@@ -231,3 +231,20 @@ value = { at_least = 0.1 }
     let message = Place::new(&trained.replace("max_repeats = 32", "")).refused(&["run", "spec.toml"], 2);
     assert!(message.contains("max_repeats: is missing"), "{message}");
 }
+
+/// Every spec of the tutorial is decided as it says: all claims hold, and one asks for a number.
+#[test]
+fn the_laws_of_the_tutorial_hold() {
+    let tutorial = include_str!("../../docs/tutorial.md");
+    let specs: Vec<&str> =
+        tutorial.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(specs.len(), 5);
+    for spec in specs {
+        assert!(spec.lines().count() <= 30, "{spec}");
+        let name = spec.lines().next().unwrap().split('"').nth(1).unwrap();
+        let place = Place::new(spec);
+        place.ok(&["verify", "spec.toml", "--quiet"]);
+        let verdicts = place.read(&format!("runs/{name}/verdicts.json"));
+        assert!(verdicts.contains("\"holds\"") && !verdicts.contains("\"inconclusive\""), "{name}: {verdicts}");
+    }
+}

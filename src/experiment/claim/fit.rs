@@ -15,7 +15,6 @@ use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Relation, Replicate, Row, Verdict};
 use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::{SpecError, did_you_mean, unknown};
-use crate::short::short;
 use crate::statistics::Reference;
 use crate::statistics::least_squares::{self, Constants};
 use crate::statistics::regression::{POOR_FIT, scatter_p_value};
@@ -357,7 +356,7 @@ impl FittedForm {
     /// "c = 1.02, a = 0.499".
     fn with(&self, constants: &[f64]) -> String {
         let named = self.constants.iter().zip(constants).map(|((name, _), value)| {
-            format!("{name} = {}", if value.abs() < 1e-3 { short(*value) } else { rounded(*value, 4) })
+            format!("{name} = {}", if value.abs() < 1e-3 { format!("{value:.2e}") } else { rounded(*value, 4) })
         });
         named.collect::<Vec<_>>().join(", ")
     }
