@@ -78,6 +78,10 @@ impl WorkSpec for DrawSpec {
             }
         }
         table.entry("sampler").or_insert(Value::String("auto".into()));
+        if !self.decides && matches!(self.rule, StoppingRule::Draws(_)) {
+            // An option has said how many.
+            table.remove("max_draws");
+        }
         match self.rule {
             StoppingRule::Draws(most) if self.decides => {
                 table.insert("max_draws".into(), Value::Integer(most.cast_signed()))

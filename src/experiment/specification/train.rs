@@ -119,6 +119,9 @@ impl WorkSpec for TrainSpec {
     }
 
     fn resolve(&self, _: &[NetworkSpec], table: &mut Table) {
+        if !self.decides {
+            table.remove("max_repeats");
+        }
         let key = if self.decides { "max_repeats" } else { "repeats" };
         table.insert(key.into(), Value::Integer(self.repeats as i64));
     }
