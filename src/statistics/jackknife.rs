@@ -118,45 +118,59 @@ impl Batches {
         self.batches = self.batches.chunks(2).map(pair).collect();
     }
 
-    /// A function of the observables' moments and quantiles; `None` before two batches.
-    pub fn jackknife(&self, function: impl Fn(&[Column]) -> f64) -> Option<Jackknife> {
-        let count = self.batches.len();
-        if count < 2 {
+    /// All draws, and all but each batch; `None` before two batches.
+    pub fn replicas(&self) -> Option<Replicas> {
+        if self.batches.len() < 2 {
             return None;
         }
-        let merged = |columns: &mut Vec<Column>, batch: &Batch| {
-            columns.iter_mut().zip(&batch.columns).for_each(|(own, other)| own.merge(other));
+        let merged = |columns: &mut [Column], others: &[Column]| {
+            columns.iter_mut().zip(others).for_each(|(own, other)| own.merge(other));
         };
-        // Of all batches after each, from the last on; those before it are gathered on the way.
-        let mut after = vec![vec![Column::default(); self.quantiles.len()]];
+        let nothing = || vec![Column::default(); self.quantiles.len()];
+        // What comes after each batch, from the last on; what comes before it is gathered on the way back.
+        let mut without = vec![nothing()];
         for batch in self.batches.iter().skip(1).rev() {
-            let mut columns = after.last().cloned().unwrap_or_default();
-            merged(&mut columns, batch);
-            after.push(columns);
+            let mut after = without.last().cloned().unwrap_or_else(nothing);
+            merged(&mut after, &batch.columns);
+            without.push(after);
         }
-        let mut before = vec![Column::default(); self.quantiles.len()];
-        let mut without = Vec::with_capacity(count);
-        for (batch, after) in self.batches.iter().zip(after.iter().rev()) {
+        without.reverse();
+        let mut before = nothing();
+        for (batch, after) in self.batches.iter().zip(&mut without) {
             let mut columns = before.clone();
-            columns.iter_mut().zip(after).for_each(|(own, other)| own.merge(other));
-            without.push(function(&columns));
-            merged(&mut before, batch);
+            merged(&mut columns, after);
+            *after = columns;
+            merged(&mut before, &batch.columns);
         }
-        let value = function(&before);
-        let total: f64 = self.batches.iter().map(|batch| batch.draws as f64).sum();
-        let inverse_share = |batch: &Batch| total / batch.draws as f64;
-        let pseudo: Vec<f64> = self
-            .batches
-            .iter()
-            .zip(&without)
-            .map(|(batch, without)| inverse_share(batch) * value - (inverse_share(batch) - 1.0) * without)
-            .collect();
-        let centre: f64 =
-            pseudo.iter().zip(&self.batches).map(|(pseudo, batch)| pseudo * batch.draws as f64 / total).sum();
-        let scatter = |(pseudo, batch): (&f64, &Batch)| (pseudo - centre).powi(2) / (inverse_share(batch) - 1.0);
-        let variance = pseudo.iter().zip(&self.batches).map(scatter).sum::<f64>() / count as f64;
+        let total = self.draws() as f64;
+        let shares = self.batches.iter().map(|batch| batch.draws as f64 / total).collect();
+        Some(Replicas { whole: before, without, shares })
+    }
+}
+
+/// All draws, and all but each batch, of which functions are computed.
+#[derive(Debug)]
+pub struct Replicas {
+    whole: Vec<Column>,
+    without: Vec<Vec<Column>>,
+    /// The batches' shares of the draws.
+    shares: Vec<f64>,
+}
+
+impl Replicas {
+    /// A function of the observables' moments and quantiles.
+    pub fn jackknife(&self, function: impl Fn(&[Column]) -> f64) -> Jackknife {
+        let value = function(&self.whole);
+        let pseudo_value = |(without, share): (&Vec<Column>, &f64)| {
+            let inverse = share.recip();
+            inverse * value - (inverse - 1.0) * function(without)
+        };
+        let pseudo: Vec<f64> = self.without.iter().zip(&self.shares).map(pseudo_value).collect();
+        let centre: f64 = pseudo.iter().zip(&self.shares).map(|(pseudo, share)| pseudo * share).sum();
+        let scatter = |(pseudo, share): (&f64, &f64)| (pseudo - centre).powi(2) / (share.recip() - 1.0);
+        let variance = pseudo.iter().zip(&self.shares).map(scatter).sum::<f64>() / pseudo.len() as f64;
         let skewness = pseudo.iter().copied().collect::<Moments>().skewness();
-        Some(Jackknife { value, std_error: variance.sqrt(), batches: count as u64, skewness })
+        Jackknife { value, std_error: variance.sqrt(), batches: pseudo.len() as u64, skewness }
     }
 }
 
@@ -202,8 +216,9 @@ mod tests {
             assert!(
                 batches.keep_what(&Batches::new(vec![true, false])) && !batches.keep_what(&Batches::new(vec![true; 2]))
             );
-            let of_mean = batches.jackknife(|columns| columns[0].moments.count() as f64);
-            assert_eq!(of_mean.map(|of| of.value), (blocks > 1).then_some(64.0 * blocks as f64));
+            let of_mean =
+                batches.replicas().map(|all| all.jackknife(|columns| columns[0].moments.count() as f64).value);
+            assert_eq!(of_mean, (blocks > 1).then_some(64.0 * blocks as f64));
             assert!(blocks < 257 || batches.batches.len() >= 128);
         }
     }
@@ -212,7 +227,7 @@ mod tests {
     #[test]
     fn a_mean_has_the_error_of_its_batches() {
         let batches = batches(2, 100);
-        let jackknife = batches.jackknife(|columns| columns[0].moments.mean()).unwrap();
+        let jackknife = batches.replicas().unwrap().jackknife(|columns| columns[0].moments.mean());
         let of_batches: Moments = batches.batches.iter().map(|batch| batch.columns[0].moments.mean()).collect();
         assert!((jackknife.std_error / of_batches.std_error() - 1.0).abs() < 1e-9);
     }
@@ -231,9 +246,9 @@ mod tests {
         ];
         let (mut covered, mut judged) = ([0; 4], [0; 4]);
         for seed in 0..1000 {
-            let batches = batches(seed, 200);
+            let replicas = batches(seed, 200).replicas().unwrap();
             for (index, (function, truth)) in functions.iter().enumerate() {
-                let jackknife = batches.jackknife(function).unwrap();
+                let jackknife = replicas.jackknife(function);
                 let Ok(reference) = jackknife.reference() else { continue };
                 let [low, high] = reference.interval(jackknife.value, jackknife.std_error, 0.95);
                 judged[index] += 1;

@@ -2,11 +2,11 @@
 //! damage gets past the first check; a short form runs with all tests, a long one by name.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gradlaw::data::{Cifar10, ImageFolder, Mnist, Npy, Split};
-use gradlaw::experiment::{Experiment, Limits, Override, RunOptions, Unwatched, catalogue, load, results};
+use gradlaw::experiment::{Experiment, Limits, Override, RunOptions, Unwatched, catalogue, judge, load, results};
 use gradlaw::network::WeightFile;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -162,11 +162,13 @@ fn results_are_read(rounds: usize) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let spec = load::parse("tiny.toml", TINY, &[]).unwrap();
     let experiment = Experiment::prepare(spec, &Limits { threads: 1, memory: 1 << 30 }).unwrap();
-    experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();
-    let place = folder.path().join("tiny");
-    let place = if place.is_dir() { place } else { folder.path().to_owned() };
-    let names: Vec<PathBuf> =
-        fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    let place = folder.path();
+    let measured = experiment.run(place, RunOptions::default(), &Unwatched).unwrap();
+    let verdicts = judge(&[experiment.measured(&measured.measurements)]).concat();
+    experiment.save(place, &measured, &verdicts).unwrap();
+    let names =
+        ["points.csv", "verdicts.json", "spec.toml", "manifest.json", "figure.svg"].map(|name| place.join(name));
+    assert!(results::folder::read(place).is_ok());
     let mut taken = 0;
     for (seed, path) in names.iter().enumerate() {
         let valid = fs::read(path).unwrap();
@@ -174,7 +176,7 @@ fn results_are_read(rounds: usize) -> usize {
             seed as u64,
             rounds / names.len(),
             std::slice::from_ref(&valid),
-            of_file(path, |_| results::folder::read(&place).is_ok()),
+            of_file(path, |_| results::folder::read(place).is_ok()),
         );
         fs::write(path, valid).unwrap();
     }

@@ -22,6 +22,31 @@ fn claim(body: &str) -> String {
     format!("{LAWS}\n[[claim]]\nstatement = \"said\"\n{body}\n")
 }
 
+/// A spec of small trained networks: how many, what is measured, and claims.
+fn trained(repeats: &str, measured: &str, claims: &str) -> String {
+    format!(
+        r#"
+name = "laws"
+{repeats}
+{measured}
+[data]
+set = "synthetic"
+side = 4
+samples = 200
+validation = 50
+test = 60
+[training]
+epochs = 1
+batch = 50
+rate = 0.1
+[[network]]
+label = "net"
+input = [3, 4, 4]
+layers = [{{ type = "flatten" }}, {{ type = "dense", units = 10 }}]
+{claims}"#
+    )
+}
+
 fn outcomes(place: &Place) -> Vec<String> {
     let verdicts: serde_json::Value = serde_json::from_str(&place.read("runs/laws/verdicts.json")).unwrap();
     verdicts.as_array().unwrap().iter().map(|verdict| verdict["verdict"].as_str().unwrap().to_owned()).collect()
@@ -117,26 +142,14 @@ fn definitions_and_statistics_that_mean_nothing_are_refused() {
 /// A network that is trained has them sample by sample; statistics of it are of means.
 #[test]
 fn trained_networks_have_definitions_too() {
-    let trained = r#"
-name = "laws"
-repeats = 3
+    let trained = trained(
+        "repeats = 3",
+        r#"
 observables = ["accuracy", "loss.l2"]
 [define]
 ratio = "loss.l1 / loss.l2"
-[data]
-set = "synthetic"
-side = 4
-samples = 200
-validation = 50
-test = 60
-[training]
-epochs = 1
-batch = 50
-rate = 0.1
-[[network]]
-label = "net"
-input = [3, 4, 4]
-layers = [{ type = "flatten" }, { type = "dense", units = 10 }]
+"#,
+        r#"
 [[claim]]
 statement = "no norm is larger than the other by more than √d"
 observable = "ratio"
@@ -145,8 +158,9 @@ value = { at_most = "sqrt(dimension)" }
 statement = "of means too"
 observable = "mean(loss.l1) / mean(loss.l2)"
 value = { at_least = 1 }
-"#;
-    let place = Place::new(trained);
+"#,
+    );
+    let place = Place::new(&trained);
     place.ok(&["run", "spec.toml", "--quiet"]);
     assert_eq!(outcomes(&place), ["holds", "holds"]);
     let message = place.refused(&["run", "spec.toml", "--set", "claim.0.observable=var(ratio)"], 2);
@@ -191,31 +205,17 @@ fn draws_go_on_until_every_claim_is_decided() {
 
 #[test]
 fn repetitions_go_on_until_every_claim_is_decided() {
-    let trained = r#"
-name = "laws"
-repeats = "decide"
-max_repeats = 32
-observables = ["loss", "initial.loss.l1"]
-[data]
-set = "synthetic"
-side = 4
-samples = 200
-validation = 50
-test = 60
-[training]
-epochs = 1
-batch = 50
-rate = 0.1
-[[network]]
-label = "net"
-input = [3, 4, 4]
-layers = [{ type = "flatten" }, { type = "dense", units = 10 }]
+    let trained = trained(
+        "repeats = \"decide\"\nmax_repeats = 32",
+        "observables = [\"loss\", \"initial.loss.l1\"]",
+        r#"
 [[claim]]
 statement = "there is a loss"
 observable = "loss"
 value = { at_least = 0.1 }
-"#;
-    let place = Place::new(trained);
+"#,
+    );
+    let place = Place::new(&trained);
     place.ok(&["run", "spec.toml", "--quiet"]);
     let networks = |out: &str| place.read(&format!("{out}/laws/networks.csv")).lines().count() - 1;
     assert_eq!(outcomes(&place), ["holds"]);

@@ -1,6 +1,6 @@
 //! What speaks for and against a claim: estimates with their errors, tested against the band that the claim allows.
 
-use super::place::Place;
+use super::place::{Group, Place, groups};
 use super::target::Target;
 use super::terms::Terms;
 use crate::experiment::cell::Cell;
@@ -88,6 +88,15 @@ impl<'a> Case<'a> {
         self.all_places(observable).filter(|place| place.cell.network == label).collect()
     }
 
+    /// The same of each network that the claim speaks of, split by the sweep variables that do not move the abscissa.
+    pub(super) fn groups(&self, observable: &str, against: &str) -> Vec<(&'a str, Group<Place<'a>>)> {
+        let of = |&label: &&'a str| {
+            let groups = groups(self.places(label, observable), against, |place| place.cell);
+            groups.into_iter().map(move |group| (label, group)).collect::<Vec<_>>()
+        };
+        self.labels.iter().flat_map(of).collect()
+    }
+
     /// The same of all networks.
     pub fn all_places(&self, observable: &str) -> impl Iterator<Item = Place<'a>> {
         let Observed { observables, cells, measurements, .. } = self.observed;
@@ -144,7 +153,13 @@ impl<'a> Case<'a> {
                 (estimate, test)
             })
             .collect();
-        let most = |key: fn(&Equivalence) -> f64| tested.iter().max_by(|a, b| key(&a.1).total_cmp(&key(&b.1)));
+        // p-values too small for a double are one; then the estimate is shown that lies nearest to the edge.
+        let margin = |estimate: &Estimate| (estimate.value - band.0).min(band.1 - estimate.value) / estimate.std_error;
+        let most = |key: fn(&Equivalence) -> f64| {
+            tested
+                .iter()
+                .max_by(|a, b| key(&a.1).total_cmp(&key(&b.1)).then_with(|| margin(&b.0).total_cmp(&margin(&a.0))))
+        };
         let (least_inside, farthest_outside) = (most(|test| test.inside), most(|test| -test.outside));
         let worst = farthest_outside.filter(|(_, test)| test.outside < NOTEWORTHY).or(least_inside);
         let Some((estimate, test)) = worst else { return Evidence::undecided(verdict, "has no points") };

@@ -103,10 +103,7 @@ impl Law for Exponent {
     }
 
     fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {
-        let groups = case.labels.iter().copied().flat_map(|label| {
-            let groups = groups(case.places(label, &self.observable), &self.against, |place| place.cell);
-            groups.into_iter().map(move |group| (label, group))
-        });
+        let groups = case.groups(&self.observable, &self.against).into_iter();
         groups.map(|(label, group)| self.of_group(case, label, group)).collect()
     }
 
@@ -115,7 +112,11 @@ impl Law for Exponent {
     }
 
     fn needs_tolerance(&self) -> bool {
-        self.exponent.as_ref().is_some_and(|exponent| !exponent.is_bound())
+        self.exponent.is_some() && !self.is_bound()
+    }
+
+    fn is_bound(&self) -> bool {
+        self.exponent.as_ref().is_some_and(Target::is_bound)
     }
 
     fn against(&self) -> Option<&str> {
@@ -155,8 +156,8 @@ impl Exponent {
             };
             places.iter().zip(replicates).map(logarithm).collect()
         };
-        let points = || places.iter().map(point).collect();
-        Slopes { case, places: &places, against: &self.against, band }.judged(verdict, points, of_one)
+        let points: Vec<WeightedPoint> = places.iter().map(point).collect();
+        Slopes { case, places: &places, against: &self.against, band }.judged(verdict, &points, of_one)
     }
 
     /// What a mean is divided by; NaN, which decides nothing, where the check before the run found no value.

@@ -14,7 +14,7 @@ use crate::experiment::format::{interval, rounded};
 use crate::experiment::place::with_dimension;
 use crate::experiment::results::{Relation, Replicate, Row, Verdict};
 use crate::experiment::specification::expression::{Expression, Variables};
-use crate::experiment::specification::reader::{SpecError, did_you_mean, unknown};
+use crate::experiment::specification::reader::{SpecError, as_number, did_you_mean, unknown};
 use crate::statistics::Reference;
 use crate::statistics::least_squares::{self, Constants};
 use crate::statistics::regression::{POOR_FIT, scatter_p_value};
@@ -42,7 +42,7 @@ pub(super) const ENTRY: Entry = Entry {
     keys: &["observable", "network", "constants", "tolerance"],
     read,
     predicted: |predicted, tolerance| format!("{} ± {}", rounded(predicted, 4), rounded(tolerance, 4)),
-    remark: |remark: &Remark| format!("fit {}{}", remark.measured, remark.predicted),
+    remark: |remark: &Remark| format!("measured/fitted {}", remark.measured),
     interval,
 };
 
@@ -94,7 +94,6 @@ fn claimed_of(claim: &ClaimReader<'_>, name: &str, value: &Value) -> Result<Opti
         let allowed = "must be as \"0.5 ± 0.01\", { value = 0.5, tolerance = 0.01 }, { at_most = 0.55 }, { at_least = 0.45 }, or \"fit\"";
         claim.reader.complain(&key, &value.to_string(), allowed)
     };
-    let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|number| number as f64));
     let (relation, value, tolerance) = match value {
         Value::String(text) if text == "fit" => return Ok(None),
         Value::String(text) => {
@@ -103,7 +102,7 @@ fn claimed_of(claim: &ClaimReader<'_>, name: &str, value: &Value) -> Result<Opti
             (Relation::Is, read(value)?, read(tolerance)?)
         }
         Value::Table(table) => {
-            let of = |key: &str| table.get(key).and_then(number);
+            let of = |key: &str| table.get(key).and_then(as_number);
             match (table.len(), of("value"), of("tolerance"), of("at_most"), of("at_least")) {
                 (2, Some(value), Some(tolerance), None, None) => (Relation::Is, value, tolerance),
                 (1, None, None, Some(bound), None) => (Relation::AtMost, bound, 0.0),

@@ -30,7 +30,12 @@ pub trait Law: Debug + Send + Sync {
 
     /// Whether a tolerance must be given; where it need not, there is none unless it is.
     fn needs_tolerance(&self) -> bool {
-        self.entry().keys.contains(&"tolerance")
+        self.entry().keys.contains(&"tolerance") && !self.is_bound()
+    }
+
+    /// Whether it says that a number is no larger, or no smaller, than another.
+    fn is_bound(&self) -> bool {
+        false
     }
 
     /// The two networks that it compares.

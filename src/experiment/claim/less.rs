@@ -82,7 +82,7 @@ impl Less {
 }
 
 /// Of one repetition: replicates stand in pairs.
-fn mean_difference(replicates: &[&Replicate]) -> Statistic {
+pub(super) fn mean_difference(replicates: &[&Replicate]) -> Statistic {
     let count = (replicates.len() / 2) as f64;
     let (mut value, mut sampling) = (0.0, 0.0);
     for pair in replicates.chunks(2) {
@@ -93,7 +93,7 @@ fn mean_difference(replicates: &[&Replicate]) -> Statistic {
 }
 
 /// The mean difference over points of independent draws, with the degrees of freedom of its error by Welch and Satterthwaite.
-fn of_draws(pairs: &[(Place<'_>, Place<'_>)]) -> Estimate {
+pub(super) fn of_draws(pairs: &[(Place<'_>, Place<'_>)]) -> Estimate {
     let count = pairs.len() as f64;
     let (mut value, mut variance, mut share) = (0.0, 0.0, 0.0);
     for (first, second) in pairs {
@@ -101,7 +101,7 @@ fn of_draws(pairs: &[(Place<'_>, Place<'_>)]) -> Estimate {
         for place in [first, second] {
             let own = (place.sampled.std_error / count).powi(2);
             variance += own;
-            share += own * own / place.sampled.draws.saturating_sub(1) as f64;
+            share += own * own / place.degrees();
         }
     }
     Estimate {

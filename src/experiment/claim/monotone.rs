@@ -6,14 +6,13 @@ use toml::Value;
 
 use super::evidence::{Case, Estimate, Evidence};
 use super::law::{Checked, Entry, Law, Remark};
+use super::less::{mean_difference, of_draws};
 use super::place::{Group, Place, groups, unsound};
 use super::reader::ClaimReader;
-use super::repetitions::{Statistic, over_repetitions};
+use super::repetitions::over_repetitions;
 use super::slope::of_variables;
 use crate::experiment::format::{interval, rounded};
-use crate::experiment::results::Replicate;
 use crate::experiment::specification::reader::SpecError;
-use crate::statistics::Reference;
 
 /// A claim that means grow, or fall, from point to point.
 #[derive(Debug, Clone)]
@@ -94,10 +93,7 @@ impl Law for Monotone {
     }
 
     fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {
-        let groups = case.labels.iter().copied().flat_map(|label| {
-            let groups = groups(case.places(label, &self.observable), &self.against, |place| place.cell);
-            groups.into_iter().map(move |group| (label, group))
-        });
+        let groups = case.groups(&self.observable, &self.against).into_iter();
         groups.map(|(label, group)| self.of_group(case, label, group)).collect()
     }
 
@@ -124,37 +120,18 @@ impl Monotone {
             let [from, to] = [&pair[0], &pair[1]].map(|place| rounded(place.cell.abscissa(&self.against), 4));
             let words = format!("the step that shows least, from {} = {from} to {to}", self.against);
             let words = if places.len() > 2 { words } else { String::new() };
+            // A step is what comes after less what comes before.
+            let step = [pair[1], pair[0]];
             if !case.repeats() {
-                steps.push(Estimate { words, ..of_draws(&pair[0], &pair[1]) });
+                steps.push(Estimate { words, ..of_draws(&[step.into()]) });
                 continue;
             }
-            match over_repetitions(pair, of_one) {
+            match over_repetitions(&step, mean_difference) {
                 Ok(estimate) => steps.push(Estimate { words, ..estimate }),
                 Err(none) => return Evidence::without_error(verdict, none, |x| x),
             }
         }
         let band = if self.grows { (0.0, f64::INFINITY) } else { (f64::NEG_INFINITY, 0.0) };
         case.decide(verdict, steps, band, &places, |x| x)
-    }
-}
-
-/// The step of one repetition from the first point to the second.
-fn of_one(replicates: &[&Replicate]) -> Statistic {
-    let [first, second] = replicates else { return Statistic { value: f64::NAN, sampling: 0.0, resolution: 0.0 } };
-    Statistic { value: second.value - first.value, sampling: first.sampling + second.sampling, resolution: 0.0 }
-}
-
-/// The difference of the means of independent draws, with the degrees of freedom of its error by Welch and Satterthwaite.
-fn of_draws(first: &Place<'_>, second: &Place<'_>) -> Estimate {
-    let variances = [first, second].map(|place| place.sampled.std_error.powi(2));
-    let variance = variances[0] + variances[1];
-    let share = variances[0].powi(2) / first.degrees() + variances[1].powi(2) / second.degrees();
-    Estimate {
-        value: second.sampled.mean - first.sampled.mean,
-        std_error: variance.sqrt(),
-        reference: Reference::StudentT(variance * variance / share),
-        against: None,
-        chance: None,
-        words: String::new(),
     }
 }

@@ -50,8 +50,8 @@ impl Law for Quotient {
         case.labels.iter().copied().map(|label| self.of_network(case, label)).collect()
     }
 
-    fn needs_tolerance(&self) -> bool {
-        !self.value.is_bound()
+    fn is_bound(&self) -> bool {
+        self.value.is_bound()
     }
 
     fn observables(&self) -> Vec<&str> {
@@ -95,11 +95,10 @@ impl Quotient {
 /// error is at most the sum of both, and the interval covers the truth at least as often as it says.
 fn of_draws(first: &Place<'_>, second: &Place<'_>, value: f64, points: usize) -> Estimate {
     let relative = |place: &Place<'_>| (place.sampled.std_error / place.sampled.mean).abs();
-    let draws = first.sampled.draws.min(second.sampled.draws);
     Estimate {
         value: (first.sampled.mean / second.sampled.mean / value).ln(),
         std_error: relative(first) + relative(second),
-        reference: Reference::StudentT(draws.saturating_sub(1) as f64),
+        reference: Reference::StudentT(first.degrees().min(second.degrees())),
         against: None,
         chance: None,
         words: if points > 1 {

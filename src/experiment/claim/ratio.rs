@@ -66,8 +66,8 @@ impl Law for Ratio {
         vec![&self.observable]
     }
 
-    fn needs_tolerance(&self) -> bool {
-        !self.factor.is_bound()
+    fn is_bound(&self) -> bool {
+        self.factor.is_bound()
     }
 
     fn pair(&self) -> Option<&[String; 2]> {

@@ -8,7 +8,7 @@ use super::place::{Group, Place, groups, pairs};
 use super::reader::ClaimReader;
 use super::slope::{Slopes, logarithm, of_variables, quotient};
 use crate::experiment::format::{interval, rounded};
-use crate::experiment::results::{Replicate, Row};
+use crate::experiment::results::{Replicate, Row, Verdict};
 use crate::experiment::specification::reader::SpecError;
 use crate::statistics::WeightedPoint;
 
@@ -92,10 +92,9 @@ impl SameExponent {
     fn of_group(&self, case: &Case<'_>, group: Group<(Place<'_>, Place<'_>)>) -> Evidence {
         let Group { variables, members } = group;
         let verdict = of_variables(case.start(&self.networks.join(" − "), &self.observable, ENTRY.name), variables);
-        let mut verdict = verdict;
-        verdict.predicted = Some(0.0);
+        let verdict = Verdict { predicted: Some(0.0), ..verdict };
         let places: Vec<Place<'_>> = members.iter().flat_map(|(a, b)| [*a, *b]).collect();
-        let point = |(a, b): &(Place<'_>, Place<'_>)| -> WeightedPoint {
+        let point = |(a, b): &(Place<'_>, Place<'_>)| {
             let x = a.cell.abscissa(&self.against);
             quotient(logarithm(x, a), logarithm(x, b))
         };
@@ -105,7 +104,7 @@ impl SameExponent {
         };
         let of_one = |replicates: &[&Replicate]| replicates.chunks_exact(2).map(ratio).collect();
         let band = Some((-case.terms.tolerance, case.terms.tolerance));
-        let points = || members.iter().map(point).collect();
-        Slopes { case, places: &places, against: &self.against, band }.judged(verdict, points, of_one)
+        let points: Vec<WeightedPoint> = members.iter().map(point).collect();
+        Slopes { case, places: &places, against: &self.against, band }.judged(verdict, &points, of_one)
     }
 }

@@ -23,14 +23,13 @@ impl Slopes<'_> {
     pub fn judged(
         &self,
         mut verdict: Verdict,
-        points: impl Fn() -> Vec<WeightedPoint>,
+        points: &[WeightedPoint],
         of_one: impl Fn(&[&Replicate]) -> Vec<[f64; 2]>,
     ) -> Evidence {
         let Self { case, places, .. } = *self;
         if let Some(reason) = unsound(places) {
             return self.ended(Evidence::undecided(verdict, reason));
         }
-        let points = points();
         let band = self.band.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
         if case.repeats() {
             let xs: Vec<f64> = points.iter().map(|point| point.x).collect();
@@ -39,7 +38,7 @@ impl Slopes<'_> {
                 Err(none) => Evidence::without_error(verdict, none, |x| x),
             });
         }
-        let Some(fit) = Fit::line(&points) else {
+        let Some(fit) = Fit::line(points) else {
             let positive = points.iter().all(|point| point.y.is_finite());
             let reason = if positive { "needs two different values on the abscissa" } else { "needs positive means" };
             return self.ended(Evidence::undecided(verdict, reason));
@@ -48,7 +47,7 @@ impl Slopes<'_> {
         if !fit.is_poor() {
             return self.ended(case.decide(verdict, vec![Estimate::of_fit(&fit, String::new())], band, places, |x| x));
         }
-        let pieces = regression::pieces(&points);
+        let pieces = regression::pieces(points);
         if self.band.is_none() {
             let slopes: Vec<f64> = pieces.map(|(_, piece)| piece.estimate).collect();
             let least = slopes.iter().copied().fold(f64::INFINITY, f64::min);

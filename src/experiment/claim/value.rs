@@ -96,15 +96,15 @@ impl Law for Value {
     }
 
     fn is_relative(&self) -> bool {
-        self.bound().is_none()
+        true
     }
 
-    fn needs_tolerance(&self) -> bool {
-        self.bound().is_none()
+    fn is_bound(&self) -> bool {
+        self.bound().is_some()
     }
 
     fn is_of_value(&self) -> bool {
-        self.bound().is_none()
+        !self.is_bound()
     }
 
     fn remark(&self, remark: &Remark) -> String {

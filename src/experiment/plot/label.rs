@@ -131,7 +131,9 @@ fn gradient_symbol(observable: &GradientObservable) -> String {
 pub(super) fn ordinate_label(all_series: &[Series<'_>]) -> String {
     match all_series {
         [first, rest @ ..] if rest.iter().all(|series| series.observable == first.observable) => {
-            format!("mean of {}", symbol(first.observable))
+            // A statistic is what it is, and no mean.
+            let is_statistic = first.observable.contains('(');
+            if is_statistic { first.observable.into() } else { format!("mean of {}", symbol(first.observable)) }
         }
         _ => "mean".into(),
     }

@@ -71,6 +71,7 @@ pub(super) fn ratio_panel(
             (Some((claim, _)), _) => claim.name_of_ratio(),
             (None, true) if exact => "measured / exact",
             (None, true) => "measured / path theory",
+            (None, false) if claim.is_some_and(|claim| claim.is_bound()) => "measured / bound",
             (None, false) => "measured / predicted law",
         });
         curves.push(RatioCurve { curve: index, points });
@@ -91,10 +92,14 @@ fn mean_of(all_series: &[Series<'_>], label: &str, series: &Series<'_>, row: &Ro
     there.rows.iter().find(|(_, theirs, _)| theirs.variables == row.variables).map(|(_, _, sampled)| *sampled)
 }
 
-/// The tolerance of claims on values or ratios, where it is one.
+/// The tolerance of claims on what values or ratios are, where it is one.
 fn band_of(spec: &Spec<DrawSpec>) -> Option<(f64, f64)> {
-    let tolerances: Vec<f64> =
-        spec.claims.iter().filter(|claim| claim.is_relative()).map(|claim| claim.terms.tolerance).collect();
+    let tolerances: Vec<f64> = spec
+        .claims
+        .iter()
+        .filter(|claim| claim.is_relative() && !claim.is_bound())
+        .map(|claim| claim.terms.tolerance)
+        .collect();
     let first = *tolerances.first()?;
     tolerances.iter().all(|tolerance| *tolerance == first).then_some((1.0 - first, 1.0 + first))
 }

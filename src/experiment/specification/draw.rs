@@ -78,15 +78,15 @@ impl WorkSpec for DrawSpec {
             }
         }
         table.entry("sampler").or_insert(Value::String("auto".into()));
-        if !self.decides && matches!(self.rule, StoppingRule::Draws(_)) {
-            // An option has said how many.
-            table.remove("max_draws");
-        }
         match self.rule {
             StoppingRule::Draws(most) if self.decides => {
                 table.insert("max_draws".into(), Value::Integer(most.cast_signed()))
             }
-            StoppingRule::Draws(draws) => table.insert("draws".into(), Value::Integer(draws.cast_signed())),
+            StoppingRule::Draws(draws) => {
+                // It may stand there where an option has said how many.
+                table.remove("max_draws");
+                table.insert("draws".into(), Value::Integer(draws.cast_signed()))
+            }
             StoppingRule::Precision { maximum, .. } => {
                 table.insert("max_draws".into(), Value::Integer(maximum.cast_signed()))
             }
@@ -143,11 +143,8 @@ fn read_rule(reader: &Reader<'_>) -> Result<StoppingRule, SpecError> {
             let maximum = maximum.unwrap_or(DEFAULT_MAX_DRAWS).cast_unsigned();
             Ok(StoppingRule::Precision { relative, maximum })
         }
-        // The spec's own maximum stays where an option says how many.
-        (None, Some(_)) if reader.is_set("draws") => {
-            Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned()))
-        }
-        (None, _) if maximum.is_some() => {
+        // The spec's own maximum is passed over where an option says how many.
+        (None, _) if maximum.is_some() && !reader.is_set("draws") => {
             Err(reader.refuse("max_draws", "must stand beside `precision` or draws = \"decide\""))
         }
         (None, draws) => Ok(StoppingRule::Draws(draws.unwrap_or(DEFAULT_DRAWS).cast_unsigned())),

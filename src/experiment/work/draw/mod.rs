@@ -25,7 +25,7 @@ use crate::observable::Observable;
 use crate::sampling::monte_carlo::{BLOCK, Helpers};
 use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
 use crate::statistics::Look;
-use crate::statistics::jackknife::Batches;
+use crate::statistics::jackknife::{Batches, Column};
 use crate::stop::Stop;
 use point::bind;
 
@@ -166,13 +166,31 @@ impl Drawing {
         let Some(batches) = batches else { return };
         let first = measurements.len() - self.spec.observables.len();
         let (names, variables) = (names_of(&self.spec.observables), point.variables_with_dimension());
+        let replicas = batches.replicas();
         for statistic in &self.spec.statistics {
-            let jackknife = batches.jackknife(|columns| statistic.of_draws(columns, &names, &variables));
+            let value = |columns: &[Column]| statistic.of_draws(columns, &names, &variables);
+            let jackknife = replicas.as_ref().map(|replicas| replicas.jackknife(value));
             let of =
                 measurements[first..].iter().filter(|of| statistic.observables().any(|name| name == of.row.observable));
             let measurement = Measurement::of_statistic(Row::of(point, &statistic.name), jackknife, of);
             measurements.push(measurement);
         }
+    }
+}
+
+/// What there is of a point.
+#[derive(Default)]
+struct Begun {
+    /// What was drawn.
+    tally: Option<Tally>,
+    /// Draws of the state on disk, which no shorter one replaces.
+    on_disk: u64,
+}
+
+impl Begun {
+    /// The same for a run of at most so many draws: one of more is no state of fewer, and is kept for when as many are asked for.
+    fn within(self, most: u64) -> Self {
+        Self { tally: self.tally.filter(|tally| tally.draws <= most), ..self }
     }
 }
 
@@ -187,11 +205,11 @@ struct Sampling<'a> {
 }
 
 impl Sampling<'_> {
-    /// Draws every point in turn, from the tallies that there are or from those that were saved; what was drawn takes their place.
+    /// Draws every point in turn, from what is begun or from the states that were saved; what was drawn takes the place of what was begun.
     fn to(
         &self,
         rule: StoppingRule,
-        mut tallies: Option<&mut [Option<Tally>]>,
+        mut begun: Option<&mut [Begun]>,
     ) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
         let Self { drawing, options, watcher, .. } = *self;
         let (mut measurements, mut kept) = (Vec::new(), Vec::new());
@@ -205,23 +223,22 @@ impl Sampling<'_> {
             let observer = self.observer(point);
             let crew = self.crew.map(|crew| PointCrew { crew, point: index });
             let helpers = crew.as_ref().map(|crew| crew as &dyn Helpers);
-            // It knows of the state on disk, also where what was drawn is at hand.
-            let saved = self.saved(&observer)?.filter(|tally| tally.draws <= rule.maximum());
-            let start = match &mut tallies {
-                Some(tallies) => tallies[index].take(),
-                None => saved,
+            let Begun { tally: start, on_disk } = match &mut begun {
+                Some(begun) => std::mem::take(&mut begun[index]),
+                None => self.saved(&observer)?.within(rule.maximum()),
             };
+            observer.saved.store(on_disk, Ordering::Relaxed);
             let tally = self.point(point, rule, start, &observer, helpers)?;
+            if let Some(begun) = &mut begun {
+                begun[index] = Begun { tally: Some(tally.clone()), on_disk: observer.saved.load(Ordering::Relaxed) };
+            }
             if let Some(draws) = observer.draws {
                 kept.push((point.describe(), draws.into_inner().unwrap_or_else(PoisonError::into_inner)));
             }
-            for ((row, summary), theory) in drawing.rows(point).zip(&tally.summaries).zip(&point.theory) {
-                measurements.push(Measurement::new(row, summary.clone(), *theory, distributions));
+            for ((row, summary), theory) in drawing.rows(point).zip(tally.summaries).zip(&point.theory) {
+                measurements.push(Measurement::new(row, summary, *theory, distributions));
             }
             drawing.add_statistics(point, tally.batches.as_ref(), &mut measurements);
-            if let Some(tallies) = &mut tallies {
-                tallies[index] = Some(tally);
-            }
         }
         Ok((measurements, kept))
     }
@@ -229,11 +246,10 @@ impl Sampling<'_> {
     /// Draws until a look finds every claim decided. A look that the saved states have passed was taken, and did not.
     fn until_decided(&self) -> Result<(Vec<Measurement>, KeptDraws), RunError> {
         let drawing = self.drawing;
-        let saved = |point: &Point| self.saved(&self.observer(point));
-        let mut tallies = drawing.points.iter().map(saved).collect::<Result<Vec<_>, _>>()?;
         let most = drawing.spec.work.rule.maximum();
-        tallies.iter_mut().for_each(|tally| *tally = tally.take().filter(|tally| tally.draws <= most));
-        let farthest = tallies.iter().flatten().map(|tally| tally.draws).max().unwrap_or(0);
+        let saved = |point: &Point| Ok(self.saved(&self.observer(point))?.within(most));
+        let mut begun = drawing.points.iter().map(saved).collect::<Result<Vec<Begun>, RunError>>()?;
+        let farthest = begun.iter().filter_map(|begun| Some(begun.tally.as_ref()?.draws)).max().unwrap_or(0);
         // Draws are kept once it is known how many there are.
         let looking = Self { options: RunOptions { keep_draws: false, ..self.options }, ..*self };
         let mut decided = (Vec::new(), Vec::new());
@@ -242,11 +258,11 @@ impl Sampling<'_> {
                 continue;
             }
             let rule = StoppingRule::Draws(look.count);
-            decided = looking.to(rule, Some(&mut tallies))?;
+            decided = looking.to(rule, Some(&mut begun))?;
             decided.0.iter_mut().for_each(|measurement| measurement.look = Some(look));
             if look.is_last() || is_decided(&measured(&drawing.spec, drawing.cells(), &decided.0)) {
                 if self.options.keep_draws {
-                    decided.1 = self.to(rule, Some(&mut vec![None; drawing.points.len()]))?.1;
+                    decided.1 = self.to(rule, None)?.1;
                 }
                 break;
             }
@@ -269,10 +285,10 @@ impl Sampling<'_> {
     }
 
     /// The state of a point that was saved and serves.
-    fn saved(&self, observer: &PointObserver<'_>) -> Result<Option<Tally>, RunError> {
+    fn saved(&self, observer: &PointObserver<'_>) -> Result<Begun, RunError> {
         let Self { drawing, options, .. } = *self;
         if options.fresh || options.keep_draws {
-            return Ok(None);
+            return Ok(Begun::default());
         }
         let wanted = drawing.nothing().batches;
         // One without what statistics need is begun again.
@@ -282,9 +298,9 @@ impl Sampling<'_> {
             (Some(wanted), Some(batches)) => batches.keep_what(wanted) && batches.draws() == tally.draws,
         };
         let saved = observer.load()?.filter(serves);
-        // One of more draws is no state of fewer; it is kept for when as many are asked for.
-        observer.saved.store(saved.as_ref().map_or(0, |tally| tally.draws), Ordering::Relaxed);
-        Ok(saved.map(|tally| Tally { batches: tally.batches.filter(|_| wanted.is_some()), ..tally }))
+        let on_disk = saved.as_ref().map_or(0, |tally| tally.draws);
+        let tally = saved.map(|tally| Tally { batches: tally.batches.filter(|_| wanted.is_some()), ..tally });
+        Ok(Begun { tally, on_disk })
     }
 
     fn point(

@@ -95,22 +95,24 @@ impl Training {
         watcher: &dyn Watcher,
         crew: Option<Crew<'_>>,
     ) -> Result<Results, RunError> {
-        let mut trainings = self.begun(folder, options)?;
+        let begun = self.begun(folder, options)?;
         let is_begun = |state: &JobState| *state != JobState::Unfinished(Vec::new());
-        let begun = self.jobs.iter().zip(&trainings).filter(|(_, state)| is_begun(state));
-        let farthest = begun.map(|(job, _)| job.repeat as u64 + 1).max().unwrap_or(0);
+        let jobs = self.jobs.iter().zip(&begun).filter(|(_, state)| is_begun(state));
+        let farthest = jobs.map(|(job, _)| job.repeat as u64 + 1).max().unwrap_or(0);
+        let mut results = self.results(begun, None);
         for look in Look::all(self.spec.work.repeats as u64, 1, 2) {
             if look.count < farthest && !look.is_last() {
                 continue;
             }
             let part = Part { folder, options, repeats: look.count as usize, look: Some(look) };
-            trainings = self.train(part, trainings, watcher, crew, &|so_far| self.save_early(&part, so_far))?;
-            let measurements = self.results(trainings.clone(), Some(look)).measurements;
-            if look.is_last() || is_decided(&measured(&self.spec, self.cells(), &measurements)) {
-                return Ok(self.results(trainings, Some(look)));
+            let so_far = results.trainings.take().unwrap_or_default();
+            let trained = self.train(part, so_far, watcher, crew, &|so_far| self.save_early(&part, so_far))?;
+            results = self.results(trained, Some(look));
+            if look.is_last() || is_decided(&measured(&self.spec, self.cells(), &results.measurements)) {
+                break;
             }
         }
-        Ok(self.results(trainings, None))
+        Ok(results)
     }
 
     /// The files of what there is so far: of finished networks `networks.csv`, and of all epochs `epochs.csv`, beside those of every
