@@ -327,3 +327,29 @@ fn wrong_specs_are_refused_and_nothing_is_written() {
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && message.contains("trained networks"), "{message}");
 }
+
+/// A definition may use what no claim asks for, beside observables of networks before training: those are measured apart from it.
+#[test]
+fn definitions_are_of_what_is_measured_after_training() {
+    let listed = SPEC.replace("\"initial.loss.l1\"]", "\"initial.loss.l1\", \"spread\"]");
+    let defined = |formula: &str| listed.replace("[sweep]", &format!("[define]\nspread = \"{formula}\"\n[sweep]"));
+    let folder = with_spec(&defined("loss.l4 / loss.l2"));
+    let done = run(folder.path(), &["run", "sweep.toml", "--out", "out", "--json"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let points = text(folder.path(), "out/sweep/points.csv");
+    let means: Vec<f64> = points
+        .lines()
+        .filter(|line| line.contains(",spread,"))
+        .map(|line| line.split(',').nth(5).unwrap().parse().unwrap())
+        .collect();
+    // ‖g‖₄/‖g‖₂ of 192 coordinates lies between 192^(−1/4) and 1.
+    assert_eq!(means.len(), 6, "{points}");
+    assert!(means.iter().all(|mean| (192f64.powf(-0.25)..1.0).contains(mean)), "{means:?}");
+
+    let folder = with_spec(&defined("loss.l1 / initial.loss.l1"));
+    let refused = run(folder.path(), &["run", "sweep.toml", "--out", "out"]);
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(message.contains("define.spread") && message.contains("`initial.loss.l1`"), "{message}");
+    assert!(!folder.path().join("out").exists());
+}

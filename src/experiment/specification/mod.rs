@@ -122,6 +122,11 @@ pub trait WorkSpec: Sized {
     /// What stands for one that is made of others.
     fn defined() -> Self::Observable;
 
+    /// Whether definitions may use it: whether it is measured together with them.
+    fn in_definitions(_: &Self::Observable) -> bool {
+        true
+    }
+
     /// The keys that are its own.
     ///
     /// # Errors
@@ -273,7 +278,9 @@ impl<W: WorkSpec> Spec<W> {
     /// # Errors
     /// Names a variable that is not there.
     pub fn defined_at(&self, variables: &Variables) -> Result<Vec<Defined>, String> {
-        observables::defined_at(&self.definitions, &names_of(&self.observables), variables)
+        let together = self.observables.iter().filter(|(_, observable)| W::in_definitions(observable));
+        let names: Vec<&str> = together.map(|(name, _)| name.as_str()).collect();
+        observables::defined_at(&self.definitions, &names, variables)
     }
 
     /// The labels that results and claims have, in the order of results.

@@ -148,6 +148,12 @@ fn read_definitions<W: WorkSpec>(
                 );
                 return Err(define.refuse(name, message));
             }
+            if W::observable(used, sweep).is_ok_and(|observable| !W::in_definitions(&observable)) {
+                let message = format!(
+                    "uses `{used}`, which is measured before training: definitions are of what is measured after it"
+                );
+                return Err(define.refuse(name, message));
+            }
         }
         if measured == 0 {
             return Err(

@@ -101,6 +101,11 @@ impl WorkSpec for TrainSpec {
         Measure::DEFINED
     }
 
+    /// Networks are measured before and after training one by one, and definitions are of what is measured after it.
+    fn in_definitions(measure: &Measure) -> bool {
+        !measure.initial
+    }
+
     fn read(reader: &Reader<'_>, origin: &Origin) -> Result<Self, SpecError> {
         let (repeats, decides) = read_repeats(reader)?;
         Ok(Self {
