@@ -14,6 +14,7 @@ mod progress;
 mod ranks;
 mod report;
 mod run;
+mod self_test;
 mod table;
 mod terminal;
 mod theory;
@@ -27,6 +28,7 @@ use attack::AttackArguments;
 use failure::Failure;
 use gradient::GradientArguments;
 use gradlaw::experiment::reader::Origin;
+use gradlaw::experiment::self_test::Effort;
 use gradlaw::experiment::{Limits, Override, Share};
 use gradlaw::network::InstructionSet;
 use ranks::Ranks;
@@ -130,6 +132,20 @@ enum Command {
         #[arg(required = true)]
         folders: Vec<PathBuf>,
     },
+    /// Measure how often verdicts and intervals err, where the truth is known, and which planted defects are found
+    ///
+    /// Exit status 0 when every rate is as it should be, else 1.
+    SelfTest {
+        /// Runs of each world
+        #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+        runs: u64,
+        /// Seeds of each planted defect
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        seeds: u64,
+        /// Runs of a family of shipped experiments
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        families: u64,
+    },
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -213,6 +229,7 @@ impl Command {
             Self::List => ("list", &[]),
             Self::Explain { .. } => ("explain", &["--set"]),
             Self::Report { .. } => ("report", &["--out"]),
+            Self::SelfTest { .. } => ("self-test", &["--threads", "--json"]),
             Self::Completions { .. } => ("completions", &[]),
         }
     }
@@ -336,6 +353,10 @@ fn ended(command: &Command, common: &Common, terminal: &Terminal, ranks: Option<
         Command::Report { folders } => report::report(folders, common.out(), terminal),
         Command::List => list::list(terminal),
         Command::Explain { name } => explain::explain(name, common, terminal),
+        Command::SelfTest { runs, seeds, families } => {
+            let effort = Effort { runs: *runs, seeds: *seeds, families: *families };
+            self_test::self_test(effort, common, terminal)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "gradlaw", &mut script);

@@ -12,6 +12,7 @@ pub mod paths;
 mod place;
 pub mod plot;
 pub mod results;
+pub mod self_test;
 mod share;
 pub mod specification;
 pub mod work;

@@ -22,8 +22,6 @@ mod same_law;
 mod slope;
 mod target;
 mod terms;
-#[cfg(test)]
-mod tests;
 mod value;
 
 use std::ops::Deref;

@@ -312,7 +312,7 @@ impl Experiment {
     /// The experiment with its measurements, before its judge.
     pub fn measured<'a>(&'a self, measurements: &'a [Measurement]) -> Measured<'a> {
         match self {
-            Self::Draw(drawing) => measured(&drawing.spec, drawing.cells(), measurements),
+            Self::Draw(drawing) => drawing.measured(measurements),
             Self::Train(training) => measured(&training.spec, training.cells(), measurements),
         }
     }

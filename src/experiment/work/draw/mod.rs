@@ -13,7 +13,7 @@ use ndarray::Array2;
 use super::crew::{Crew, PointCrew};
 use super::{RunError, RunOptions, Watcher, check, keeps_distributions, measured};
 use crate::experiment::cell::Cell;
-use crate::experiment::claim::{is_decided, judge};
+use crate::experiment::claim::{Measured, is_decided, judge};
 use crate::experiment::results::folder::write_draws;
 use crate::experiment::results::names::{DONE, SPEC};
 use crate::experiment::results::states::read_table;
@@ -133,8 +133,21 @@ impl Drawing {
     /// # Errors
     /// Interrupted.
     pub fn judged(&self, watcher: &dyn Watcher) -> Result<Vec<Verdict>, RunError> {
+        Ok(judge(&[self.measured(&self.measurements(watcher)?)]).concat())
+    }
+
+    /// Samples every point, without a file.
+    ///
+    /// # Errors
+    /// Interrupted.
+    pub fn measurements(&self, watcher: &dyn Watcher) -> Result<Vec<Measurement>, RunError> {
         let (measurements, _) = self.sample(None, RunOptions::default(), watcher, None)?;
-        Ok(judge(&[measured(&self.spec, self.cells(), &measurements)]).concat())
+        Ok(measurements)
+    }
+
+    /// What the judge sees of measurements.
+    pub fn measured<'a>(&'a self, measurements: &'a [Measurement]) -> Measured<'a> {
+        measured(&self.spec, self.cells(), measurements)
     }
 
     /// The measurements, and every draw of each point where they are kept.

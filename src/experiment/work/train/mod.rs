@@ -17,6 +17,5 @@ pub(super) use crew::Report;
 pub use data::DataSpec;
 pub(in crate::experiment) use data::read_data;
 pub use measure::Measure;
-#[cfg(test)]
 pub(in crate::experiment) use measurement::measurement;
 pub use run::{JobState, Trainings};

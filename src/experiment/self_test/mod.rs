@@ -1,0 +1,369 @@
+//! The judgement judged: how often its tests err and its intervals cover where the truth is known, whether it finds planted defects, and
+//! how often a run of shipped experiments alarms falsely.
+//!
+//! Every kind of claim is decided on made-up measurements whose truth lies on the edge of what the claim allows, where a test at 5 % errs
+//! in 5 % of the runs: *holds* and *refuted* are each said as often. Real networks of known laws follow, then defects, then families.
+
+mod defects;
+mod kinds;
+mod sampled;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::claim::judge;
+use super::results::{Outcome, Verdict};
+use super::specification::load::parse;
+use super::specification::overrides::Override;
+use super::specification::reader::SpecError;
+use super::specification::{AnySpec, load};
+use super::work::draw::Drawing;
+use super::work::{Experiment, Limits, RunError, RunOptions, Unwatched};
+use defects::{DEFECTS, Defect};
+use kinds::{Edge, KINDS, Kind};
+use sampled::Sampled;
+use world::{DRAWN, TRAINED, World, claim, stream, usual};
+
+/// Level of the tests here: with one test in the family it is the rate at which a true claim on the edge is refuted.
+const LEVEL: f64 = 0.05;
+
+/// Draws of a made-up point where the truth is on the edge, and where it is not.
+const DRAWS: usize = 400;
+const MANY_DRAWS: usize = 4_000;
+
+/// Repetitions of a made-up training where the truth is on the edge, and where it is not.
+const REPEATS: [usize; 3] = [2, 4, 8];
+const MANY_REPEATS: usize = 24;
+/// Repetitions for claims on distributions, which show little of their distance with few.
+const REPEATS_OF_LAWS: usize = 300;
+
+/// Shipped experiments that take a few milliseconds at the draws of [`SHORT`].
+const FAMILY: [&str; 6] =
+    ["dense-dimension", "dense-norms", "dense-maximum", "dense-fluctuations", "damage", "broken-variance"];
+const SHORT: i64 = 1_000;
+
+/// Why the test did not end.
+#[derive(Debug, Error)]
+pub enum SelfTestError {
+    /// A spec of the test was refused, which is a defect of the program.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// Interrupted, or a file could not be written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// How much to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Runs of each made-up or sampled world.
+    pub runs: u64,
+    /// Seeds of each planted defect.
+    pub seeds: u64,
+    /// Runs of the family of shipped experiments.
+    pub families: u64,
+}
+
+/// How often something happened, and how often it should.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rate {
+    /// How often it happened.
+    pub count: u64,
+    /// Of so many.
+    pub of: u64,
+    /// What is expected.
+    pub expected: Expected,
+}
+
+/// What is expected of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expected {
+    /// This rate: a test that says 5 % within 0.34 points in 100 000 runs, an interval that says 95 % within half a point.
+    Exactly(f64),
+    /// No more than it.
+    AtMost(f64),
+    /// No less than it.
+    AtLeast(f64),
+}
+
+impl Rate {
+    /// The share.
+    pub fn share(&self) -> f64 {
+        self.count as f64 / self.of as f64
+    }
+
+    /// Whether what happened agrees with what is expected: five standard errors of a share of so many runs, at 100 000 of them the
+    /// 0.34 points that a 5 % test may be off, and for intervals half a point at least.
+    pub fn agrees(&self) -> bool {
+        let margin = |rate: f64| {
+            let of_chance = 4.95 * (rate * (1.0 - rate) / self.of as f64).sqrt();
+            if rate > 0.5 { of_chance.max(0.005) } else { of_chance.max(0.0034) }
+        };
+        match self.expected {
+            Expected::Exactly(rate) => (self.share() - rate).abs() <= margin(rate),
+            Expected::AtMost(rate) => self.share() <= rate + margin(rate),
+            Expected::AtLeast(rate) => self.share() >= rate,
+        }
+    }
+}
+
+/// What the judge did in one world.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// What is claimed.
+    pub what: String,
+    /// What it is judged on.
+    pub world: String,
+    /// Intervals that cover the truth.
+    pub covered: Option<Rate>,
+    /// Runs that refute a truth on the edge of what is claimed, or a claim that is true.
+    pub refuted: Option<Rate>,
+    /// Runs that find a truth on the edge inside.
+    pub held: Option<Rate>,
+    /// Runs in which a true claim holds.
+    pub right: Option<Rate>,
+    /// Runs in which a false one is refuted.
+    pub wrong: Option<Rate>,
+}
+
+impl Line {
+    fn new(what: impl Into<String>, world: impl Into<String>) -> Self {
+        let (what, world) = (what.into(), world.into());
+        Self { what, world, covered: None, refuted: None, held: None, right: None, wrong: None }
+    }
+
+    /// Its rates in the order of the table's columns.
+    pub fn rates(&self) -> [Option<Rate>; 5] {
+        [self.covered, self.refuted, self.held, self.right, self.wrong]
+    }
+
+    /// Whether all rates are as expected.
+    pub fn agrees(&self) -> bool {
+        self.rates().iter().flatten().all(Rate::agrees)
+    }
+}
+
+/// What one run said of a claim.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    runs: u64,
+    judged: u64,
+    covered: u64,
+    refuted: u64,
+    held: u64,
+}
+
+impl Counts {
+    /// One verdict, with the truth in the scale that it shows.
+    fn of(verdict: &Verdict, truth: f64) -> Self {
+        let covers = |[low, high]: [f64; 2]| (low..=high).contains(&truth);
+        Self {
+            runs: 1,
+            judged: u64::from(verdict.interval.is_some()),
+            covered: u64::from(verdict.interval.is_some_and(covers)),
+            refuted: u64::from(verdict.verdict == Outcome::Refuted),
+            held: u64::from(verdict.verdict == Outcome::Holds),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            runs: self.runs + other.runs,
+            judged: self.judged + other.judged,
+            covered: self.covered + other.covered,
+            refuted: self.refuted + other.refuted,
+            held: self.held + other.held,
+        }
+    }
+}
+
+/// The work of a made-up world.
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Draws,
+    Repeats(usize),
+}
+
+/// What the test found.
+#[derive(Debug, Clone, Serialize)]
+pub struct SelfTest {
+    /// The judge in every world.
+    pub judged: Vec<Line>,
+    /// In how many of the seeds each planted defect was found.
+    pub planted: Vec<(String, Rate)>,
+    /// How many runs of shipped experiments with few draws refute anything, all claims of which are true, at a family error of 5 %.
+    pub families: Rate,
+}
+
+impl SelfTest {
+    /// How often [`run`](Self::run) tells of a part.
+    pub fn parts() -> usize {
+        let of_kinds = KINDS.iter().map(|kind| usize::from(kind.for_drawn) + REPEATS.len());
+        let of_networks = sampled::all().iter().map(|sampled| sampled.claims.len()).sum::<usize>();
+        of_kinds.sum::<usize>() + of_networks + DEFECTS.len() + 1
+    }
+
+    /// Does all of it on the threads of the current pool, the same for any number of them; `tell` hears of each part that is done.
+    /// Training keeps its states in `scratch`.
+    ///
+    /// # Errors
+    /// A spec of this test is refused, which would be a defect of the program, or files cannot be written.
+    pub fn run(effort: Effort, scratch: &Path, tell: &dyn Fn(&str)) -> Result<Self, SelfTestError> {
+        let judged = judged(effort, tell)?;
+        let planted = planted(effort, scratch, tell)?;
+        let families = families(effort)?;
+        tell("families");
+        Ok(Self { judged, planted, families })
+    }
+
+    /// Whether all rates are as expected.
+    pub fn agrees(&self) -> bool {
+        self.judged.iter().all(Line::agrees) && self.planted.iter().all(|(_, rate)| rate.agrees()) && self.families.agrees()
+    }
+}
+
+fn judged(effort: Effort, tell: &dyn Fn(&str)) -> Result<Vec<Line>, SelfTestError> {
+    let mut lines = Vec::new();
+    for kind in &KINDS {
+        let works = [Work::Draws].into_iter().filter(|_| kind.for_drawn).chain(REPEATS.map(Work::Repeats));
+        for work in works {
+            let line = of_kind(kind, work, effort)?;
+            tell(&line.what);
+            lines.push(line);
+        }
+    }
+    for sampled in sampled::all() {
+        for line in of_networks(&sampled, effort)? {
+            tell(&line.what);
+            lines.push(line);
+        }
+    }
+    Ok(lines)
+}
+
+/// One kind of claim on made-up measurements.
+fn of_kind(kind: &Kind, work: Work, effort: Effort) -> Result<Line, SelfTestError> {
+    let (spec, world, label) = match work {
+        Work::Draws => (DRAWN, "made-up draws", format!("{DRAWS} draws")),
+        Work::Repeats(repeats) => (TRAINED, "made-up training", format!("{repeats} repetitions")),
+    };
+    let mut line = Line::new(kind.name, format!("{world}, {label}"));
+    let Edge { claim: on_edge, world: truth, measured, verdict, exact } = kind.edge;
+    let edge = World::new(&format!("family_error = {LEVEL}\n{spec}"), &claim(on_edge), truth)?;
+    let key = kind.name.bytes().fold(0_u64, |key, byte| key.wrapping_mul(31).wrapping_add(byte.into()));
+    let counts = (0..effort.runs).into_par_iter().map(|run| {
+        let mut stream = stream(key, run);
+        let measurements = match work {
+            Work::Draws => edge.drawn(&mut stream, DRAWS, None),
+            Work::Repeats(repeats) => edge.trained(&mut stream, repeats, None),
+        };
+        Counts::of(&edge.judged(&measurements)[verdict], measured)
+    });
+    let counts = counts.reduce(Counts::default, Counts::plus);
+    let rate = |count, expected| Some(Rate { count, of: counts.runs, expected });
+    let expected = if exact { Expected::Exactly(LEVEL) } else { Expected::AtMost(LEVEL) };
+    if !measured.is_nan() {
+        line.covered = Some(Rate { count: counts.covered, of: counts.judged, expected: Expected::Exactly(1.0 - LEVEL) });
+    }
+    line.refuted = rate(counts.refuted, expected);
+    line.held = rate(counts.held, expected);
+    // What is clearly true or false has to be said so where there is much to see.
+    if !matches!(work, Work::Repeats(repeats) if repeats != REPEATS[REPEATS.len() - 1]) {
+        let said = |body: &str, truth, outcome: Outcome| -> Result<Option<Rate>, SelfTestError> {
+            let world = World::new(spec, &claim(body), truth)?;
+            let count = (0..effort.seeds).into_par_iter().filter(|run| {
+                let mut stream = stream(key ^ 1, *run);
+                let verdicts = world.judged(&match work {
+                    Work::Draws => world.drawn(&mut stream, MANY_DRAWS, None),
+                    Work::Repeats(_) if kind.name == "same_law" => world.trained(&mut stream, REPEATS_OF_LAWS, None),
+                    Work::Repeats(_) => world.trained(&mut stream, MANY_REPEATS, None),
+                });
+                verdicts.iter().all(|verdict| verdict.verdict == outcome || verdict.verdict == Outcome::Estimate)
+            });
+            Ok(Some(Rate { count: count.count() as u64, of: effort.seeds, expected: Expected::AtLeast(0.95) }))
+        };
+        line.right = said(kind.right, usual, Outcome::Holds)?;
+        line.wrong = said(kind.wrong, kind.wrong_world, Outcome::Refuted)?;
+    }
+    Ok(line)
+}
+
+/// Claims on real networks of known laws.
+fn of_networks(sampled: &Sampled, effort: Effort) -> Result<Vec<Line>, SelfTestError> {
+    let mut lines = Vec::new();
+    for (what, body, truth) in &sampled.claims {
+        let text = format!("family_error = {LEVEL}\n{}\n{}", sampled.spec, claim(body));
+        let counts = (0..effort.runs).into_par_iter().map(|seed| -> Result<Counts, SelfTestError> {
+            let AnySpec::Draw(spec) = parse("self-test.toml", &text, &[Override::new("seed", (seed as i64).into())])?
+            else {
+                return Ok(Counts::default());
+            };
+            let limits = Limits { threads: 1, ..Limits::default() };
+            let verdicts = Drawing::prepare(*spec, &limits)?.judged(&Unwatched)?;
+            // Where the exact value is predicted, the verdict shows a number beside it.
+            let truth = if body.contains("theory") { verdicts[0].predicted.unwrap_or(f64::NAN) } else { *truth };
+            Ok(Counts::of(&verdicts[0], truth))
+        });
+        let counts = counts.try_reduce(Counts::default, |a, b| Ok(a.plus(b)))?;
+        let mut line = Line::new(*what, sampled.what);
+        let [covers, errs] = if sampled.exact {
+            [Expected::Exactly(1.0 - LEVEL), Expected::Exactly(LEVEL)]
+        } else {
+            [Expected::AtLeast(1.0 - LEVEL), Expected::AtMost(LEVEL)]
+        };
+        line.covered = Some(Rate { count: counts.covered, of: counts.judged, expected: covers });
+        line.refuted = Some(Rate { count: counts.refuted, of: counts.judged, expected: errs });
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+fn planted(effort: Effort, scratch: &Path, tell: &dyn Fn(&str)) -> Result<Vec<(String, Rate)>, SelfTestError> {
+    DEFECTS
+        .iter()
+        .map(|defect| {
+            let count = (0..effort.seeds).into_par_iter().map(|seed| is_found(defect, seed, scratch).map(u64::from));
+            let count = count.try_reduce(|| 0, |a, b| Ok::<_, SelfTestError>(a + b))?;
+            let rate = Rate { count, of: effort.seeds, expected: Expected::AtLeast(0.95) };
+            tell(defect.what);
+            Ok((defect.what.to_owned(), rate))
+        })
+        .collect()
+}
+
+fn is_found(defect: &Defect, seed: u64, scratch: &Path) -> Result<bool, SelfTestError> {
+    let spec = parse("planted.toml", &defect.spec(), &[Override::new("seed", (seed as i64 + 1).into())])?;
+    let limits = Limits { threads: 1, ..Limits::default() };
+    let experiment = Experiment::prepare(spec, &limits)?;
+    let folder = scratch.join(format!("seed-{seed}"));
+    let results = experiment.run(&folder, RunOptions { fresh: true, ..RunOptions::default() }, &Unwatched)?;
+    let verdicts = judge(&[experiment.measured(&results.measurements)]).concat();
+    Ok(verdicts.iter().any(|verdict| verdict.verdict == Outcome::Refuted))
+}
+
+fn families(effort: Effort) -> Result<Rate, SelfTestError> {
+    let run = |seed: u64| -> Result<u64, SelfTestError> {
+        let limits = Limits { threads: 1, ..Limits::default() };
+        let overrides = [
+            Override::new("seed", (seed as i64).into()),
+            Override::new("draws", SHORT.into()),
+            Override::new("family_error", LEVEL.into()),
+        ];
+        let mut drawings = Vec::new();
+        for name in FAMILY {
+            drawings.push(Drawing::prepare(load::load_drawn(name, &overrides)?, &limits)?);
+        }
+        let measurements = drawings.iter().map(|drawing| drawing.measurements(&Unwatched)).collect::<Result<Vec<_>, _>>()?;
+        let measured: Vec<_> = drawings.iter().zip(&measurements).map(|(drawing, of)| drawing.measured(of)).collect();
+        Ok(u64::from(judge(&measured).concat().iter().any(|verdict| verdict.verdict == Outcome::Refuted)))
+    };
+    let count = (0..effort.families).into_par_iter().map(run).try_reduce(|| 0, |a, b| Ok(a + b))?;
+    Ok(Rate { count, of: effort.families, expected: Expected::AtMost(LEVEL) })
+}
