@@ -276,7 +276,7 @@ layers = [{ type = "conv", channels = 4, kernel = 3 }, { type = "relu" }, { type
         "variance 2/fan-in^1.02, seen by the exponent",
         r#"["logit.l1"]"#,
         MANY,
-        "[64, 512, 4096]",
+        "[sweep]\nd = [64, 512, 4096]\n",
         SWEPT,
         r#"observable = "logit.l1"
 exponent = 0.5
@@ -287,7 +287,7 @@ tolerance = 0.001"#,
         "variance 2/fan-in^1.02, seen by a bound",
         r#"["logit.l2"]"#,
         MANY,
-        "[64, 512, 4096]",
+        "[sweep]\nd = [64, 512, 4096]\n",
         SWEPT,
         r#"observable = "logit.l2"
 exponent = { at_least = 0 }
@@ -297,7 +297,7 @@ against = "d""#,
         "variance 2/fan-in^1.02, seen by a fit",
         r#"["logit.l1"]"#,
         MANY,
-        "[64, 512, 4096]",
+        "[sweep]\nd = [64, 512, 4096]\n",
         SWEPT,
         r#"observable = "logit.l1"
 fit = "c * d^a"
@@ -307,7 +307,7 @@ constants = { a = "0.5 ± 0.001" }"#,
         "the mean norm in place of the root of the mean square",
         r#"["logit.l1", "logit.l2"]"#,
         MANY,
-        "[16]",
+        "[sweep]\nd = [16]\n",
         r#"input = ["d"]
 layers = [{ type = "dense", units = 4 }, { type = "relu" }, { type = "dense", units = 5 }]"#,
         r#"observable = "mean(logit.l2)"
@@ -333,13 +333,13 @@ impl Defect {
     pub fn spec(&self) -> String {
         match self.plan {
             Plan::Pair { observable, draws, intact, planted } => format!(
-                "name = \"planted\"\ndraws = {draws}\nobservables = [\"{observable}\"]\n[sweep]\nd = [1]\n\
+                "name = \"planted\"\ndraws = {draws}\nobservables = [\"{observable}\"]\n\
                  [[network]]\nlabel = \"intact\"\n{intact}\n[[network]]\nlabel = \"planted\"\n{planted}\n\
                  [[claim]]\nstatement = \"equal\"\nobservable = \"{observable}\"\n\
                  ratio = [\"planted\", \"intact\"]\ntolerance = 0.001\n"
             ),
             Plan::Claim { observables, draws, sweep, network, claim } => format!(
-                "name = \"planted\"\ndraws = {draws}\nobservables = {observables}\n[sweep]\nd = {sweep}\n\
+                "name = \"planted\"\ndraws = {draws}\nobservables = {observables}\n{sweep}\
                  [[network]]\nlabel = \"planted\"\n{network}\n[[claim]]\nstatement = \"true without the defect\"\n{claim}\n"
             ),
             Plan::Methods { observable, intact, planted } => format!(
