@@ -49,7 +49,15 @@ fn tables(found: &SelfTest) -> String {
         table
     };
     let mut judged = new(
-        &["claim", "judged on", "95 % interval covers", "refuted at 5 %", "held at 5 %", "true one held", "false one refuted"],
+        &[
+            "claim",
+            "judged on",
+            "95 % interval covers",
+            "refuted at 5 %",
+            "held at 5 %",
+            "true one held",
+            "false one refuted",
+        ],
         5,
     );
     for line in &found.judged {
@@ -78,7 +86,7 @@ fn shown(rate: Rate) -> String {
     let expected = match rate.expected {
         Expected::Exactly(share) => per_cent(share),
         Expected::AtMost(share) => format!("at most {}", per_cent(share)),
-        Expected::AtLeast(share) => format!("at least {}", per_cent(share)),
+        Expected::AtLeast(share) | Expected::Covers(share) => format!("at least {}", per_cent(share)),
     };
     format!("{} ✗ {expected}", per_cent(rate.share()))
 }

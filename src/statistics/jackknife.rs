@@ -3,6 +3,12 @@
 //! Draws are kept in batches of one size, in their order. A function is computed of all batches, and again without each of them; the
 //! scatter of the latter is its standard error (Busing, Meijer and van der Leeden 1999, for batches of unequal size). All observables
 //! of a draw are in one batch, so that their covariance counts. The batches grow with the draws, so that their number stays bounded.
+//!
+//! A quantile without a batch is taken on the tangent of the quantile function: how far the batch moves the share of draws below the
+//! quantile, times a slope over some standard errors of that share, as in Woodruff's interval (1952). The quantile itself moves from one
+//! draw to the next few, whose distance says little of the density: intervals of 95 % covered 92 to 94 %, whatever the size of batches.
+
+use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +19,10 @@ const MOST: usize = 1024;
 
 /// The same where quantiles are kept, which take tens of kilobytes a batch.
 const MOST_WITH_QUANTILES: usize = 256;
+
+/// The slope of a quantile function is taken over so many standard errors of its probability to both sides: over too few it is noise, over
+/// too many its curve counts.
+const SPAN: f64 = 2.5;
 
 /// Draws in batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,14 +154,14 @@ impl Batches {
         }
         let total = self.draws() as f64;
         let shares = self.batches.iter().map(|batch| batch.draws as f64 / total).collect();
-        Some(Replicas { whole: before, without, shares })
+        Some(Replicas { whole: Whole { columns: before, tangents: RefCell::default() }, without, shares })
     }
 }
 
 /// All draws, and all but each batch, of which functions are computed.
 #[derive(Debug)]
 pub struct Replicas {
-    whole: Vec<Column>,
+    whole: Whole,
     without: Vec<Vec<Column>>,
     /// The batches' shares of the draws.
     shares: Vec<f64>,
@@ -159,11 +169,11 @@ pub struct Replicas {
 
 impl Replicas {
     /// A function of the observables' moments and quantiles.
-    pub fn jackknife(&self, function: impl Fn(&[Column]) -> f64) -> Jackknife {
-        let value = function(&self.whole);
-        let pseudo_value = |(without, share): (&Vec<Column>, &f64)| {
+    pub fn jackknife(&self, function: impl Fn(&Replica<'_>) -> f64) -> Jackknife {
+        let value = function(&Replica::of_all(&self.whole.columns));
+        let pseudo_value = |(columns, share): (&Vec<Column>, &f64)| {
             let inverse = share.recip();
-            inverse * value - (inverse - 1.0) * function(without)
+            inverse * value - (inverse - 1.0) * function(&Replica { columns, whole: Some(&self.whole) })
         };
         let pseudo: Vec<f64> = self.without.iter().zip(&self.shares).map(pseudo_value).collect();
         let centre: f64 = pseudo.iter().zip(&self.shares).map(|(pseudo, share)| pseudo * share).sum();
@@ -171,6 +181,64 @@ impl Replicas {
         let variance = pseudo.iter().zip(&self.shares).map(scatter).sum::<f64>() / pseudo.len() as f64;
         let skewness = pseudo.iter().copied().collect::<Moments>().skewness();
         Jackknife { value, std_error: variance.sqrt(), batches: pseudo.len() as u64, skewness }
+    }
+}
+
+/// All draws, with the tangents of quantile functions that were asked for.
+#[derive(Debug)]
+struct Whole {
+    columns: Vec<Column>,
+    /// Of an observable at a probability.
+    tangents: RefCell<Vec<((usize, f64), Tangent)>>,
+}
+
+/// A quantile, and its derivative by the probability.
+#[derive(Debug, Clone, Copy)]
+struct Tangent {
+    quantile: f64,
+    slope: f64,
+}
+
+impl Whole {
+    fn tangent(&self, index: usize, probability: f64) -> Tangent {
+        let mut tangents = self.tangents.borrow_mut();
+        if let Some((_, known)) = tangents.iter().find(|(of, _)| *of == (index, probability)) {
+            return *known;
+        }
+        let sketch = &self.columns[index].quantiles;
+        let span = SPAN * (probability * (1.0 - probability) / sketch.count() as f64).sqrt();
+        let (low, high) = ((probability - span).max(0.0), (probability + span).min(1.0));
+        let slope = (sketch.quantile(high) - sketch.quantile(low)) / (high - low);
+        let tangent = Tangent { quantile: sketch.quantile(probability), slope };
+        tangents.push(((index, probability), tangent));
+        tangent
+    }
+}
+
+/// All draws, or all but a batch, of which a function is computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Replica<'a> {
+    columns: &'a [Column],
+    whole: Option<&'a Whole>,
+}
+
+impl<'a> Replica<'a> {
+    /// Of what was kept of all draws.
+    pub fn of_all(columns: &'a [Column]) -> Self {
+        Self { columns, whole: None }
+    }
+
+    /// The moments of an observable.
+    pub fn moments(&self, index: usize) -> &'a Moments {
+        &self.columns[index].moments
+    }
+
+    /// A quantile of an observable: of all draws its own, without a batch on the tangent at that of all.
+    pub fn quantile(&self, index: usize, probability: f64) -> f64 {
+        let sketch = &self.columns[index].quantiles;
+        let Some(whole) = self.whole else { return sketch.quantile(probability) };
+        let Tangent { quantile, slope } = whole.tangent(index, probability);
+        quantile + slope * (probability - sketch.share_below(quantile))
     }
 }
 
@@ -216,8 +284,7 @@ mod tests {
             assert!(
                 batches.keep_what(&Batches::new(vec![true, false])) && !batches.keep_what(&Batches::new(vec![true; 2]))
             );
-            let of_mean =
-                batches.replicas().map(|all| all.jackknife(|columns| columns[0].moments.count() as f64).value);
+            let of_mean = batches.replicas().map(|all| all.jackknife(|of| of.moments(0).count() as f64).value);
             assert_eq!(of_mean, (blocks > 1).then_some(64.0 * blocks as f64));
             assert!(blocks < 257 || batches.batches.len() >= 128);
         }
@@ -227,24 +294,25 @@ mod tests {
     #[test]
     fn a_mean_has_the_error_of_its_batches() {
         let batches = batches(2, 100);
-        let jackknife = batches.replicas().unwrap().jackknife(|columns| columns[0].moments.mean());
+        let jackknife = batches.replicas().unwrap().jackknife(|of| of.moments(0).mean());
         let of_batches: Moments = batches.batches.iter().map(|batch| batch.columns[0].moments.mean()).collect();
         assert!((jackknife.std_error / of_batches.std_error() - 1.0).abs() < 1e-9);
     }
 
-    type Function = fn(&[Column]) -> f64;
+    type Function = fn(&Replica<'_>) -> f64;
 
-    /// 95 % intervals of a variance, a ratio of means, a variation and a median cover the truth in 950 ± 7 of 1 000 runs; outside of 920
+    /// 95 % intervals of a variance, a ratio of means, a variation and two quantiles cover the truth in 950 ± 7 of 1 000 runs; outside of 920
     /// to 975 with a probability below 10⁻³.
     #[test]
     fn intervals_cover_the_truth_as_often_as_they_say() {
-        let functions: [(Function, f64); 4] = [
-            (|columns| columns[1].moments.std_dev().powi(2), 1.09),
-            (|columns| columns[1].moments.mean() / columns[0].moments.mean(), 1.1),
-            (|columns| columns[0].moments.std_dev() / columns[0].moments.mean(), 1.0 / 3.0),
-            (|columns| columns[0].quantiles.quantile(0.5), 3.0),
+        let functions: [(Function, f64); 5] = [
+            (|of| of.moments(1).std_dev().powi(2), 1.09),
+            (|of| of.moments(1).mean() / of.moments(0).mean(), 1.1),
+            (|of| of.moments(0).std_dev() / of.moments(0).mean(), 1.0 / 3.0),
+            (|of| of.quantile(0, 0.5), 3.0),
+            (|of| of.quantile(0, 0.9), 3.0 + 1.281_551_6),
         ];
-        let (mut covered, mut judged) = ([0; 4], [0; 4]);
+        let (mut covered, mut judged) = ([0; 5], [0; 5]);
         for seed in 0..1000 {
             let replicas = batches(seed, 200).replicas().unwrap();
             for (index, (function, truth)) in functions.iter().enumerate() {

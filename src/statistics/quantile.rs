@@ -93,6 +93,22 @@ impl QuantileSketch {
         self.maximum
     }
 
+    /// The share of values at or below `value`, linear between the edges of its bin: what [`quantile`](Self::quantile) inverts. NaN
+    /// when nothing was counted.
+    pub fn share_below(&self, value: f64) -> f64 {
+        let of_value = bin_of(value);
+        let mut below = 0.0;
+        for (bin, count) in self.bins() {
+            if bin > of_value {
+                break;
+            }
+            let (low, high) = edges(bin);
+            let inside = if bin == of_value && low < high { (value - low) / (high - low) } else { 1.0 };
+            below += inside * count as f64;
+        }
+        below / self.count as f64
+    }
+
     /// The bins that hold something, in increasing order: (bin, count).
     pub fn bins(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
         self.octaves.iter().flat_map(|(&octave, bins)| {
@@ -208,6 +224,19 @@ mod tests {
             let exact = values[rank.clamp(1, values.len()) - 1];
             let bin = (2.5e-4 * exact.abs()).max(2f64.powi(-1034));
             prop_assert!((estimate - exact).abs() <= bin, "{:e} against {:e}", estimate, exact);
+        }
+
+        #[test]
+        fn the_share_below_a_quantile_is_its_probability(
+            values in prop::collection::vec(any_sign(), 1..300),
+            probability in 0.01f64..0.99,
+        ) {
+            let sketch = sketch(&values);
+            let quantile = sketch.quantile(probability);
+            // Zero has no width, and the outermost bins are cut at the extremes.
+            prop_assume!(quantile != 0.0 && quantile != sketch.minimum && quantile != sketch.maximum);
+            prop_assert!((sketch.share_below(quantile) - probability).abs() < 1e-6);
+            prop_assert_eq!(sketch.share_below(sketch.minimum - sketch.minimum.abs()), 0.0);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 //! allows, where both of its tests have the error that they state.
 
 use super::world::{Truth, usual};
+use super::{Expected, LEVEL};
 
 /// A kind of claim with what is known about it.
 pub struct Kind {
@@ -23,12 +24,35 @@ pub struct Kind {
 pub struct Edge {
     pub claim: &'static str,
     pub world: Truth,
-    /// What is measured, without noise, as the verdict shows it; NaN where the interval is not of 95 %.
-    pub measured: f64,
-    /// Which of the claim's verdicts is meant.
-    pub verdict: usize,
-    /// Whether both tests err as often as they say, or at most so.
-    pub exact: bool,
+    /// What is measured, without noise, as the last of the claim's verdicts shows it of draws and of repetitions; NaN where its interval
+    /// is not of 95 %.
+    pub measured: [f64; 2],
+    /// How sharp what is said of draws is, and of repetitions.
+    pub sharp: [Sharp; 2],
+}
+
+/// Whether errs as often as stated, or at most so.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Sharp {
+    /// Both tests and the interval err as often as they say.
+    All,
+    /// The interval does; the tests share their level with others of the claim.
+    Interval,
+    /// Each errs at most as often as it says.
+    Nothing,
+}
+use Sharp::{All, Interval, Nothing};
+
+impl Sharp {
+    /// How often intervals of 95 % should cover.
+    pub fn of_intervals(self) -> Expected {
+        if self == Nothing { Expected::Covers(1.0 - LEVEL) } else { Expected::Exactly(1.0 - LEVEL) }
+    }
+
+    /// How often tests should err.
+    pub fn of_tests(self) -> Expected {
+        if self == All { Expected::Exactly(LEVEL) } else { Expected::AtMost(LEVEL) }
+    }
 }
 
 /// The same mean for all.
@@ -54,7 +78,6 @@ fn steeper(network: &str, observable: &str, d: f64) -> f64 {
     usual(network, observable, d) * if network == "A" { 1.0 } else { d.powf(0.1) }
 }
 
-
 /// All kinds.
 pub const KINDS: [Kind; 15] = [
     Kind {
@@ -66,9 +89,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "exponent = 0.4\nagainst = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\ntolerance = 0.1",
             world: usual,
-            measured: 0.5,
-            verdict: 0,
-            exact: true,
+            measured: [0.5; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -80,9 +102,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "value = \"sqrt(d) / 1.1\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\ntolerance = 0.1\nwithin = { d = [16, 16] }",
             world: usual,
-            measured: 4.0,
-            verdict: 0,
-            exact: true,
+            measured: [1.1, 4.0],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -94,9 +115,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "ratio = [\"B\", \"A\"]\nfactor = \"2 / 1.1\"\nobservable = \"loss.l1\"\ntolerance = 0.1\nwithin = { d = [16, 16] }",
             world: usual,
-            measured: 2.0,
-            verdict: 0,
-            exact: true,
+            measured: [2.0; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -108,9 +128,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = \"2 / 1.1\"\nnetwork = \"A\"\ntolerance = 0.1\nwithin = { d = [16, 16] }",
             world: usual,
-            measured: 2.0,
-            verdict: 0,
-            exact: true,
+            measured: [1.1, 2.0],
+            sharp: [Nothing, All],
         },
     },
     Kind {
@@ -122,9 +141,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "less = [\"A\", \"B\"]\nobservable = \"loss.l1\"",
             world: same,
-            measured: 0.0,
-            verdict: 0,
-            exact: true,
+            measured: [0.0; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -136,9 +154,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "same_law = [\"A\", \"B\"]\nobservable = \"loss.l1\"\ntolerance = 0.2\nwithin = { d = [16, 16] }",
             world: distant,
-            measured: f64::NAN,
-            verdict: 0,
-            exact: false,
+            measured: [f64::NAN; 2],
+            sharp: [Nothing; 2],
         },
     },
     Kind {
@@ -150,9 +167,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0",
             world: flat,
-            measured: f64::NAN,
-            verdict: 0,
-            exact: false,
+            measured: [f64::NAN; 2],
+            sharp: [Nothing; 2],
         },
     },
     Kind {
@@ -164,9 +180,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "exponent = { at_most = 0.5 }\nagainst = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"",
             world: usual,
-            measured: 0.5,
-            verdict: 0,
-            exact: true,
+            measured: [0.5; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -178,9 +193,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "value = { at_least = \"sqrt(d)\" }\nobservable = \"loss.l1\"\nnetwork = \"A\"\nwithin = { d = [16, 16] }",
             world: usual,
-            measured: 4.0,
-            verdict: 0,
-            exact: true,
+            measured: [4.0; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -192,9 +206,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "ratio = [\"B\", \"A\"]\nfactor = { at_most = 2 }\nobservable = \"loss.l1\"\nwithin = { d = [16, 16] }",
             world: usual,
-            measured: 2.0,
-            verdict: 0,
-            exact: true,
+            measured: [2.0; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -206,9 +219,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = { at_least = 2 }\nnetwork = \"A\"\nwithin = { d = [16, 16] }",
             world: usual,
-            measured: 2.0,
-            verdict: 0,
-            exact: true,
+            measured: [1.0, 2.0],
+            sharp: [Nothing, All],
         },
     },
     Kind {
@@ -220,9 +232,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "increasing = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\nwithin = { d = [16, 64] }",
             world: flat,
-            measured: 0.0,
-            verdict: 0,
-            exact: true,
+            measured: [0.0; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -234,9 +245,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "decreasing = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\nwithin = { d = [16, 64] }",
             world: flat,
-            measured: 0.0,
-            verdict: 0,
-            exact: true,
+            measured: [0.0; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -248,9 +258,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "same_exponent = [\"A\", \"B\"]\nagainst = \"d\"\nobservable = \"loss.l1\"\ntolerance = 0.1",
             world: steeper,
-            measured: 0.1,
-            verdict: 0,
-            exact: true,
+            measured: [-0.1; 2],
+            sharp: [All; 2],
         },
     },
     Kind {
@@ -263,9 +272,8 @@ pub const KINDS: [Kind; 15] = [
         edge: Edge {
             claim: "fit = \"c * d^a\"\nconstants = { a = \"0.4 ± 0.1\" }\nobservable = \"loss.l1\"\nnetwork = \"A\"",
             world: usual,
-            measured: 0.5,
-            verdict: 1,
-            exact: true,
+            measured: [0.5; 2],
+            sharp: [Interval, All],
         },
     },
 ];

@@ -139,8 +139,7 @@ fn what_cannot_be_judged_is_refused_before_any_work() {
             assert!(error.contains(key) && error.contains(says), "{body}: {error}");
         }
     }
-    let error =
-        world(DRAWN, &claim("rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0.5")).err().unwrap();
+    let error = world(DRAWN, &claim("rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0.5")).err().unwrap();
     assert!(error.to_string().contains("speaks of trained networks"), "{error}");
     let guide = "[[panel]]\nx = \"d\"\ny = \"loss.l1\"\nguide = \"sqrt(y)\"";
     let error = world(TRAINED, guide).err().unwrap().to_string();
@@ -301,4 +300,34 @@ fn one_family_error_is_spent_over_drawn_and_trained_networks_together() {
     let own = drawn.judged(&of_drawn)[0].p_refuted.unwrap();
     assert_eq!(first.min(second), 2.0 * own.min(alone), "{own} {alone} {first} {second}");
     assert_eq!(first.max(second), own.max(alone).max(2.0 * own.min(alone)));
+}
+
+#[test]
+fn every_planted_defect_changes_what_a_claim_calls_equal() {
+    assert!(DEFECTS.iter().all(Defect::changes));
+}
+
+/// The short form of `gradlaw self-test`: five standard errors wide, so that one of its 160 rates errs in less than one of 10⁴ seeds.
+#[test]
+fn the_judgement_errs_and_finds_as_often_as_it_says() {
+    let scratch = tempfile::tempdir().unwrap();
+    let effort = Effort { runs: 300, seeds: 2, families: 4 };
+    let parts = std::sync::atomic::AtomicUsize::new(0);
+    let tell = |_: &str| drop(parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let found = SelfTest::run(effort, scratch.path(), &tell).unwrap();
+    assert_eq!(parts.into_inner(), SelfTest::parts());
+    let wrong: Vec<_> = found.judged.iter().filter(|line| !line.agrees()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(found.agrees(), "{:#?}\n{:#?}", found.planted, found.families);
+}
+
+#[test]
+fn a_rate_agrees_within_five_of_its_standard_errors() {
+    let rate = |count, of, expected| Rate { count, of, expected }.agrees();
+    assert!(rate(4_661, 100_000, Expected::Exactly(0.05)) && rate(5_340, 100_000, Expected::Exactly(0.05)));
+    assert!(!rate(4_659, 100_000, Expected::Exactly(0.05)) && !rate(5_342, 100_000, Expected::Exactly(0.05)));
+    assert!(rate(94_501, 100_000, Expected::Exactly(0.95)) && !rate(94_499, 100_000, Expected::Exactly(0.95)));
+    assert!(rate(10, 100_000, Expected::AtMost(0.05)) && !rate(5_342, 100_000, Expected::AtMost(0.05)));
+    assert!(rate(95, 100, Expected::AtLeast(0.95)) && !rate(94, 100, Expected::AtLeast(0.95)));
+    assert!(rate(99_900, 100_000, Expected::Covers(0.95)) && !rate(94_499, 100_000, Expected::Covers(0.95)));
 }

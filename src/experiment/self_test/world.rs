@@ -86,7 +86,8 @@ impl World {
             }
             AnySpec::Train(spec) => {
                 let limits = Limits { threads: 1, memory: 1 << 30 };
-                let Training { spec: Spec { family_error, claims, .. }, cells, .. } = Training::prepare(*spec, &limits)?;
+                let Training { spec: Spec { family_error, claims, .. }, cells, .. } =
+                    Training::prepare(*spec, &limits)?;
                 (family_error, claims, cells)
             }
         };

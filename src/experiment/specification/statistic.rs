@@ -3,7 +3,7 @@
 use super::expression::{Expression, Variables};
 use super::observables::length_of_name;
 use super::reader::did_you_mean;
-use crate::statistics::jackknife::Column;
+use crate::statistics::jackknife::Replica;
 
 /// A formula of statistics of observables.
 #[derive(Debug, Clone)]
@@ -93,21 +93,18 @@ impl StatisticSpec {
         self.formula.names().iter().filter(move |name| !is_term(name)).map(String::as_str)
     }
 
-    /// The value of draws, given the observables' names in the order of the columns; NaN where it has none.
-    pub fn of_draws(&self, columns: &[Column], names: &[&str], variables: &Variables) -> f64 {
+    /// The value of draws, given the observables' names in their order; NaN where it has none.
+    pub fn of_draws(&self, replica: &Replica<'_>, names: &[&str], variables: &Variables) -> f64 {
         self.value(variables, |term| {
-            let Some(column) =
-                names.iter().position(|name| *name == term.observable).and_then(|index| columns.get(index))
-            else {
-                return f64::NAN;
-            };
-            let (mean, deviation) = (column.moments.mean(), column.moments.std_dev());
+            let Some(index) = names.iter().position(|name| *name == term.observable) else { return f64::NAN };
+            let moments = replica.moments(index);
+            let (mean, deviation) = (moments.mean(), moments.std_dev());
             match term.function {
                 Function::Mean => mean,
                 Function::Variance => deviation * deviation,
                 Function::StandardDeviation => deviation,
                 Function::Variation => deviation / mean,
-                Function::Quantile(probability) => column.quantiles.quantile(probability),
+                Function::Quantile(probability) => replica.quantile(index, probability),
             }
         })
     }
@@ -159,6 +156,7 @@ fn term_at(text: &str, observables: &[&str]) -> Result<Option<Term>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::jackknife::Column;
 
     const NAMES: [&str; 3] = ["loss.l1", "loss.l2", "ratio"];
 
@@ -173,7 +171,7 @@ mod tests {
         }
         let value = |text: &str| {
             let statistic = StatisticSpec::parse(text, &NAMES).unwrap().unwrap();
-            statistic.of_draws(&columns, &NAMES, &[("d".into(), 16.0)])
+            statistic.of_draws(&Replica::of_all(&columns), &NAMES, &[("d".into(), 16.0)])
         };
         assert_eq!(value("mean(loss.l1)"), 2.5);
         assert_eq!(value("mean( loss.l2 ) / mean(loss.l1)"), 2.0);

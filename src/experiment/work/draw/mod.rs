@@ -25,7 +25,7 @@ use crate::observable::Observable;
 use crate::sampling::monte_carlo::{BLOCK, Helpers};
 use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
 use crate::statistics::Look;
-use crate::statistics::jackknife::{Batches, Column};
+use crate::statistics::jackknife::{Batches, Replica};
 use crate::stop::Stop;
 use point::bind;
 
@@ -181,7 +181,7 @@ impl Drawing {
         let (names, variables) = (names_of(&self.spec.observables), point.variables_with_dimension());
         let replicas = batches.replicas();
         for statistic in &self.spec.statistics {
-            let value = |columns: &[Column]| statistic.of_draws(columns, &names, &variables);
+            let value = |replica: &Replica<'_>| statistic.of_draws(replica, &names, &variables);
             let jackknife = replicas.as_ref().map(|replicas| replicas.jackknife(value));
             let of =
                 measurements[first..].iter().filter(|of| statistic.observables().any(|name| name == of.row.observable));
