@@ -15,7 +15,7 @@ pub struct Sampled {
     pub sharp: Sharp,
 }
 
-/// Ten layers of width 8: the squared norm is the product of ten sums of a few squares, of skewness 30 and more.
+/// Ten layers of width 8: the squared norm is a product of ten sums of a few squares, of a heavy tail.
 const HEAVY: &str = "[[network]]\nlabel = \"ten layers of width 8\"\ninput = [32]\nlayers = [{ type = \"repeat\", times = 10, \
                      layers = [{ type = \"dense\", units = 8 }, { type = \"relu\" }] }, { type = \"dense\", units = 2 }]\n";
 

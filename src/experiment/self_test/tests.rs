@@ -1,11 +1,14 @@
 //! Every kind of claim, for networks at initialisation and for trained ones, on measurements that are made up: what is true holds, what
 //! is false is refuted, what is not finite is invalid, and what cannot be judged is refused before any work.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::kinds::{KINDS, Kind};
 use super::world::{DRAWN, NAMES, TRAINED, Truth, World, claim, usual};
+use super::{DEFECTS, Defect, Effort, Expected, Rate, SelfTest};
 use crate::experiment::claim::judge;
 use crate::experiment::results::{Measurement, Outcome, Row, Verdict};
 use crate::experiment::specification::reader::SpecError;
@@ -311,9 +314,11 @@ fn every_planted_defect_changes_what_a_claim_calls_equal() {
 #[test]
 fn the_judgement_errs_and_finds_as_often_as_it_says() {
     let scratch = tempfile::tempdir().unwrap();
-    let effort = Effort { runs: 300, seeds: 2, families: 4 };
-    let parts = std::sync::atomic::AtomicUsize::new(0);
-    let tell = |_: &str| drop(parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let effort = Effort { runs: 150, seeds: 2, families: 2 };
+    let parts = AtomicUsize::new(0);
+    let tell = |_: &str| {
+        parts.fetch_add(1, Ordering::Relaxed);
+    };
     let found = SelfTest::run(effort, scratch.path(), &tell).unwrap();
     assert_eq!(parts.into_inner(), SelfTest::parts());
     let wrong: Vec<_> = found.judged.iter().filter(|line| !line.agrees()).collect();
