@@ -329,8 +329,8 @@ fn the_judgement_errs_and_finds_as_often_as_it_says() {
 #[test]
 fn a_rate_agrees_within_five_of_its_standard_errors() {
     let rate = |count, of, expected| Rate { count, of, expected }.agrees();
-    assert!(rate(4_661, 100_000, Expected::Exactly(0.05)) && rate(5_340, 100_000, Expected::Exactly(0.05)));
-    assert!(!rate(4_659, 100_000, Expected::Exactly(0.05)) && !rate(5_342, 100_000, Expected::Exactly(0.05)));
+    assert!(rate(4_659, 100_000, Expected::Exactly(0.05)) && rate(5_341, 100_000, Expected::Exactly(0.05)));
+    assert!(!rate(4_658, 100_000, Expected::Exactly(0.05)) && !rate(5_342, 100_000, Expected::Exactly(0.05)));
     assert!(rate(94_501, 100_000, Expected::Exactly(0.95)) && !rate(94_499, 100_000, Expected::Exactly(0.95)));
     assert!(rate(10, 100_000, Expected::AtMost(0.05)) && !rate(5_342, 100_000, Expected::AtMost(0.05)));
     assert!(rate(95, 100, Expected::AtLeast(0.95)) && !rate(94, 100, Expected::AtLeast(0.95)));
