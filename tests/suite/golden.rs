@@ -85,7 +85,9 @@ fn trained_networks_give_what_was_recorded() {
     for shipped in catalogue::SHIPPED.iter().filter(|shipped| shipped.text.contains("[training]")) {
         let resize = "data.resize=\"side\"";
         let resized = shipped.text.contains("resize = \"side\"");
-        let changes: Vec<&str> = changes.iter().copied().chain(resized.then_some(resize)).collect();
+        let repeats = shipped.text.lines().any(|line| line.starts_with("repeats") && line != "repeats = 1");
+        let changes: Vec<&str> =
+            changes.iter().copied().chain(resized.then_some(resize)).chain(repeats.then_some("repeats=2")).collect();
         let spec = load::load(shipped.name, &overrides(&changes)).unwrap();
         let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
         let folder = tempfile::tempdir().unwrap();

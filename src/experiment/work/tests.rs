@@ -73,25 +73,24 @@ fn every_step_may_fail(spec: &str, more: &str, least: usize) {
     let reference = in_memory();
     whole(more, reference.path()).unwrap();
     let expected = results(reference.path());
-    for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
-        for index in 0.. {
-            let folder = in_memory();
-            // Beside the results of an earlier run every second time.
-            if index % 2 == 1 {
-                whole(spec, folder.path()).unwrap();
-            }
-            let (ended, reached) = fault::during(folder.path(), index, kind, || whole(more, folder.path()));
-            if !reached {
-                ended.unwrap();
-                assert_eq!(results(folder.path()), expected);
-                assert!(index >= least, "{index} steps");
-                break;
-            }
-            let error = ended.expect_err("a run whose disk failed");
-            assert!(error.contains(&*folder.path().to_string_lossy()), "step {index}: {error}");
-            whole(more, folder.path()).unwrap();
-            assert_eq!(results(folder.path()), expected, "step {index}");
+    for index in 0.. {
+        let folder = in_memory();
+        // Beside the results of an earlier run every second time, and of both errors every second two.
+        if index % 2 == 1 {
+            whole(spec, folder.path()).unwrap();
         }
+        let kind = if index % 4 < 2 { ErrorKind::StorageFull } else { ErrorKind::Other };
+        let (ended, reached) = fault::during(folder.path(), index, kind, || whole(more, folder.path()));
+        if !reached {
+            ended.unwrap();
+            assert_eq!(results(folder.path()), expected);
+            assert!(index >= least, "{index} steps");
+            break;
+        }
+        let error = ended.expect_err("a run whose disk failed");
+        assert!(error.contains(&*folder.path().to_string_lossy()), "step {index}: {error}");
+        whole(more, folder.path()).unwrap();
+        assert_eq!(results(folder.path()), expected, "step {index}");
     }
 }
 
