@@ -215,7 +215,7 @@ fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Ter
     common.start_threads()?;
     let samples = LabelledSamples::read(&network, &selection)?;
     let seed = common.seed.unwrap_or(SEED);
-    let progress = Progress::of_one(terminal);
+    let progress = Progress::of_parts(1, terminal);
     progress.point(0, 1, &arguments.attack);
     let request = AttackRequest { attack, epsilons: &arguments.epsilons, seed: seed.unsigned_abs() };
     let attacked = given::attacks(&network, &samples, &request, &progress);

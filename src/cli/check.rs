@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
 use gradlaw::experiment::{Experiment, Forecast, load};
@@ -58,22 +57,19 @@ pub fn check(specs: &[String], common: &Common, terminal: &Terminal) -> Result<E
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["experiment", "points", "networks", "draws", "seconds, about", "GiB at most"]);
-    for row in rows {
+    let cells = |row: &Row| {
         let count = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
-        table.add_row([
+        [
             row.experiment.clone(),
             count(row.points),
             count(row.networks),
             row.draws.map(|draws| draws.to_string()).unwrap_or_default(),
             rough(row.seconds),
             rough(row.gib),
-        ]);
-    }
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    table.trim_fmt()
+        ]
+    };
+    let header = ["experiment", "points", "networks", "draws", "seconds, about", "GiB at most"];
+    super::table::plain(&header, 1, rows.iter().map(cells))
 }
 
 /// Two digits.

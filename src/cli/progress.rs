@@ -43,9 +43,9 @@ impl Progress {
         Self::with_prior(costs, Some(usual), terminal)
     }
 
-    /// A bar over work of which nothing is known before it is seen.
-    pub fn of_one(terminal: &Terminal) -> Self {
-        Self::with_prior(vec![1.0], None, terminal)
+    /// A bar over parts of work of which nothing is known before it is seen.
+    pub fn of_parts(count: usize, terminal: &Terminal) -> Self {
+        Self::with_prior(vec![1.0; count], None, terminal)
     }
 
     /// `usual`: the seconds that all of it takes, as far as that is known before.

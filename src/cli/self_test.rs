@@ -2,35 +2,27 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use gradlaw::experiment::self_test::{Effort, Expected, Rate, SelfTest, SelfTestError};
 
 use super::Common;
 use super::failure::Failure;
+use super::progress::Progress;
+use super::run::failed;
+use super::table;
 use super::terminal::Terminal;
 
 /// Runs the test and prints its tables; exit status 0 when every rate is as expected, else 1.
 pub fn self_test(effort: Effort, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     common.start_threads()?;
-    let bar = ProgressBar::new(SelfTest::parts() as u64);
-    // The template is known to be right.
-    bar.set_style(ProgressStyle::with_template("{pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
-    if terminal.quiet() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
+    let progress = Progress::of_parts(SelfTest::parts(), terminal);
     let scratch = std::env::temp_dir().join(format!("gradlaw-self-test-{}", std::process::id()));
-    let done = SelfTest::run(effort, &scratch, &|what| {
-        bar.inc(1);
-        bar.set_message(what.to_owned());
-    });
-    bar.finish_and_clear();
+    let done = SelfTest::run(effort, &scratch, &progress);
+    progress.clear();
     // It holds what nobody asked for, and is gone with the system's temporary files at the latest.
     let _ = std::fs::remove_dir_all(&scratch);
     let found = done.map_err(|error| match error {
         SelfTestError::Spec(error) => Failure::Input(error),
-        SelfTestError::Run(error) => Failure::Usage(format!("self-test: {error}")),
+        SelfTestError::Run(error) => failed(error),
     })?;
     // Rates are numbers and strings, which JSON can hold.
     let text = if common.json { serde_json::to_string_pretty(&found).unwrap_or_default() } else { tables(&found) };
@@ -39,42 +31,27 @@ pub fn self_test(effort: Effort, common: &Common, terminal: &Terminal) -> Result
 }
 
 fn tables(found: &SelfTest) -> String {
-    let new = |header: &[&str], numbers: usize| {
-        let mut table = Table::new();
-        table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
-        let first = header.len() - numbers;
-        table.column_iter_mut().skip(first).for_each(|column| {
-            column.set_cell_alignment(CellAlignment::Right);
-        });
-        table
-    };
-    let mut judged = new(
-        &[
-            "claim",
-            "judged on",
-            "95 % interval covers",
-            "refuted at 5 %",
-            "held at 5 %",
-            "true one held",
-            "false one refuted",
-        ],
-        5,
-    );
-    for line in &found.judged {
+    let header = [
+        "claim",
+        "judged on",
+        "95 % interval covers",
+        "refuted at 5 %",
+        "held at 5 %",
+        "true one held",
+        "false one refuted",
+    ];
+    let judged = found.judged.iter().map(|line| {
         let rates = line.rates().map(|rate| rate.map(shown).unwrap_or_default());
-        judged.add_row([line.what.clone(), line.world.clone()].into_iter().chain(rates));
-    }
-    let mut planted = new(&["planted defect", "found"], 1);
-    for (what, rate) in &found.planted {
-        planted.add_row([what.clone(), shown(*rate)]);
-    }
+        [line.what.clone(), line.world.clone()].into_iter().chain(rates)
+    });
+    let planted = found.planted.iter().map(|(what, rate)| [what.clone(), shown(*rate)]);
     let families = format!(
         "{} of {} runs of shipped experiments refuted a claim, at a family error of 5 %: {}",
         found.families.count,
         found.families.of,
         shown(found.families)
     );
-    [judged.trim_fmt(), planted.trim_fmt(), families].join("\n\n")
+    [table::plain(&header, 2, judged), table::plain(&["planted defect", "found"], 1, planted), families].join("\n\n")
 }
 
 /// A rate in per cent, with what was expected of it where it is not.

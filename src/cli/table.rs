@@ -1,4 +1,4 @@
-//! The table of verdicts.
+//! Tables: of verdicts, and plain ones of what else there is to print.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -25,7 +25,21 @@ pub enum Section<'a> {
     },
 }
 
-/// The table as text.
+/// A table without lines whose columns from `numbers` on stand to the right.
+pub fn plain<R>(header: &[&str], numbers: usize, rows: impl IntoIterator<Item = R>) -> String
+where
+    R: IntoIterator<Item = String>,
+{
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.column_iter_mut().skip(numbers).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table.trim_fmt()
+}
+
+/// The table of verdicts as text.
 pub fn render(sections: &[Section<'_>], terminal: &Terminal) -> String {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');

@@ -16,6 +16,8 @@ pub struct Kind {
     pub wrong_world: Truth,
     /// Whether drawn networks have it; trained ones have all.
     pub for_drawn: bool,
+    /// Repetitions of training that show clearly what is true and what is false.
+    pub many_repeats: usize,
     /// The truth on the edge.
     pub edge: Edge,
 }
@@ -55,6 +57,11 @@ impl Sharp {
     }
 }
 
+/// Repetitions of a made-up training where there is more to see.
+const MANY_REPEATS: usize = 24;
+/// The same for claims on distributions, which show little of their distance with few.
+const REPEATS_OF_LAWS: usize = 300;
+
 /// The same mean for all.
 fn flat(_: &str, _: &str, _: f64) -> f64 {
     1.0
@@ -86,6 +93,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "exponent = 0.9\nagainst = \"d\"\nobservable = \"loss.l1\"\ntolerance = 0.06",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "exponent = 0.4\nagainst = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\ntolerance = 0.1",
             world: usual,
@@ -99,6 +107,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "value = \"4 * sqrt(d)\"\nnetwork = \"A\"\nobservable = \"loss.l1\"\ntolerance = 0.25",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "value = \"sqrt(d) / 1.1\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\ntolerance = 0.1\nwithin = { d = [16, 16] }",
             world: usual,
@@ -112,6 +121,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "ratio = [\"B\", \"A\"]\nfactor = 3\nobservable = \"loss.l1\"\ntolerance = 0.1",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "ratio = [\"B\", \"A\"]\nfactor = \"2 / 1.1\"\nobservable = \"loss.l1\"\ntolerance = 0.1\nwithin = { d = [16, 16] }",
             world: usual,
@@ -125,6 +135,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = \"d\"\ntolerance = 0.1",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = \"2 / 1.1\"\nnetwork = \"A\"\ntolerance = 0.1\nwithin = { d = [16, 16] }",
             world: usual,
@@ -138,6 +149,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "less = [\"B\", \"A\"]\nobservable = \"loss.l1\"",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "less = [\"A\", \"B\"]\nobservable = \"loss.l1\"",
             world: same,
@@ -151,6 +163,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "same_law = [\"A\", \"B\"]\nobservable = \"loss.l1\"\ntolerance = 0.1",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: REPEATS_OF_LAWS,
         edge: Edge {
             claim: "same_law = [\"A\", \"B\"]\nobservable = \"loss.l1\"\ntolerance = 0.2\nwithin = { d = [16, 16] }",
             world: distant,
@@ -164,6 +177,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0.8",
         wrong_world: flat,
         for_drawn: false,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "rank_correlation = [\"loss.l1\", \"loss.l2\"]\nat_least = 0",
             world: flat,
@@ -177,6 +191,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "exponent = { at_most = 0.3 }\nagainst = \"d\"\nobservable = \"loss.l1\"",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "exponent = { at_most = 0.5 }\nagainst = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"",
             world: usual,
@@ -190,6 +205,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "value = { at_most = \"0.5 * sqrt(d)\" }\nobservable = \"loss.l1\"",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "value = { at_least = \"sqrt(d)\" }\nobservable = \"loss.l1\"\nnetwork = \"A\"\nwithin = { d = [16, 16] }",
             world: usual,
@@ -203,6 +219,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "ratio = [\"B\", \"A\"]\nfactor = { at_most = 1 }\nobservable = \"loss.l1\"",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "ratio = [\"B\", \"A\"]\nfactor = { at_most = 2 }\nobservable = \"loss.l1\"\nwithin = { d = [16, 16] }",
             world: usual,
@@ -216,6 +233,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = { at_most = 1 }",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "quotient = [\"loss.l1\", \"loss.l2\"]\nvalue = { at_least = 2 }\nnetwork = \"A\"\nwithin = { d = [16, 16] }",
             world: usual,
@@ -229,6 +247,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "decreasing = \"d\"\nobservable = \"loss.l1\"",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "increasing = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\nwithin = { d = [16, 64] }",
             world: flat,
@@ -242,6 +261,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "decreasing = \"loss.l2\"\nagainst = \"d\"",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "decreasing = \"d\"\nobservable = \"loss.l1\"\nnetwork = \"A\"\nwithin = { d = [16, 64] }",
             world: flat,
@@ -255,6 +275,7 @@ pub const KINDS: [Kind; 15] = [
         wrong: "same_exponent = [\"A\", \"B\"]\nagainst = \"d\"\nobservable = \"loss.l1\"\ntolerance = 0.05",
         wrong_world: steeper,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "same_exponent = [\"A\", \"B\"]\nagainst = \"d\"\nobservable = \"loss.l1\"\ntolerance = 0.1",
             world: steeper,
@@ -269,6 +290,7 @@ pub const KINDS: [Kind; 15] = [
          observable = \"loss.l1\"",
         wrong_world: usual,
         for_drawn: true,
+        many_repeats: MANY_REPEATS,
         edge: Edge {
             claim: "fit = \"c * d^a\"\nconstants = { a = \"0.4 ± 0.1\" }\nobservable = \"loss.l1\"\nnetwork = \"A\"",
             world: usual,

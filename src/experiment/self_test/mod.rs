@@ -19,16 +19,16 @@ use thiserror::Error;
 
 use super::claim::judge;
 use super::results::{Outcome, Verdict};
+use super::specification::load;
 use super::specification::load::parse;
 use super::specification::overrides::Override;
 use super::specification::reader::SpecError;
-use super::specification::{AnySpec, load};
 use super::work::draw::Drawing;
-use super::work::{Experiment, Limits, RunError, RunOptions, Unwatched};
+use super::work::{Experiment, Limits, RunError, RunOptions, Unwatched, Watcher};
 use defects::{DEFECTS, Defect};
-use kinds::{Edge, KINDS, Kind};
+use kinds::{KINDS, Kind};
 use sampled::Sampled;
-use world::{DRAWN, TRAINED, World, claim, stream, usual};
+use world::{DRAWN, TRAINED, Truth, World, claim, stream, usual};
 
 /// Level of the tests here: with one test in the family it is the rate at which a true claim on the edge is refuted.
 const LEVEL: f64 = 0.05;
@@ -37,11 +37,11 @@ const LEVEL: f64 = 0.05;
 const DRAWS: usize = 400;
 const MANY_DRAWS: usize = 4_000;
 
-/// Repetitions of a made-up training where the truth is on the edge, and where it is not.
+/// Repetitions of a made-up training where the truth is on the edge.
 const REPEATS: [usize; 3] = [2, 4, 8];
-const MANY_REPEATS: usize = 24;
-/// Repetitions for claims on distributions, which show little of their distance with few.
-const REPEATS_OF_LAWS: usize = 300;
+
+/// Each run has a thread for itself.
+const LIMITS: Limits = Limits { threads: 1, memory: 1 << 30 };
 
 /// Shipped experiments that take a fraction of a second at the draws of [`SHORT`].
 const FAMILY: [&str; 6] =
@@ -206,24 +206,40 @@ pub struct SelfTest {
 }
 
 impl SelfTest {
-    /// How often [`run`](Self::run) tells of a part.
+    /// Of how many parts [`run`](Self::run) tells.
     pub fn parts() -> usize {
-        let of_kinds = KINDS.iter().map(|kind| usize::from(kind.for_drawn) + REPEATS.len());
-        let of_networks = sampled::all().iter().map(|sampled| sampled.claims.len()).sum::<usize>();
-        of_kinds.sum::<usize>() + of_networks + DEFECTS.len() + 1
+        KINDS.iter().map(|kind| works(kind).count()).sum::<usize>() + sampled::all().len() + DEFECTS.len() + 1
     }
 
-    /// Does all of it on the threads of the current pool, the same for any number of them; `tell` hears of each part that is done.
-    /// Training keeps its states in `scratch`.
+    /// Does all of it on the threads of the current pool, the same for any number of them; `watcher` hears of each part. Training keeps
+    /// its states in `scratch`.
     ///
     /// # Errors
     /// A spec of this test is refused, which would be a defect of the program, or files cannot be written.
-    pub fn run(effort: Effort, scratch: &Path, tell: &dyn Fn(&str)) -> Result<Self, SelfTestError> {
-        let judged = judged(effort, tell)?;
-        let planted = planted(effort, scratch, tell)?;
-        let families = families(effort)?;
-        tell("families");
-        Ok(Self { judged, planted, families })
+    pub fn run(effort: Effort, scratch: &Path, watcher: &dyn Watcher) -> Result<Self, SelfTestError> {
+        let mut begun = 0;
+        let mut begins = |what: &str| {
+            watcher.point(begun, Self::parts(), what);
+            begun += 1;
+        };
+        let mut judged = Vec::new();
+        for kind in &KINDS {
+            for work in works(kind) {
+                begins(kind.name);
+                judged.push(of_kind(kind, work, effort)?);
+            }
+        }
+        for sampled in sampled::all() {
+            begins(sampled.what);
+            judged.extend(of_networks(&sampled, effort)?);
+        }
+        let mut planted = Vec::new();
+        for defect in &DEFECTS {
+            begins(defect.what);
+            planted.push((defect.what.to_owned(), of_defect(defect, effort, scratch)?));
+        }
+        begins("families");
+        Ok(Self { judged, planted, families: families(effort)? })
     }
 
     /// Whether all rates are as expected.
@@ -234,72 +250,79 @@ impl SelfTest {
     }
 }
 
-fn judged(effort: Effort, tell: &dyn Fn(&str)) -> Result<Vec<Line>, SelfTestError> {
-    let mut lines = Vec::new();
-    for kind in &KINDS {
-        let works = [Work::Draws].into_iter().filter(|_| kind.for_drawn).chain(REPEATS.map(Work::Repeats));
-        for work in works {
-            let line = of_kind(kind, work, effort)?;
-            tell(&line.what);
-            lines.push(line);
-        }
-    }
-    for sampled in sampled::all() {
-        for line in of_networks(&sampled, effort)? {
-            tell(&line.what);
-            lines.push(line);
-        }
-    }
-    Ok(lines)
+/// On what a kind of claim is judged.
+fn works(kind: &Kind) -> impl Iterator<Item = Work> {
+    [Work::Draws].into_iter().filter(|_| kind.for_drawn).chain(REPEATS.map(Work::Repeats))
 }
 
 /// One kind of claim on made-up measurements.
 fn of_kind(kind: &Kind, work: Work, effort: Effort) -> Result<Line, SelfTestError> {
-    let (spec, world, label) = match work {
-        Work::Draws => (DRAWN, "made-up draws", format!("{DRAWS} draws")),
-        Work::Repeats(repeats) => (TRAINED, "made-up training", format!("{repeats} repetitions")),
+    let line = on_edge(kind, work, effort.runs)?;
+    // What is clearly true or false has to be said so where there is much to see, which is once for each kind of work.
+    if matches!(work, Work::Repeats(repeats) if repeats < REPEATS[REPEATS.len() - 1]) {
+        return Ok(line);
+    }
+    Ok(Line {
+        right: Some(said(kind, kind.right, usual, Outcome::Holds, work, effort.seeds)?),
+        wrong: Some(said(kind, kind.wrong, kind.wrong_world, Outcome::Refuted, work, effort.seeds)?),
+        ..line
+    })
+}
+
+/// The seed of a kind's made-up runs.
+fn seed_of(kind: &Kind) -> u64 {
+    kind.name.bytes().fold(0_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()))
+}
+
+/// How often a claim errs whose truth is on the edge.
+fn on_edge(kind: &Kind, work: Work, runs: u64) -> Result<Line, SelfTestError> {
+    let (which, spec, world) = match work {
+        Work::Draws => (0, DRAWN, format!("made-up draws, {DRAWS} draws")),
+        Work::Repeats(repeats) => (1, TRAINED, format!("made-up training, {repeats} repetitions")),
     };
-    let mut line = Line::new(kind.name, format!("{world}, {label}"));
-    let Edge { claim: on_edge, world: truth, measured, sharp } = kind.edge;
-    let which = usize::from(matches!(work, Work::Repeats(_)));
-    let (measured, sharp) = (measured[which], sharp[which]);
-    let edge = World::new(&format!("family_error = {LEVEL}\n{spec}"), &claim(on_edge), truth)?;
-    let key = kind.name.bytes().fold(0_u64, |key, byte| key.wrapping_mul(31).wrapping_add(byte.into()));
-    let counts = (0..effort.runs).into_par_iter().map(|run| {
-        let mut stream = stream(key, run);
+    let edge = &kind.edge;
+    let (measured, sharp) = (edge.measured[which], edge.sharp[which]);
+    let made_up = World::new(&format!("family_error = {LEVEL}\n{spec}"), &claim(edge.claim), edge.world)?;
+    let counts = (0..runs).into_par_iter().map(|run| {
+        let mut stream = stream(seed_of(kind), run);
         let measurements = match work {
-            Work::Draws => edge.drawn(&mut stream, DRAWS, None),
-            Work::Repeats(repeats) => edge.trained(&mut stream, repeats, None),
+            Work::Draws => made_up.drawn(&mut stream, DRAWS, None),
+            Work::Repeats(repeats) => made_up.trained(&mut stream, repeats, None),
         };
-        edge.judged(&measurements).last().map_or(Counts::default(), |verdict| Counts::of(verdict, measured))
+        made_up.judged(&measurements).last().map_or(Counts::default(), |verdict| Counts::of(verdict, measured))
     });
     let counts = counts.reduce(Counts::default, Counts::plus);
+    let covered = Rate { count: counts.covered, of: counts.judged, expected: sharp.of_intervals() };
     let rate = |count, expected| Some(Rate { count, of: counts.runs, expected });
-    if !measured.is_nan() {
-        line.covered = Some(Rate { count: counts.covered, of: counts.judged, expected: sharp.of_intervals() });
-    }
-    line.refuted = rate(counts.refuted, sharp.of_tests());
-    // Where the band is few errors wide, its other edge makes an equivalence test the more careful.
-    line.held = rate(counts.held, Expected::AtMost(LEVEL));
-    // What is clearly true or false has to be said so where there is much to see.
-    if !matches!(work, Work::Repeats(repeats) if repeats != REPEATS[REPEATS.len() - 1]) {
-        let said = |body: &str, truth, outcome: Outcome| -> Result<Option<Rate>, SelfTestError> {
-            let world = World::new(spec, &claim(body), truth)?;
-            let count = (0..effort.seeds).into_par_iter().filter(|run| {
-                let mut stream = stream(key ^ 1, *run);
-                let verdicts = world.judged(&match work {
-                    Work::Draws => world.drawn(&mut stream, MANY_DRAWS, None),
-                    Work::Repeats(_) if kind.name == "same_law" => world.trained(&mut stream, REPEATS_OF_LAWS, None),
-                    Work::Repeats(_) => world.trained(&mut stream, MANY_REPEATS, None),
-                });
-                verdicts.iter().all(|verdict| verdict.verdict == outcome || verdict.verdict == Outcome::Estimate)
-            });
-            Ok(Some(Rate { count: count.count() as u64, of: effort.seeds, expected: Expected::AtLeast(0.95) }))
-        };
-        line.right = said(kind.right, usual, Outcome::Holds)?;
-        line.wrong = said(kind.wrong, kind.wrong_world, Outcome::Refuted)?;
-    }
-    Ok(line)
+    Ok(Line {
+        covered: Some(covered).filter(|_| !measured.is_nan()),
+        refuted: rate(counts.refuted, sharp.of_tests()),
+        // Where the band is few errors wide, its other edge makes an equivalence test the more careful.
+        held: rate(counts.held, Expected::AtMost(LEVEL)),
+        ..Line::new(kind.name, world)
+    })
+}
+
+/// How often a claim's verdicts are all `outcome`, as they should be where there is much to see.
+fn said(
+    kind: &Kind,
+    body: &str,
+    truth: Truth,
+    outcome: Outcome,
+    work: Work,
+    seeds: u64,
+) -> Result<Rate, SelfTestError> {
+    let spec = if let Work::Draws = work { DRAWN } else { TRAINED };
+    let world = World::new(spec, &claim(body), truth)?;
+    let count = (0..seeds).into_par_iter().filter(|seed| {
+        let mut stream = stream(seed_of(kind) ^ 1, *seed);
+        let verdicts = world.judged(&match work {
+            Work::Draws => world.drawn(&mut stream, MANY_DRAWS, None),
+            Work::Repeats(_) => world.trained(&mut stream, kind.many_repeats, None),
+        });
+        verdicts.iter().all(|verdict| verdict.verdict == outcome || verdict.verdict == Outcome::Estimate)
+    });
+    Ok(Rate { count: count.count() as u64, of: seeds, expected: Expected::AtLeast(0.95) })
 }
 
 /// Claims on real networks of known laws, all of a network on the same draws.
@@ -309,12 +332,8 @@ fn of_networks(sampled: &Sampled, effort: Effort) -> Result<Vec<Line>, SelfTestE
     let nothing = || vec![Counts::default(); sampled.claims.len()];
     let plus = |a: Vec<Counts>, b: Vec<Counts>| a.into_iter().zip(b).map(|(a, b)| a.plus(b)).collect();
     let one = |seed: u64| -> Result<Vec<Counts>, SelfTestError> {
-        let AnySpec::Draw(spec) = parse("self-test.toml", &text, &[Override::new("seed", (seed as i64).into())])?
-        else {
-            return Ok(nothing());
-        };
-        let limits = Limits { threads: 1, ..Limits::default() };
-        let verdicts = Drawing::prepare(*spec, &limits)?.judged(&Unwatched)?;
+        let spec = parse("self-test.toml", &text, &[Override::new("seed", (seed as i64).into())])?.drawn()?;
+        let verdicts = Drawing::prepare(spec, &LIMITS)?.judged(&Unwatched)?;
         // Each claim has one verdict; those on what no claim speaks of follow.
         let truths = sampled.claims.iter().map(|(_, _, truth)| *truth);
         Ok(verdicts.iter().zip(truths).map(|(verdict, truth)| Counts::of(verdict, truth)).collect())
@@ -328,23 +347,16 @@ fn of_networks(sampled: &Sampled, effort: Effort) -> Result<Vec<Line>, SelfTestE
     Ok(sampled.claims.iter().zip(&counts).map(line).collect())
 }
 
-fn planted(effort: Effort, scratch: &Path, tell: &dyn Fn(&str)) -> Result<Vec<(String, Rate)>, SelfTestError> {
-    DEFECTS
-        .iter()
-        .map(|defect| {
-            let count = (0..effort.seeds).into_par_iter().map(|seed| is_found(defect, seed, scratch).map(u64::from));
-            let count = count.try_reduce(|| 0, |a, b| Ok::<_, SelfTestError>(a + b))?;
-            let rate = Rate { count, of: effort.seeds, expected: Expected::AtLeast(0.95) };
-            tell(defect.what);
-            Ok((defect.what.to_owned(), rate))
-        })
-        .collect()
+/// In how many seeds a planted defect is found.
+fn of_defect(defect: &Defect, effort: Effort, scratch: &Path) -> Result<Rate, SelfTestError> {
+    let found = (0..effort.seeds).into_par_iter().map(|seed| is_found(defect, seed, scratch).map(u64::from));
+    let count = found.try_reduce(|| 0, |a, b| Ok(a + b))?;
+    Ok(Rate { count, of: effort.seeds, expected: Expected::AtLeast(0.95) })
 }
 
 fn is_found(defect: &Defect, seed: u64, scratch: &Path) -> Result<bool, SelfTestError> {
     let spec = parse("planted.toml", &defect.spec(), &[Override::new("seed", (seed as i64 + 1).into())])?;
-    let limits = Limits { threads: 1, ..Limits::default() };
-    let experiment = Experiment::prepare(spec, &limits)?;
+    let experiment = Experiment::prepare(spec, &LIMITS)?;
     let folder = scratch.join(format!("seed-{seed}"));
     let results = experiment.run(&folder, RunOptions { fresh: true, ..RunOptions::default() }, &Unwatched)?;
     let verdicts = judge(&[experiment.measured(&results.measurements)]).concat();
@@ -353,7 +365,6 @@ fn is_found(defect: &Defect, seed: u64, scratch: &Path) -> Result<bool, SelfTest
 
 fn families(effort: Effort) -> Result<Rate, SelfTestError> {
     let run = |seed: u64| -> Result<u64, SelfTestError> {
-        let limits = Limits { threads: 1, ..Limits::default() };
         let overrides = [
             Override::new("seed", (seed as i64).into()),
             Override::new("draws", SHORT.into()),
@@ -361,7 +372,7 @@ fn families(effort: Effort) -> Result<Rate, SelfTestError> {
         ];
         let mut drawings = Vec::new();
         for name in FAMILY {
-            drawings.push(Drawing::prepare(load::load_drawn(name, &overrides)?, &limits)?);
+            drawings.push(Drawing::prepare(load::load_drawn(name, &overrides)?, &LIMITS)?);
         }
         let measurements =
             drawings.iter().map(|drawing| drawing.measurements(&Unwatched)).collect::<Result<Vec<_>, _>>()?;

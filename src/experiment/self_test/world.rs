@@ -4,13 +4,13 @@
 use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
+use super::LIMITS;
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::{Claim, Measured, Observed, judge};
 use crate::experiment::results::{Measurement, NetworkOutcome, Row, Verdict};
 use crate::experiment::specification::load::parse;
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{AnySpec, Spec};
-use crate::experiment::work::Limits;
 use crate::experiment::work::draw::cells;
 use crate::experiment::work::train::{Training, measurement};
 use crate::sampling::Stream;
@@ -85,9 +85,8 @@ impl World {
                 (spec.family_error, spec.claims, cells)
             }
             AnySpec::Train(spec) => {
-                let limits = Limits { threads: 1, memory: 1 << 30 };
                 let Training { spec: Spec { family_error, claims, .. }, cells, .. } =
-                    Training::prepare(*spec, &limits)?;
+                    Training::prepare(*spec, &LIMITS)?;
                 (family_error, claims, cells)
             }
         };

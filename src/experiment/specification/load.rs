@@ -57,14 +57,7 @@ pub fn load(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
 /// # Errors
 /// There is no such spec, it is not TOML, something in it is not allowed, or it is one of trained networks.
 pub fn load_drawn(name: &str, overrides: &[Override]) -> Result<Spec<DrawSpec>, SpecError> {
-    match load(name, overrides)? {
-        AnySpec::Draw(spec) => Ok(*spec),
-        AnySpec::Train(spec) => Err(spec.origin.error(
-            "training",
-            "",
-            "makes this a spec of trained networks, which `gradlaw run` and `gradlaw verify` take, and nothing else here",
-        )),
-    }
+    load(name, overrides)?.drawn()
 }
 
 /// Parses the text of a spec.

@@ -162,6 +162,21 @@ impl AnySpec {
         }
     }
 
+    /// The spec, if it is one of networks at initialisation.
+    ///
+    /// # Errors
+    /// It is one of trained networks.
+    pub fn drawn(self) -> Result<Spec<DrawSpec>, SpecError> {
+        match self {
+            Self::Draw(spec) => Ok(*spec),
+            Self::Train(spec) => Err(spec.origin.error(
+                "training",
+                "",
+                "makes this a spec of trained networks, which `gradlaw run` and `gradlaw verify` take, and nothing else here",
+            )),
+        }
+    }
+
     /// Name, words and seed.
     pub fn heading(&self) -> &Heading {
         match self {
