@@ -34,7 +34,7 @@ impl InitialisationBinder<'_> {
             let weight = match (variance, gain) {
                 (_, Some(gain)) if Some(index) == last => gain / fan_in as f64,
                 (VarianceSpec::He, None) if Some(index) == last => 1.0 / fan_in as f64,
-                (VarianceSpec::He, _) => 2.0 / fan_in as f64,
+                (VarianceSpec::He, _) => architecture.he_factor(index) / fan_in as f64,
                 (VarianceSpec::Xavier, _) => 2.0 / (fan_in as f64 + fan_out as f64),
                 (VarianceSpec::Formula(formula), _) => self.positive("init.variance", formula, &variables)?,
             };

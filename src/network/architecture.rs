@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::layer::{Fan, Layer, LayerRule, Role, Site, Statistics, Sum, Tensor};
+use super::layer::{Activation, Fan, Layer, LayerRule, Role, Site, Statistics, Sum, Tensor};
 use super::{Real, Shape};
 
 /// Most parameters that can be addressed.
@@ -226,6 +226,29 @@ impl Architecture {
         self.nodes.iter().map(|node| node.layer.least_batch(&node.input)).max().unwrap_or(1)
     }
 
+    /// The activation that the output of a node comes to first, before other weights; `None` where there is none.
+    pub fn activation_behind(&self, index: usize) -> Option<Activation> {
+        let mut value = index + 1;
+        for (reader, node) in self.nodes.iter().enumerate().skip(index + 1) {
+            if node.sources().any(|source| source == value) {
+                if node.fan().is_some() {
+                    return None;
+                }
+                if let Some(activation) = node.layer.activation() {
+                    return Some(activation);
+                }
+                value = reader + 1;
+            }
+        }
+        None
+    }
+
+    /// The factor of He's variance, factor/fan-in, of the weights of a node: that of the activation behind them (2 for a ReLU), and
+    /// 2 where there is none.
+    pub fn he_factor(&self, index: usize) -> f64 {
+        self.activation_behind(index).map_or(2.0, Activation::he_factor)
+    }
+
     /// Whether a sample's logits depend on the other samples of its batch.
     pub fn mixes_batch(&self) -> bool {
         self.nodes.iter().any(|node| node.layer.mixes_batch())
@@ -397,7 +420,7 @@ impl<T: Real> Parameters<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Dense, Flatten, Relu};
+    use super::super::{Dense, Flatten, Pointwise, Relu};
     use super::*;
 
     fn shape(sizes: &[usize]) -> Shape {
@@ -441,6 +464,28 @@ mod tests {
         assert_eq!(network.nodes()[3].addend, Some(Addend { value: 1, has_weights: true }));
         let refused = Architecture::from_parts(shape(&[6]), vec![block(5), Dense::new(2).into()]).unwrap_err();
         assert!(refused.to_string().starts_with("layer 0 (residual) adds [6] to the [5]"), "{refused}");
+    }
+
+    #[test]
+    fn layers_know_the_activation_that_they_come_to() {
+        let tanh = || Part::from(Pointwise(Activation::Tanh));
+        let block = Part::Residual { branch: vec![Relu.into(), Dense::new(6).into()], projection: vec![] };
+        let parts = vec![
+            Dense::new(6).into(),
+            block,
+            Part::from(Dense::new(6)),
+            Dense::new(6).into(),
+            tanh(),
+            Dense::new(2).into(),
+        ];
+        let network = Architecture::from_parts(shape(&[6]), parts).unwrap();
+        let behind = |position: &str| {
+            network.activation_behind(network.nodes().iter().position(|node| node.position == position).unwrap())
+        };
+        // The block's own output, its sum, comes to other weights.
+        let found = ["0", "1.layers.1", "2", "3", "5"].map(behind);
+        assert_eq!(found, [Some(Activation::Relu), None, None, Some(Activation::Tanh), None]);
+        assert_eq!([network.he_factor(0), network.he_factor(5)], [2.0, Activation::Tanh.he_factor()]);
     }
 
     /// x + (x + Wx) has the path x twice, however many weights the inner block has.

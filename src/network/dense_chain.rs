@@ -50,7 +50,7 @@ impl DenseChain {
                 layer => match layer.activation() {
                     Some(Activation::Relu) if after_dense => after_dense = false,
                     Some(Activation::Relu) => return refuse("does not follow a dense layer"),
-                    None => return refuse("is neither dense nor relu"),
+                    _ => return refuse("is neither dense nor relu"),
                 },
             }
         }

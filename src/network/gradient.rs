@@ -1,7 +1,8 @@
 //! Backpropagation to the input: the values of one forward pass, and the gradients that run back through them.
 
-use super::architecture::{Addend, Architecture, Parameters};
-use super::layer::{Activation, LayerRule, Pass, Scratch, mask};
+use super::architecture::{Addend, Architecture};
+use super::layer::{Activation, LayerRule, Scratch, mask};
+use super::operator::{Operator, Place};
 use super::{Norm, Real, loss};
 use crate::stop::Stop;
 
@@ -192,24 +193,24 @@ impl<T: Real> Tape<T> {
     }
 
     /// Runs the network on `input` (length d for each sample) and returns the logits.
-    pub fn forward(&mut self, architecture: &Architecture, parameters: &Parameters<T>, input: &[T]) -> &[T] {
+    pub fn forward(&mut self, architecture: &Architecture, weights: impl Operator<T>, input: &[T]) -> &[T] {
         self.input_mut().copy_from_slice(input);
-        self.propagate(architecture, parameters)
+        self.propagate(architecture, weights)
     }
 
     /// Runs the network on the input written before and returns the logits, sample after sample.
-    pub fn propagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
+    pub fn propagate(&mut self, architecture: &Architecture, mut weights: impl Operator<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate() {
             if self.stop.is_asked() {
                 break;
             }
             let (before, after) = self.values.split_at_mut(index + 1);
-            let pass = Pass { site: node.site(), batch: self.batch, parameters: parameters.of(node) };
+            let place = Place { index, node, batch: self.batch };
             let is_joined = |index: usize| self.relus.get(index).is_some_and(Option::is_some);
             if is_joined(index + 1) {
-                node.layer.forward_relu(pass, &before[node.source], &mut after[1], &mut self.scratch);
+                weights.apply_relu(place, &before[node.source], &mut after[1], &mut self.scratch);
             } else if !is_joined(index) {
-                node.layer.forward(pass, &before[node.source], &mut after[0], &mut self.scratch);
+                weights.apply(place, &before[node.source], &mut after[0], &mut self.scratch);
             }
             if let Some(addend) = node.addend {
                 after[0].iter_mut().zip(&before[addend.value]).for_each(|(sum, &other)| *sum += other);
@@ -231,8 +232,8 @@ impl<T: Real> Tape<T> {
     }
 
     /// ∂ₓL of the first sample of the last forward pass, L the softmax cross-entropy with this label.
-    pub fn loss_gradient(&mut self, architecture: &Architecture, parameters: &Parameters<T>, label: usize) -> &[T] {
-        let gradient = self.gradient(architecture, parameters, |logits, upstream| {
+    pub fn loss_gradient(&mut self, architecture: &Architecture, weights: impl Operator<T>, label: usize) -> &[T] {
+        let gradient = self.gradient(architecture, weights, |logits, upstream| {
             loss::cross_entropy_gradient(logits, label, upstream);
         });
         &gradient[..architecture.dimension()]
@@ -242,19 +243,19 @@ impl<T: Real> Tape<T> {
     pub fn loss_direction(
         &mut self,
         architecture: &Architecture,
-        parameters: &Parameters<T>,
+        weights: impl Operator<T>,
         label: usize,
     ) -> LossDirection<'_, T> {
         let mut log_scale = f64::NAN;
-        let gradient = self.gradient(architecture, parameters, |logits, upstream| {
+        let gradient = self.gradient(architecture, weights, |logits, upstream| {
             log_scale = loss::cross_entropy_direction(logits, label, upstream);
         });
         LossDirection { along: &gradient[..architecture.dimension()], log_scale }
     }
 
     /// ∂ₓf_k of the first sample of the last forward pass, f_k the logit of index `logit`.
-    pub fn logit_gradient(&mut self, architecture: &Architecture, parameters: &Parameters<T>, logit: usize) -> &[T] {
-        let gradient = self.gradient(architecture, parameters, |_, upstream| upstream[logit] = T::one());
+    pub fn logit_gradient(&mut self, architecture: &Architecture, weights: impl Operator<T>, logit: usize) -> &[T] {
+        let gradient = self.gradient(architecture, weights, |_, upstream| upstream[logit] = T::one());
         &gradient[..architecture.dimension()]
     }
 
@@ -263,18 +264,18 @@ impl<T: Real> Tape<T> {
     pub fn gradient(
         &mut self,
         architecture: &Architecture,
-        parameters: &Parameters<T>,
+        weights: impl Operator<T>,
         write: impl FnOnce(&[T], &mut [T]),
     ) -> &[T] {
         let (count, outputs) = (architecture.nodes().len(), architecture.outputs());
         let upstream = &mut self.gradients.memory[self.gradients.slots[count]][..self.batch * outputs];
         upstream.fill(T::zero());
         write(&self.values[count][..outputs], &mut upstream[..outputs]);
-        self.backpropagate(architecture, parameters)
+        self.backpropagate(architecture, weights)
     }
 
     /// Carries the gradient with respect to the logits back to the inputs.
-    fn backpropagate(&mut self, architecture: &Architecture, parameters: &Parameters<T>) -> &[T] {
+    fn backpropagate(&mut self, architecture: &Architecture, mut weights: impl Operator<T>) -> &[T] {
         for (index, node) in architecture.nodes().iter().enumerate().rev() {
             if self.stop.is_asked() {
                 break;
@@ -288,15 +289,15 @@ impl<T: Real> Tape<T> {
             }
             let upstream = std::mem::take(&mut self.gradients.memory[slot]);
             let above = &upstream[..self.batch * node.output.len()];
-            let pass = Pass { site: node.site(), batch: self.batch, parameters: parameters.of(node) };
+            let place = Place { index, node, batch: self.batch };
             let (input, scratch) = (&self.values[node.source], &mut self.scratch);
             let from_relu = node.source.checked_sub(1).and_then(|before| self.relus[before]);
             let [first, addend_first] = self.gradients.first[index];
             self.gradients.contribute(node.source, self.batch * node.input.len(), first, |below| {
                 if from_relu == Some(Joined { both_ways: true }) {
-                    node.layer.backward_relu(pass, input, above, below, scratch);
+                    weights.apply_relu_transposed(place, input, above, below, scratch);
                 } else {
-                    node.layer.backward(pass, input, above, below, scratch);
+                    weights.apply_transposed(place, input, above, below, scratch);
                 }
             });
             if let Some(Addend { value, .. }) = node.addend {
@@ -310,7 +311,7 @@ impl<T: Real> Tape<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Dense, Part, Relu, Shape};
+    use super::super::{Dense, Parameters, Part, Relu, Shape};
     use super::*;
 
     #[test]

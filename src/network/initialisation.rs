@@ -85,11 +85,12 @@ impl Initialisation {
         })
     }
 
-    /// He et al. (2015): variance 2/fan-in in hidden layers, `output_gain`/fan-in in the last; biases zero.
+    /// He et al. (2015): variance 2/fan-in in hidden layers, or what [`Architecture::he_factor`] says before other activations than
+    /// ReLUs; `output_gain`/fan-in in the last; biases zero.
     pub fn he(architecture: &Architecture, distribution: WeightDistribution, output_gain: f64) -> Self {
         let last = last_weighted(architecture);
         let rule = |index, fan_in: usize, _| {
-            let gain = if Some(index) == last { output_gain } else { 2.0 };
+            let gain = if Some(index) == last { output_gain } else { architecture.he_factor(index) };
             Ok::<_, std::convert::Infallible>(Variances { weight: gain / fan_in as f64, bias: 0.0 })
         };
         match Self::by_layer(architecture, distribution, rule) {

@@ -12,13 +12,14 @@ pub mod initialisation;
 pub mod instruction_set;
 pub mod layer;
 pub mod loss;
-mod matrix;
+pub(crate) mod matrix;
 pub mod norm;
+pub mod operator;
 pub mod path;
 mod pool_first;
 pub mod real;
 pub mod shape;
-mod simd;
+pub(crate) mod simd;
 pub mod weights;
 
 pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
@@ -27,10 +28,11 @@ pub use gradient::{LossDirection, Tape};
 pub use initialisation::{BrokenHypotheses, Initialisation, Variances, WeightDistribution};
 pub use instruction_set::InstructionSet;
 pub use layer::{
-    AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool, Normalise,
-    PaddingMode, Relu, Statistics, WeightPool, Window,
+    Activation, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool,
+    Normalise, PaddingMode, Pointwise, Relu, Statistics, WeightPool, Window,
 };
 pub use norm::Norm;
+pub use operator::{Operator, Place};
 pub use pool_first::pools_first;
 pub use real::Real;
 pub use shape::Shape;

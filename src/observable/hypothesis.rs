@@ -18,7 +18,7 @@ pub enum HypothesisObservable {
     MaskWeightCorrelation,
     /// H1: the correlation of a unit's mask with the square of a weight that enters it, predicted 0.
     MaskSquareCorrelation,
-    /// H3: the mean square of the weights times fan-in over 2, predicted 1; the last layer, whose gain is free, is left out.
+    /// H3: the mean square of the weights over He's variance (2/fan-in before a ReLU), predicted 1; the last layer, whose gain is free, is left out.
     WeightVariance,
     /// H4: the correlation of the weights of consecutive layers of one shape, entry by entry, predicted 0.
     LayerCorrelation,

@@ -75,6 +75,15 @@ impl Sizes {
     }
 }
 
+/// The mean square of an activation's units, by that of what it is given.
+fn mean_square(activation: Activation, below: Scaled) -> Scaled {
+    match activation.slope_below() {
+        Some(_) => below * activation.mean_square(1.0).into(),
+        // Beyond doubles the others are flat, or as steep as at their edge.
+        None => activation.mean_square(below.nearest().clamp(1e-300, 1e300)).into(),
+    }
+}
+
 impl ExplicitSampler {
     /// Whether networks are computed in double precision: where the typical size of a value, by the variances alone, spans
     /// more than fifteen powers of ten from layer to layer, where so deep a network fluctuates beyond single precision, or where
@@ -184,9 +193,12 @@ impl ExplicitSampler {
                 }
                 None if node.layer.mixes_batch() => (Scaled::ONE, 0.0),
                 None => {
-                    // Of what a hidden layer is given a part is closed.
-                    let share = node.layer.activation().map_or(1.0, Activation::share_of_square);
-                    (Scaled::from(share) * below, fluctuation)
+                    let square = match node.layer.activation() {
+                        // Of what a hidden layer is given a part is closed.
+                        Some(activation) => mean_square(activation, below),
+                        None => below,
+                    };
+                    (square, fluctuation)
                 }
             };
             squares.push(node.addend.map_or(square, |addend| square + squares[addend.value]));

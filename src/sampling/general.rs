@@ -10,7 +10,7 @@ use super::monte_carlo::{Sampler, Worker};
 use super::normal::{BulkGenerator, WeightLaw};
 use crate::attack::Model;
 use crate::network::norm::NormSums;
-use crate::network::{Architecture, Initialisation, Norm, Parameters, Real, Tape, loss};
+use crate::network::{Architecture, Initialisation, Norm, Operator, Parameters, Real, Tape, loss};
 use crate::observable::{AttackObservable, Gradient, GradientObservable, HypothesisObservable, Observable};
 use crate::scaled::Scaled;
 use crate::stop::Stop;
@@ -20,7 +20,7 @@ use crate::stop::Stop;
 const UNSTOPPED: usize = 1 << 20;
 
 /// What it takes to draw a weight, in multiplications.
-const DRAWN: f64 = 4.0;
+pub(super) const DRAWN: f64 = 4.0;
 
 impl Sampler for ExplicitSampler {
     fn observables(&self) -> usize {
@@ -40,10 +40,7 @@ impl Sampler for ExplicitSampler {
 
     fn cost(&self) -> f64 {
         let mut attacks = Vec::new();
-        let mut passes = 1.0;
-        for gradient in [Gradient::Loss, Gradient::Logit] {
-            passes += f64::from(u8::from(self.observables.iter().any(|observable| concerns(observable, gradient))));
-        }
+        let mut passes = 1.0 + self.gradients() as f64;
         for observable in &self.observables {
             if let Observable::Attack(AttackObservable { attack, epsilon, .. }) = observable
                 && !attacks.contains(&(attack, epsilon))
@@ -59,15 +56,58 @@ impl Sampler for ExplicitSampler {
         if let Some(plan) = FusedPlan::new(self) {
             Box::new(FusedWorker::new(self, plan))
         } else if self.needs_double() {
-            Box::new(GeneralWorker::new(self, draw_one_by_one))
+            Box::new(GeneralWorker::of_drawn(self, draw_one_by_one))
         } else {
-            Box::new(GeneralWorker::new(self, draw_in_bulk))
+            Box::new(GeneralWorker::of_drawn(self, draw_in_bulk))
         }
     }
 }
 
+/// What a worker's networks are made of: weights that are drawn, or what is drawn in their place.
+pub(super) trait Weights<T: Real>: Send {
+    /// Draws those of one network; breaks off where it is asked to stop.
+    fn draw(&mut self, stream: &mut Stream, stop: &Stop);
+
+    /// How they act.
+    fn operator(&mut self) -> impl Operator<T> + '_;
+
+    /// The weights, where they are at hand.
+    fn parameters(&self) -> Option<&Parameters<T>>;
+}
+
+/// All weights of a network.
+struct Drawn<'a, T> {
+    architecture: &'a Architecture,
+    /// What is drawn in place of the sampler's initialisation.
+    initialisation: Initialisation,
+    draw: DrawParameters<T>,
+    parameters: Parameters<T>,
+}
+
 /// How the parameters of a network are drawn.
 type DrawParameters<T> = fn(&Architecture, &Initialisation, &mut Stream, &mut Parameters<T>, &Stop);
+
+impl<T: Real> Weights<T> for Drawn<'_, T> {
+    fn draw(&mut self, stream: &mut Stream, stop: &Stop) {
+        (self.draw)(self.architecture, &self.initialisation, stream, &mut self.parameters, stop);
+    }
+
+    fn operator(&mut self) -> impl Operator<T> + '_ {
+        &self.parameters
+    }
+
+    fn parameters(&self) -> Option<&Parameters<T>> {
+        Some(&self.parameters)
+    }
+}
+
+impl ExplicitSampler {
+    /// Backward passes that the observables of gradients take.
+    pub(super) fn gradients(&self) -> usize {
+        let is_taken = |gradient| self.observables.iter().any(|observable| concerns(observable, gradient));
+        [Gradient::Loss, Gradient::Logit].into_iter().filter(|&gradient| is_taken(gradient)).count()
+    }
+}
 
 /// Whether an observable is measured of this gradient.
 fn concerns(observable: &Observable, of: Gradient) -> bool {
@@ -78,15 +118,14 @@ fn concerns(observable: &Observable, of: Gradient) -> bool {
     }
 }
 
-struct GeneralWorker<'a, T> {
+/// Draws networks, and measures each of them.
+pub(super) struct GeneralWorker<'a, T, W> {
     sampler: &'a ExplicitSampler,
-    draw_parameters: DrawParameters<T>,
-    /// What is drawn in place of the sampler's initialisation, and the unit of its logits and their gradients.
-    initialisation: Initialisation,
+    weights: W,
+    /// The unit of the logits and their gradients.
     unit: Scaled,
     /// One input, in single precision.
     input: Vec<f32>,
-    parameters: Parameters<T>,
     /// What runs in place of the sampler's architecture, with the same parameters.
     running: Architecture,
     tape: Tape<T>,
@@ -95,21 +134,31 @@ struct GeneralWorker<'a, T> {
     stop: Stop,
 }
 
-impl<'a, T: Real> GeneralWorker<'a, T> {
-    fn new(sampler: &'a ExplicitSampler, draw_parameters: DrawParameters<T>) -> Self {
+impl<'a, T: Real> GeneralWorker<'a, T, Drawn<'a, T>> {
+    fn of_drawn(sampler: &'a ExplicitSampler, draw: DrawParameters<T>) -> Self {
+        Self::new(sampler, |initialisation| Drawn {
+            architecture: &sampler.architecture,
+            initialisation,
+            draw,
+            parameters: Parameters::new(&sampler.architecture),
+        })
+    }
+}
+
+impl<'a, T: Real, W: Weights<T>> GeneralWorker<'a, T, W> {
+    /// A worker whose networks are made of what `weights` makes of the law that is drawn.
+    pub(super) fn new(sampler: &'a ExplicitSampler, weights: impl FnOnce(Initialisation) -> W) -> Self {
         let gradients = sampler.observables.iter().filter_map(Observable::of_gradient);
         let norms: Vec<Norm> = gradients.filter_map(GradientObservable::norm).collect();
         let running = sampler.running();
         // A spec whose networks have no such units is refused before; a draw of one that is not has values that are not finite.
         let (initialisation, unit) = sampler.drawn().unwrap_or_else(|_| (sampler.initialisation.clone(), Scaled::ONE));
         Self {
-            initialisation,
+            weights: weights(initialisation),
             unit,
             tape: Tape::with_batch(&running, sampler.batch),
             sampler,
-            draw_parameters,
             input: vec![0.0; sampler.architecture.dimension()],
-            parameters: Parameters::new(&sampler.architecture),
             running,
             sums: NormSums::new(&norms),
             attacked: Attacked::default(),
@@ -134,23 +183,25 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
     /// Observables of the gradients ∂ₓL and ∂ₓf₀ at the last forward pass.
     fn measure_gradients(&mut self, label: usize, values: &mut [f64]) {
         let ExplicitSampler { observables, path_total, .. } = self.sampler;
-        let (architecture, parameters) = (&self.running, &self.parameters);
+        let architecture = &self.running;
         for gradient in [Gradient::Loss, Gradient::Logit] {
             let concerns = |observable: &Observable| concerns(observable, gradient);
             if !observables.iter().any(concerns) {
                 continue;
             }
             let coordinates = match gradient {
-                Gradient::Loss if self.unit == Scaled::ONE => self.tape.loss_gradient(architecture, parameters, label),
+                Gradient::Loss if self.unit == Scaled::ONE => {
+                    self.tape.loss_gradient(architecture, self.weights.operator(), label)
+                }
                 Gradient::Loss => {
                     let factor = T::from_f64(self.unit.clamped().0);
-                    let of_all = self.tape.gradient(architecture, parameters, |logits, upstream| {
+                    let of_all = self.tape.gradient(architecture, self.weights.operator(), |logits, upstream| {
                         let logits: Vec<T> = logits.iter().map(|&logit| factor * logit).collect();
                         loss::cross_entropy_gradient(&logits, label, upstream);
                     });
                     &of_all[..architecture.dimension()]
                 }
-                Gradient::Logit => self.tape.logit_gradient(architecture, parameters, 0),
+                Gradient::Logit => self.tape.logit_gradient(architecture, self.weights.operator(), 0),
             };
             self.sums.clear();
             self.sums.add(coordinates);
@@ -166,9 +217,9 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
         }
     }
 
-    fn measure_hypotheses(&self, values: &mut [f64]) {
+    fn measure_hypotheses(&self, parameters: &Parameters<T>, values: &mut [f64]) {
         let ExplicitSampler { architecture, observables, .. } = self.sampler;
-        let sampled = Sampled { architecture, parameters: &self.parameters, tape: &self.tape };
+        let sampled = Sampled { architecture, parameters, tape: &self.tape };
         for (value, observable) in values.iter_mut().zip(observables) {
             match observable {
                 Observable::Hypothesis(HypothesisObservable::Gap) => {}
@@ -179,26 +230,26 @@ impl<'a, T: Real> GeneralWorker<'a, T> {
     }
 }
 
-impl<T: Real> Worker for GeneralWorker<'_, T> {
+impl<T: Real, W: Weights<T>> Worker for GeneralWorker<'_, T, W> {
     fn stop_at(&mut self, stop: &Stop) {
         self.tape.stop_at(stop);
         self.stop = stop.clone();
     }
 
     fn draw(&mut self, mut stream: Stream, values: &mut [f64]) {
-        let ExplicitSampler { architecture, observables, .. } = self.sampler;
         let label = self.draw_inputs(&mut stream);
-        (self.draw_parameters)(architecture, &self.initialisation, &mut stream, &mut self.parameters, &self.stop);
-        self.tape.propagate(&self.running, &self.parameters);
+        self.weights.draw(&mut stream, &self.stop);
+        self.tape.propagate(&self.running, self.weights.operator());
         // The passes look for themselves; what is measured of the layers takes long, too.
         if self.stop.is_asked() {
             return;
         }
         self.measure_gradients(label, values);
-        self.measure_hypotheses(values);
+        let Some(parameters) = self.weights.parameters() else { return };
+        self.measure_hypotheses(parameters, values);
         // Last, since attacks move the input.
-        let model = Model::new(&self.running, &self.parameters, &mut self.tape);
-        self.attacked.measure(model, observables, label, &mut stream, values);
+        let model = Model::new(&self.running, parameters, &mut self.tape);
+        self.attacked.measure(model, &self.sampler.observables, label, &mut stream, values);
     }
 }
 

@@ -35,10 +35,11 @@ impl<T: Real> Sampled<'_, T> {
                 mean(self.masked().map(|rows| correlation(&rows, |row| row.squares, |row| row.fourths)))
             }
             HypothesisObservable::WeightVariance => {
-                let hidden = self.weighted().rev().skip(1);
-                mean(hidden.filter_map(|node| {
+                let weighted = self.architecture.nodes().iter().enumerate().filter(|(_, node)| node.fan().is_some());
+                mean(weighted.rev().skip(1).filter_map(|(index, node)| {
                     let total = self.rows(node).into_iter().fold(Row::default(), Row::plus);
-                    Some(total.squares / total.count * node.fan()?.inputs as f64 / 2.0)
+                    let he = node.fan()?.inputs as f64 / self.architecture.he_factor(index);
+                    Some(total.squares / total.count * he)
                 }))
             }
             HypothesisObservable::LayerCorrelation => {

@@ -3,6 +3,7 @@
 
 mod attacked;
 pub mod collapsed;
+pub mod conditioned;
 mod defined;
 pub mod explicit;
 mod fused;
@@ -15,6 +16,7 @@ pub mod normal;
 pub use crate::stream::{Stream, StreamKey};
 pub use attacked::Attacked;
 pub use collapsed::CollapsedSampler;
+pub use conditioned::ConditionedSampler;
 pub use defined::{WithDefined, complete};
 pub use explicit::ExplicitSampler;
 pub use input::{InputLaw, LabelRule, Samples};

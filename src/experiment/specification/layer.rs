@@ -110,7 +110,7 @@ fn read_list(reader: &Reader<'_>, origin: &Origin, key: &str) -> Result<Option<V
 }
 
 fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, SpecError> {
-    let names: Vec<&str> = Layer::TYPES.iter().map(|kind| kind.name).chain(["repeat"]).collect();
+    let names: Vec<&str> = Layer::types().map(|kind| kind.name).chain(["repeat"]).collect();
     let Some(name) = table.get("type") else {
         return Err(origin.error(&format!("{path}.type"), "", format!("is missing; must be {}", names.join(", "))));
     };
@@ -156,6 +156,9 @@ fn read_value(reader: &Reader<'_>, key: &Key) -> Result<Option<Given>, SpecError
         }
         Kind::Positive => {
             reader.number(name, "must be a number above 0", |number| number > 0.0)?.map(keys::Value::Number)
+        }
+        Kind::Number => {
+            reader.number(name, "must be a finite number", |number| number.is_finite())?.map(keys::Value::Number)
         }
         Kind::PerChannel => read_per_channel(reader, name)?.map(keys::Value::PerChannel),
         Kind::Layers => None,

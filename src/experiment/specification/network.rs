@@ -131,7 +131,7 @@ impl NetworkSpec {
 /// Variance of the weights of a layer.
 #[derive(Debug, Clone)]
 pub enum VarianceSpec {
-    /// 2/fan-in, and the output gain (1 unless given)/fan-in in the last layer.
+    /// 2/fan-in before a ReLU, otherwise by the factor of the activation, and the output gain (1 unless given)/fan-in in the last layer.
     He,
     /// 2/(fan-in + fan-out).
     Xavier,

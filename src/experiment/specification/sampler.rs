@@ -5,12 +5,14 @@ use super::reader::{Reader, SpecError};
 /// Which sampler draws the networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SamplerChoice {
-    /// Collapsed where it is exact, explicit elsewhere.
+    /// The cheapest that is exact: collapsed, conditioned, or explicit.
     Auto,
     /// Always networks with all their weights.
     Explicit,
     /// Always the collapsed sampler; refused where it is not exact.
     Collapsed,
+    /// Always the actions of weights in place of the weights; refused where it is not exact.
+    Conditioned,
 }
 
 /// Reads the key, of a spec or of a network.
@@ -20,6 +22,7 @@ pub(super) fn read_sampler(reader: &Reader<'_>) -> Result<Option<SamplerChoice>,
         Some("auto") => Ok(Some(SamplerChoice::Auto)),
         Some("explicit") => Ok(Some(SamplerChoice::Explicit)),
         Some("collapsed") => Ok(Some(SamplerChoice::Collapsed)),
-        Some(_) => Err(reader.refuse("sampler", "must be auto, explicit or collapsed")),
+        Some("conditioned") => Ok(Some(SamplerChoice::Conditioned)),
+        Some(_) => Err(reader.refuse("sampler", "must be auto, explicit, conditioned or collapsed")),
     }
 }

@@ -22,6 +22,16 @@ pub trait BatchRule<T: Real>: Debug + Send + Sync {
     /// downstream = (∂layer/∂input)ᵀ upstream, at the input of the last forward pass.
     fn backward(&self, input: &[T], upstream: &[T], downstream: &mut [T]);
 
+    /// Whether its derivative depends on its input, so that [`add_curvature`](Self::add_curvature) adds something.
+    fn is_curved(&self) -> bool {
+        false
+    }
+
+    /// Adds the derivative of (∂layer/∂input)ᵀ upstream along the tangent, the upstream held, to `source`.
+    fn add_curvature(&self, input: &[T], tangent: &[T], upstream: &[T], source: &mut [T]) {
+        let _ = (input, tangent, upstream, source);
+    }
+
     /// Values of a gradient of weights as [`add_gradient`](Self::add_gradient) lays it out; 0 for layers without.
     fn gradient_len(&self) -> usize {
         0

@@ -28,7 +28,8 @@ pub struct BatchTape<T> {
     values: Vec<Vec<T>>,
     gradients: Vec<Vec<T>>,
     tangents: Vec<Vec<T>>,
-    /// What `add_tangent_gradient` has collected for the gradients below each normalisation; empty where nothing is.
+    /// What `add_tangent_gradient` has collected for the gradients below each normalisation and each curved activation; empty where
+    /// nothing is.
     sources: Vec<Vec<T>>,
     /// Weight gradients that `add_tangent_gradient` has collected, in the order of the parameters.
     tangent_gradient: Vec<T>,
@@ -198,6 +199,15 @@ impl<T: Real> BatchTape<T> {
                     add_sums(&mut self.tangent_gradient[place], &scales);
                 }
                 OnBatches::Samples(layer) => {
+                    if layer.is_curved() {
+                        let source = sized(&mut self.sources[index], tangent.len());
+                        let input = &self.values[node.source];
+                        for_each_chunk(source, node.input.len(), |first, source| {
+                            let [input, tangent, upstream] =
+                                [input, tangent, upstream].map(|values| own(node, values, first, source.len()));
+                            layer.add_curvature(input, tangent, upstream, source);
+                        });
+                    }
                     add_weights(node, &**layer, tangent, upstream, false, &mut self.tangent_gradient[place])
                 }
             }
@@ -242,11 +252,16 @@ impl<T: Real> BatchTape<T> {
                     }
                 }
                 _ if !is_wanted => {}
-                OnBatches::Samples(layer) => for_each_chunk(target, node.input.len(), |first, target| {
-                    let count = target.len() / node.input.len();
-                    let upstream = samples(upstream, node.output.len(), first, count);
-                    layer.backward(own(node, input, first, count * node.output.len()), upstream, target);
-                }),
+                OnBatches::Samples(layer) => {
+                    for_each_chunk(target, node.input.len(), |first, target| {
+                        let count = target.len() / node.input.len();
+                        let upstream = samples(upstream, node.output.len(), first, count);
+                        layer.backward(own(node, input, first, count * node.output.len()), upstream, target);
+                    });
+                    if gradient.is_some() {
+                        add(target, &self.sources[index]);
+                    }
+                }
             }
             if !is_first {
                 add(&mut below[node.source], &memory);

@@ -27,6 +27,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// A number above 0.
     Positive,
+    /// A finite number.
+    Number,
     /// A number, or a list of one for each channel.
     PerChannel,
     /// A list of layers.
@@ -142,6 +144,15 @@ pub trait Keyed: Sized {
     fn from_values(values: &Values, defaults: Defaults<'_>) -> Result<Self, Refusal>;
 }
 
+/// Layers of several types that are made in one room.
+pub trait Family {
+    /// Their types.
+    const TYPES: &'static [LayerType];
+
+    /// The type of this one.
+    fn name(&self) -> &'static str;
+}
+
 /// A type of layer: an entry of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerType {
@@ -156,6 +167,6 @@ pub struct LayerType {
 impl LayerType {
     /// The type of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        Layer::TYPES.iter().find(|layer| layer.name == name)
+        Layer::types().find(|layer| layer.name == name)
     }
 }

@@ -14,18 +14,22 @@ mod dense;
 mod identity;
 pub mod keys;
 pub(super) mod normalise;
+mod pointwise;
 pub(super) mod pool;
 mod relu;
 mod tensor;
 pub(super) mod weight_pool;
 mod window;
 
+#[cfg(test)]
+pub(super) use activation::ALL as ALL_ACTIVATIONS;
 pub use activation::Activation;
 pub use batch_norm::{BatchNorm, Statistics};
 pub use conv::Conv;
 pub use dense::Dense;
 pub use identity::{Flatten, Sum};
 pub use normalise::Normalise;
+pub use pointwise::Pointwise;
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
 pub(super) use relu::{mask, rectify};
@@ -36,7 +40,7 @@ pub use window::{PaddingMode, Window};
 use super::batch::OnBatches;
 use super::{Real, Shape};
 use conv::correlation::Step;
-use keys::{Keyed, LayerType};
+use keys::{Family, Keyed, LayerType};
 
 /// Shapes around a layer in its place in an architecture, of one sample.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +75,18 @@ pub struct Scratch<T> {
     kernels: Vec<T>,
     /// The addends of a convolution.
     steps: Vec<Step>,
+}
+
+/// A layer of weights as a product of matrices, W X, for one sample: the columns of X are patches of the input, for a dense layer the
+/// whole of it, and each column of the product holds all output channels at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product {
+    /// Rows of W.
+    pub outputs: usize,
+    /// Columns of W, values of a patch.
+    pub inputs: usize,
+    /// Number of patches.
+    pub patches: usize,
 }
 
 /// Why path theory says nothing of a network.
@@ -166,6 +182,23 @@ pub trait LayerRule {
         relu::mask(downstream, input);
     }
 
+    /// The product that the layer is, with biases added to it; `None` for layers without weights, and those whose weights act in
+    /// another way.
+    fn product(&self, site: Site<'_>) -> Option<Product> {
+        let _ = site;
+        None
+    }
+
+    /// Writes the patches of one sample, each at the beginning of so many values of `patches` as `pitch` says.
+    fn lay_patches<T: Real, S: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [S]) {
+        let _ = (site, input, pitch, patches);
+    }
+
+    /// The adjoint of [`lay_patches`](Self::lay_patches): writes, for each input, the sum over the places in patches that show it.
+    fn sum_patches<S: Real, T: Real>(&self, site: Site<'_>, patches: &[S], pitch: usize, input: &mut [T]) {
+        let _ = (site, patches, pitch, input);
+    }
+
     /// What it does to batches that share its parameters.
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T>;
 
@@ -219,11 +252,12 @@ pub trait LayerRule {
 
 /// Makes the [`Layer`] enum and its dispatch from the table of layers.
 macro_rules! layers {
-    ($($variant:ident, $name:literal;)*) => {
+    (layers { $($variant:ident, $name:literal;)* } families { $($family:ident, $what:literal;)* }) => {
         /// Any layer.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Layer {
             $(#[doc = concat!("`", $name, "`")] $variant($variant),)*
+            $(#[doc = $what] $family($family),)*
         }
 
         $(impl From<$variant> for Layer {
@@ -232,42 +266,56 @@ macro_rules! layers {
             }
         })*
 
+        $(impl From<$family> for Layer {
+            fn from(layer: $family) -> Self {
+                Layer::$family(layer)
+            }
+        })*
+
         /// Calls the same method of whichever layer it is.
         macro_rules! dispatch {
             ($self:ident, $layer:ident => $call:expr) => {
-                match $self { $(Layer::$variant($layer) => $call,)* }
+                match $self { $(Layer::$variant($layer) => $call,)* $(Layer::$family($layer) => $call,)* }
             };
         }
 
         impl Layer {
             /// All types of layers.
-            pub const TYPES: &'static [LayerType] = &[$(LayerType {
-                name: $name,
-                keys: <$variant as Keyed>::KEYS,
-                make: |values, defaults| <$variant as Keyed>::from_values(values, defaults).map(Layer::from),
-            }),*];
+            pub fn types() -> impl Iterator<Item = &'static LayerType> {
+                const SINGLE: &[LayerType] = &[$(LayerType {
+                    name: $name,
+                    keys: <$variant as Keyed>::KEYS,
+                    make: |values, defaults| <$variant as Keyed>::from_values(values, defaults).map(Layer::from),
+                }),*];
+                SINGLE.iter()$(.chain(<$family as Family>::TYPES))*
+            }
 
             /// The layer's type, as specs write it.
             pub fn name(&self) -> &'static str {
-                match self { $(Layer::$variant(_) => $name,)* }
+                match self { $(Layer::$variant(_) => $name,)* $(Layer::$family(layer) => layer.name(),)* }
             }
         }
     };
 }
 
 layers! {
-    Dense, "dense";
-    Conv, "conv";
-    Relu, "relu";
-    AveragePool, "avg-pool";
-    MaxPool, "max-pool";
-    WeightPool, "weight-pool";
-    GlobalAveragePool, "global-avg-pool";
-    GlobalMaxPool, "global-max-pool";
-    BatchNorm, "batch-norm";
-    Normalise, "normalise";
-    Flatten, "flatten";
-    Sum, "residual";
+    layers {
+        Dense, "dense";
+        Conv, "conv";
+        Relu, "relu";
+        AveragePool, "avg-pool";
+        MaxPool, "max-pool";
+        WeightPool, "weight-pool";
+        GlobalAveragePool, "global-avg-pool";
+        GlobalMaxPool, "global-max-pool";
+        BatchNorm, "batch-norm";
+        Normalise, "normalise";
+        Flatten, "flatten";
+        Sum, "residual";
+    }
+    families {
+        Pointwise, "An activation other than the ReLU.";
+    }
 }
 
 impl LayerRule for Layer {
@@ -331,6 +379,18 @@ impl LayerRule for Layer {
         scratch: &mut Scratch<T>,
     ) {
         dispatch!(self, layer => layer.backward_relu(pass, input, upstream, downstream, scratch));
+    }
+
+    fn product(&self, site: Site<'_>) -> Option<Product> {
+        dispatch!(self, layer => layer.product(site))
+    }
+
+    fn lay_patches<T: Real, S: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [S]) {
+        dispatch!(self, layer => layer.lay_patches(site, input, pitch, patches));
+    }
+
+    fn sum_patches<S: Real, T: Real>(&self, site: Site<'_>, patches: &[S], pitch: usize, input: &mut [T]) {
+        dispatch!(self, layer => layer.sum_patches(site, patches, pitch, input));
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {

@@ -16,7 +16,8 @@ use crate::experiment::work::Limits;
 use crate::network::{Architecture, Initialisation, Statistics};
 use crate::observable::{HypothesisObservable, Observable, Statistic};
 use crate::sampling::{
-    CollapsedSampler, ExplicitSampler, InputLaw, LabelRule, Sampler, StoppingRule, StreamKey, WithDefined,
+    CollapsedSampler, ConditionedSampler, ExplicitSampler, InputLaw, LabelRule, Sampler, StoppingRule, StreamKey,
+    WithDefined,
 };
 use crate::scaled::Scaled;
 use crate::theory::PathVariances;
@@ -174,7 +175,7 @@ impl Binder<'_> {
     ) -> Result<(Box<dyn Sampler + Send>, &'static str), SpecError> {
         let observables = self.spec.observables_at(self.variables);
         let choice = self.network.sampler;
-        if choice != SamplerChoice::Explicit {
+        if matches!(choice, SamplerChoice::Auto | SamplerChoice::Collapsed) {
             let sampler =
                 CollapsedSampler::new(architecture, initialisation, input.clone(), label, observables.clone());
             match sampler {
@@ -195,7 +196,8 @@ impl Binder<'_> {
             observable.of_gradient().is_some_and(|observable| observable.statistic == Statistic::RaoBlackwell)
         };
         if let Some((name, _)) = self.spec.observables.iter().find(conditional) {
-            let message = format!("needs the collapsed sampler, and \"{}\" is sampled explicitly", self.network.label);
+            let message =
+                format!("needs the collapsed sampler, and \"{}\" is drawn by another one", self.network.label);
             return Err(self.spec.origin.error("observables", name, message));
         }
         self.check_measurable(architecture)?;
@@ -208,9 +210,24 @@ impl Binder<'_> {
             batch: self.batch(architecture)?,
             path_total: None,
         };
-        self.check_memory(&sampler, architecture, limits)?;
         sampler.check().map_err(|message| self.refuse("layers", "", self.at(message)))?;
         sampler.path_total = self.path_total(architecture, initialisation)?;
+        if choice != SamplerChoice::Explicit {
+            match ConditionedSampler::new(sampler.clone()) {
+                Ok(sampler) if choice == SamplerChoice::Conditioned || sampler.pays() => {
+                    self.check_memory(&sampler, architecture, limits)?;
+                    return Ok((Box::new(sampler), "conditioned"));
+                }
+                Err(reason) if choice == SamplerChoice::Conditioned => {
+                    let message = format!(
+                        "is exact only for independent Gaussian weights of which gradients are asked: {reason}"
+                    );
+                    return Err(self.refuse("sampler", "conditioned", self.at(message)));
+                }
+                _ => {}
+            }
+        }
+        self.check_memory(&sampler, architecture, limits)?;
         Ok((Box::new(sampler), "explicit"))
     }
 

@@ -16,7 +16,7 @@ use crate::network::batch::{Affine, OnBatches};
 use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::relu::mask;
 use crate::network::layer::window::{PaddingMode, Window};
-use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
+use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Product, Real, Role, Scratch, Shape, Site, Tensor};
 use crate::network::simd::{LANES, aligned, vectorized};
 use correlation::{Correlation, Step, Target};
 use residues::Gradient;
@@ -405,6 +405,36 @@ impl LayerRule for Conv {
         scratch: &mut Scratch<T>,
     ) {
         self.backpropagate(pass, Some(input), upstream, downstream, scratch);
+    }
+
+    fn product(&self, site: Site<'_>) -> Option<Product> {
+        let ([channels, ..], [rows, columns]) = Self::sizes(site);
+        let inputs = channels.saturating_mul(self.window.size.saturating_pow(2));
+        Some(Product { outputs: self.channels, inputs, patches: rows * columns })
+    }
+
+    fn lay_patches<T: Real, S: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [S]) {
+        let ([channels, height, width], places) = Self::sizes(site);
+        let taps = self.window.size.pow(2);
+        for patch in patches.chunks_mut(pitch) {
+            patch[..channels * taps].fill(S::zero());
+        }
+        for (channel, image) in input.chunks_exact(height * width).enumerate() {
+            self.window.for_each([height, width], places, |tap, place, pixel| {
+                patches[place * pitch + channel * taps + tap] = S::from_f64(image[pixel].as_f64());
+            });
+        }
+    }
+
+    fn sum_patches<S: Real, T: Real>(&self, site: Site<'_>, patches: &[S], pitch: usize, input: &mut [T]) {
+        let ([_, height, width], places) = Self::sizes(site);
+        let taps = self.window.size.pow(2);
+        input.fill(T::zero());
+        for (channel, image) in input.chunks_exact_mut(height * width).enumerate() {
+            self.window.for_each([height, width], places, |tap, place, pixel| {
+                image[pixel] += T::from_f64(patches[place * pitch + channel * taps + tap].as_f64());
+            });
+        }
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {

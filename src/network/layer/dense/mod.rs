@@ -2,7 +2,7 @@
 
 use crate::network::batch::{Affine, OnBatches};
 use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
-use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor};
+use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Product, Real, Role, Scratch, Shape, Site, Tensor};
 use crate::network::matrix::{Matrix, MatrixMut};
 
 /// z = W h + b with W of shape [units, inputs], row-major, followed in memory by b where there is one.
@@ -96,6 +96,18 @@ impl LayerRule for Dense {
                 }
             }
         }
+    }
+
+    fn product(&self, site: Site<'_>) -> Option<Product> {
+        Some(Product { outputs: self.units, inputs: site.input.len(), patches: 1 })
+    }
+
+    fn lay_patches<T: Real, S: Real>(&self, _: Site<'_>, input: &[T], _: usize, patches: &mut [S]) {
+        patches.iter_mut().zip(input).for_each(|(patch, x)| *patch = S::from_f64(x.as_f64()));
+    }
+
+    fn sum_patches<S: Real, T: Real>(&self, _: Site<'_>, patches: &[S], _: usize, input: &mut [T]) {
+        input.iter_mut().zip(patches).for_each(|(x, patch)| *x = T::from_f64(patch.as_f64()));
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {

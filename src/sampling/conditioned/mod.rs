@@ -1,0 +1,152 @@
+//! Networks of Gaussian weights that are never drawn: each matrix of weights acts as an [`UnseenMatrix`], at a cost linear in the width
+//! of a dense layer, and exactly in law, jointly over all coordinates and gradients of a draw.
+//!
+//! Everything between the weights runs as it does for networks that are drawn whole. Layer by layer, weights are drawn all the same where
+//! that is cheaper: where a kernel has fewer values than the patches on which it acts.
+
+mod factor;
+mod matrix;
+mod rows;
+mod weights;
+
+use super::explicit::ExplicitSampler;
+use super::general::{DRAWN, GeneralWorker};
+use super::monte_carlo::{Sampler, Worker};
+use crate::network::layer::{LayerRule, Product};
+use crate::network::{Architecture, BrokenHypotheses, Node, WeightDistribution};
+use crate::observable::{HypothesisObservable, Observable};
+use weights::Conditioned;
+
+/// Draws networks by what their weights do, where that is exact: independent Gaussian weights of which nothing but gradients is asked.
+#[derive(Debug, Clone)]
+pub struct ConditionedSampler {
+    /// The same networks, with all their weights.
+    networks: ExplicitSampler,
+}
+
+/// What a multiplication in double precision costs beside one in single precision, products with the overhead of short vectors.
+const DOUBLE: f64 = 2.0;
+
+/// How the weights of a layer come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// They are drawn.
+    Drawn,
+    /// Their action on one vector is drawn.
+    Vector(Product),
+    /// Their action on several patches, or samples, is drawn.
+    Patches(Product),
+}
+
+impl ConditionedSampler {
+    /// A sampler of the same networks.
+    ///
+    /// # Errors
+    /// Says why their weights have to be drawn.
+    pub fn new(networks: ExplicitSampler) -> Result<Self, String> {
+        if networks.initialisation.distribution != WeightDistribution::Normal {
+            return Err("the weights are not Gaussian".into());
+        }
+        if networks.initialisation.broken_hypotheses != BrokenHypotheses::default() {
+            return Err("the weights are not independent, or biases have a mean".into());
+        }
+        let is_of_gradient = |observable: &Observable| match observable {
+            Observable::Gradient(_) | Observable::Defined | Observable::Hypothesis(HypothesisObservable::Gap) => true,
+            Observable::Hypothesis(_) | Observable::Attack(_) => false,
+        };
+        if !networks.observables.iter().all(is_of_gradient) {
+            return Err(
+                "attacks, and observables of masks or weights, are measured of networks with all their weights".into(),
+            );
+        }
+        Ok(Self { networks })
+    }
+
+    /// Whether any layer has weights that need not be drawn.
+    pub fn pays(&self) -> bool {
+        let is_drawn = |means| means == Means::Drawn;
+        !self.networks.running().nodes().iter().all(|node| is_drawn(self.means(node)))
+    }
+
+    /// The cheaper way to the weights of a layer.
+    fn means(&self, node: &Node) -> Means {
+        let Some(product) = node.layer.product(node.site()) else { return Means::Drawn };
+        let columns = product.patches.saturating_mul(self.networks.batch);
+        if self.cost_of_action(product, columns) >= self.cost_of_weights(node) {
+            Means::Drawn
+        } else if columns == 1 {
+            Means::Vector(product)
+        } else {
+            Means::Patches(product)
+        }
+    }
+
+    /// Multiplications that it takes to draw a layer's weights and apply them, there and back.
+    fn cost_of_weights(&self, node: &Node) -> f64 {
+        let weights = node.parameter_count() as f64;
+        let inputs = node.fan().map_or(0.0, |fan| fan.inputs as f64);
+        let passes = 1.0 + self.networks.gradients() as f64;
+        DRAWN * weights + passes * inputs * node.output.len() as f64 * self.networks.batch as f64
+    }
+
+    /// Multiplications that it takes to draw the action of a matrix on so many vectors, there and back.
+    fn cost_of_action(&self, product: Product, columns: usize) -> f64 {
+        let [rows, inner, columns] = [product.outputs, product.inputs, columns].map(|size| size as f64);
+        let gradients = self.networks.gradients() as f64;
+        let drawn = DRAWN * columns * (rows + gradients * inner);
+        let forward = columns * columns * (2.0 * inner + rows + columns / 2.0);
+        let backward = gradients * columns * columns * (4.0 * inner + 4.0 * rows + columns / 2.0);
+        drawn + if columns == 1.0 { forward + backward } else { DOUBLE * (forward + backward) }
+    }
+
+    fn bytes_of(&self, node: &Node) -> u64 {
+        let size = |double| if double { size_of::<f64>() } else { size_of::<f32>() };
+        let [count, size] = match self.means(node) {
+            Means::Drawn => [node.parameter_count(), size(self.networks.needs_double())],
+            Means::Vector(product) => [self.values_of(product, 1), size(self.networks.needs_double())],
+            Means::Patches(product) => [self.values_of(product, product.patches * self.networks.batch), size(true)],
+        };
+        (count as u64).saturating_mul(size as u64)
+    }
+
+    /// Values that are held of a matrix: bases and their images on both sides, the vectors of one product, and Gram matrices.
+    fn values_of(&self, product: Product, columns: usize) -> usize {
+        let kept = columns.saturating_mul(1 + self.networks.gradients());
+        let vectors = product.outputs.saturating_add(product.inputs).saturating_mul(kept.saturating_add(2 * columns));
+        vectors.saturating_add(columns.saturating_mul(columns).saturating_mul(4))
+    }
+}
+
+impl Sampler for ConditionedSampler {
+    fn observables(&self) -> usize {
+        self.networks.observables()
+    }
+
+    fn bytes_per_worker(&self) -> u64 {
+        let running: Architecture = self.networks.running();
+        let size = if self.networks.needs_double() { size_of::<f64>() } else { size_of::<f32>() };
+        let values = running.activation_count().saturating_mul(self.networks.batch).saturating_mul(size) as u64;
+        running.nodes().iter().fold(values, |sum, node| sum.saturating_add(self.bytes_of(node)))
+    }
+
+    fn cost(&self) -> f64 {
+        let of_node = |node: &Node| match self.means(node) {
+            Means::Drawn => self.cost_of_weights(node),
+            Means::Vector(product) => self.cost_of_action(product, 1),
+            Means::Patches(product) => self.cost_of_action(product, product.patches * self.networks.batch),
+        };
+        let running = self.networks.running();
+        let passes = 1.0 + self.networks.gradients() as f64;
+        let written = running.activation_count() as f64 * self.networks.batch as f64 * passes;
+        running.nodes().iter().map(of_node).sum::<f64>() + written
+    }
+
+    fn worker(&self) -> Box<dyn Worker + '_> {
+        let means: Vec<Means> = self.networks.running().nodes().iter().map(|node| self.means(node)).collect();
+        if self.networks.needs_double() {
+            Box::new(GeneralWorker::<f64, _>::new(&self.networks, |law| Conditioned::new(&self.networks, law, &means)))
+        } else {
+            Box::new(GeneralWorker::<f32, _>::new(&self.networks, |law| Conditioned::new(&self.networks, law, &means)))
+        }
+    }
+}

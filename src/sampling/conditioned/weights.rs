@@ -1,0 +1,221 @@
+//! The weights of one network after the other, as far as they act.
+
+use super::super::Stream;
+use super::super::explicit::ExplicitSampler;
+use super::super::general::Weights;
+use super::super::normal::BulkGenerator;
+use super::Means;
+use super::matrix::{Normals, UnseenMatrix, Way};
+use crate::network::layer::{LayerRule, Product, Role, Scratch};
+use crate::network::{Initialisation, Node, Operator, Parameters, Place, Real};
+use crate::stop::Stop;
+
+/// Numbers that are drawn between two looks for a request to stop.
+const UNSTOPPED: usize = 1 << 20;
+
+/// The weights of a network, layer by layer.
+pub(super) struct Conditioned<T> {
+    layers: Vec<Held<T>>,
+    /// Nothing is drawn before the first network begins.
+    numbers: Option<Numbers>,
+}
+
+/// What is held of a layer's weights.
+enum Held<T> {
+    /// All of them, and of each array its standard deviation, or the value that it keeps.
+    Drawn(Vec<T>, Vec<(usize, Law)>),
+    /// What they do to single vectors.
+    Vector(Action<T>),
+    /// What they do to patches, in double precision: Gram matrices have the square of the patches' condition.
+    Patches(Action<f64>),
+}
+
+/// The law of an array of parameters.
+#[derive(Clone, Copy)]
+enum Law {
+    Normal { std_dev: f64 },
+    Constant(f64),
+}
+
+/// A matrix of weights, which may have biases as one more column, in the memory for its products.
+struct Action<S> {
+    matrix: UnseenMatrix<S>,
+    product: Product,
+    /// What stands for the one that a bias is multiplied by: the ratio of its standard deviation to the weights'; `None` without biases.
+    bias: Option<S>,
+    inner: Vec<S>,
+    outer: Vec<S>,
+}
+
+/// Normals in bulk, in single precision as for weights that are drawn.
+struct Numbers {
+    generator: BulkGenerator,
+    single: Vec<f32>,
+}
+
+impl<T: Real> Normals<T> for Numbers {
+    fn fill(&mut self, values: &mut [T]) {
+        for values in values.chunks_mut(UNSTOPPED) {
+            self.single.resize(values.len(), 0.0);
+            self.generator.fill_normal(1.0, &mut self.single);
+            values.iter_mut().zip(&self.single).for_each(|(value, &number)| *value = T::from_f64(number.into()));
+        }
+    }
+}
+
+impl<T: Real> Conditioned<T> {
+    pub fn new(networks: &ExplicitSampler, law: Initialisation, means: &[Means]) -> Self {
+        let running = networks.running();
+        let held = |(index, node): (usize, &Node)| {
+            let action = |product| (product, law.variances(index).weight.sqrt(), law.law_of(index, Role::Bias));
+            match means[index] {
+                Means::Drawn => {
+                    let of_tensor = |tensor: &crate::network::layer::Tensor| {
+                        let law = match law.law_of(index, tensor.role) {
+                            Some((_, std_dev)) => Law::Normal { std_dev },
+                            None => Law::Constant(tensor.role.initial_value()),
+                        };
+                        (tensor.len(), law)
+                    };
+                    let laws = node.tensors.iter().map(of_tensor).collect();
+                    Held::Drawn(vec![T::zero(); node.parameter_count()], laws)
+                }
+                Means::Vector(product) => Held::Vector(Action::new(action(product), node.has_bias())),
+                Means::Patches(product) => Held::Patches(Action::new(action(product), node.has_bias())),
+            }
+        };
+        Self { layers: running.nodes().iter().enumerate().map(held).collect(), numbers: None }
+    }
+}
+
+impl<S: Real> Action<S> {
+    fn new(
+        (product, std_dev, bias): (Product, f64, Option<(crate::network::WeightDistribution, f64)>),
+        has_bias: bool,
+    ) -> Self {
+        let bias = bias.filter(|_| has_bias).map(|(_, of_bias)| S::from_f64(of_bias / std_dev));
+        let columns = product.inputs + usize::from(bias.is_some());
+        let matrix = UnseenMatrix::new(product.outputs, columns, S::from_f64(std_dev));
+        Self { matrix, product, bias, inner: Vec::new(), outer: Vec::new() }
+    }
+
+    /// Values of a patch, with that of the bias.
+    fn pitch(&self) -> usize {
+        self.product.inputs + usize::from(self.bias.is_some())
+    }
+
+    fn apply<T: Real>(&mut self, place: Place<'_>, input: &[T], output: &mut [T], numbers: &mut Numbers) {
+        let Product { outputs, inputs, patches } = self.product;
+        let (node, pitch) = (place.node, self.pitch());
+        let (given, taken) = (patches * pitch, patches * outputs);
+        self.inner.resize(place.batch * given, S::zero());
+        self.outer.resize(place.batch * taken, S::zero());
+        for (sample, laid) in input.chunks_exact(node.input.len()).zip(self.inner.chunks_exact_mut(given)) {
+            node.layer.lay_patches(node.site(), sample, pitch, laid);
+            if let Some(bias) = self.bias {
+                laid.chunks_exact_mut(pitch).for_each(|patch| patch[inputs] = bias);
+            }
+        }
+        self.matrix.multiply(Way::Forward, &mut self.inner, &mut self.outer, numbers);
+        for (sample, products) in output.chunks_exact_mut(taken).zip(self.outer.chunks_exact(taken)) {
+            for (place, products) in products.chunks_exact(outputs).enumerate() {
+                let channels = sample[place..].iter_mut().step_by(patches);
+                channels.zip(products).for_each(|(value, product)| *value = T::from_f64(product.as_f64()));
+            }
+        }
+    }
+
+    fn apply_transposed<T: Real>(
+        &mut self,
+        place: Place<'_>,
+        upstream: &[T],
+        downstream: &mut [T],
+        numbers: &mut Numbers,
+    ) {
+        let Product { outputs, patches, .. } = self.product;
+        let (node, pitch) = (place.node, self.pitch());
+        let (given, taken) = (patches * pitch, patches * outputs);
+        self.inner.resize(place.batch * given, S::zero());
+        self.outer.resize(place.batch * taken, S::zero());
+        for (sample, laid) in upstream.chunks_exact(taken).zip(self.outer.chunks_exact_mut(taken)) {
+            for (place, laid) in laid.chunks_exact_mut(outputs).enumerate() {
+                let channels = sample[place..].iter().step_by(patches);
+                laid.iter_mut().zip(channels).for_each(|(value, above)| *value = S::from_f64(above.as_f64()));
+            }
+        }
+        self.matrix.multiply(Way::Transposed, &mut self.outer, &mut self.inner, numbers);
+        for (sample, products) in downstream.chunks_exact_mut(node.input.len()).zip(self.inner.chunks_exact(given)) {
+            node.layer.sum_patches(node.site(), products, pitch, sample);
+        }
+    }
+}
+
+impl<T: Real> Weights<T> for Conditioned<T> {
+    fn draw(&mut self, stream: &mut Stream, stop: &Stop) {
+        let single = self.numbers.take().map(|numbers| numbers.single).unwrap_or_default();
+        let mut numbers = Numbers { generator: BulkGenerator::new(stream), single };
+        for layer in &mut self.layers {
+            match layer {
+                Held::Vector(action) => action.matrix.forget(),
+                Held::Patches(action) => action.matrix.forget(),
+                Held::Drawn(parameters, laws) => {
+                    let mut rest = &mut parameters[..];
+                    for &mut (length, law) in laws {
+                        let (tensor, behind) = rest.split_at_mut(length);
+                        rest = behind;
+                        match law {
+                            Law::Constant(value) => tensor.fill(T::from_f64(value)),
+                            Law::Normal { std_dev } => {
+                                for values in tensor.chunks_mut(UNSTOPPED) {
+                                    if stop.is_asked() {
+                                        return;
+                                    }
+                                    numbers.fill(values);
+                                    values.iter_mut().for_each(|value| *value *= T::from_f64(std_dev));
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.numbers = Some(numbers);
+    }
+
+    fn operator(&mut self) -> impl Operator<T> + '_ {
+        self
+    }
+
+    fn parameters(&self) -> Option<&Parameters<T>> {
+        None
+    }
+}
+
+impl<T: Real> Operator<T> for Conditioned<T> {
+    fn apply(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
+        let Some(numbers) = &mut self.numbers else { return };
+        match &mut self.layers[place.index] {
+            Held::Drawn(parameters, _) => place.node.layer.forward(place.pass(parameters), input, output, scratch),
+            Held::Vector(action) => action.apply(place, input, output, numbers),
+            Held::Patches(action) => action.apply(place, input, output, numbers),
+        }
+    }
+
+    fn apply_transposed(
+        &mut self,
+        place: Place<'_>,
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let Some(numbers) = &mut self.numbers else { return };
+        match &mut self.layers[place.index] {
+            Held::Drawn(parameters, _) => {
+                place.node.layer.backward(place.pass(parameters), input, upstream, downstream, scratch);
+            }
+            Held::Vector(action) => action.apply_transposed(place, upstream, downstream, numbers),
+            Held::Patches(action) => action.apply_transposed(place, upstream, downstream, numbers),
+        }
+    }
+}
