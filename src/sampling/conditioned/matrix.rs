@@ -13,10 +13,10 @@ use crate::network::Real;
 /// Of a vector of length 1, the square of what has to be left beside those that were seen before, for a direction of its own.
 const TOLERANCE: f64 = 1e-10;
 
-/// Fills with independent N(0, 1).
+/// Independent normals.
 pub trait Normals<T> {
-    /// Fills a slice.
-    fn fill(&mut self, values: &mut [T]);
+    /// Fills with N(0, std_dev²).
+    fn fill(&mut self, std_dev: T, values: &mut [T]);
 }
 
 /// W, of which only products are known.
@@ -76,8 +76,7 @@ impl<T: Real> UnseenMatrix<T> {
         let seen = own.images.len();
         own.images.resize(seen + rank * other.length, T::zero());
         let fresh = &mut own.images[seen..];
-        normals.fill(fresh);
-        scale(*std_dev, fresh);
+        normals.fill(*std_dev, fresh);
         if !other.basis.is_empty() {
             let directions = &own.basis[own.basis.len() - rank * own.length..];
             let mut corrections = inner(directions, &other.images, own.length);
@@ -168,8 +167,8 @@ mod tests {
     use rand_distr::StandardNormal;
 
     impl Normals<f64> for ChaCha8Rng {
-        fn fill(&mut self, values: &mut [f64]) {
-            values.fill_with(|| self.sample(StandardNormal));
+        fn fill(&mut self, std_dev: f64, values: &mut [f64]) {
+            values.fill_with(|| std_dev * self.sample::<f64, _>(StandardNormal));
         }
     }
 

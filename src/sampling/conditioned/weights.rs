@@ -53,12 +53,18 @@ struct Numbers {
     single: Vec<f32>,
 }
 
-impl<T: Real> Normals<T> for Numbers {
-    fn fill(&mut self, values: &mut [T]) {
+impl Normals<f32> for Numbers {
+    fn fill(&mut self, std_dev: f32, values: &mut [f32]) {
+        self.generator.fill_normal(std_dev, values);
+    }
+}
+
+impl Normals<f64> for Numbers {
+    fn fill(&mut self, std_dev: f64, values: &mut [f64]) {
         for values in values.chunks_mut(UNSTOPPED) {
             self.single.resize(values.len(), 0.0);
             self.generator.fill_normal(1.0, &mut self.single);
-            values.iter_mut().zip(&self.single).for_each(|(value, &number)| *value = T::from_f64(number.into()));
+            values.iter_mut().zip(&self.single).for_each(|(value, &number)| *value = std_dev * f64::from(number));
         }
     }
 }
@@ -104,7 +110,7 @@ impl<S: Real> Action<S> {
         self.product.inputs + usize::from(self.bias.is_some())
     }
 
-    fn apply<T: Real>(&mut self, place: Place<'_>, input: &[T], output: &mut [T], numbers: &mut Numbers) {
+    fn apply<T: Real>(&mut self, place: Place<'_>, input: &[T], output: &mut [T], numbers: &mut impl Normals<S>) {
         let Product { outputs, inputs, patches } = self.product;
         let (node, pitch) = (place.node, self.pitch());
         let (given, taken) = (patches * pitch, patches * outputs);
@@ -130,7 +136,7 @@ impl<S: Real> Action<S> {
         place: Place<'_>,
         upstream: &[T],
         downstream: &mut [T],
-        numbers: &mut Numbers,
+        numbers: &mut impl Normals<S>,
     ) {
         let Product { outputs, patches, .. } = self.product;
         let (node, pitch) = (place.node, self.pitch());
@@ -150,7 +156,10 @@ impl<S: Real> Action<S> {
     }
 }
 
-impl<T: Real> Weights<T> for Conditioned<T> {
+impl<T: Real> Weights<T> for Conditioned<T>
+where
+    Numbers: Normals<T>,
+{
     fn draw(&mut self, stream: &mut Stream, stop: &Stop) {
         let single = self.numbers.take().map(|numbers| numbers.single).unwrap_or_default();
         let mut numbers = Numbers { generator: BulkGenerator::new(stream), single };
@@ -170,8 +179,7 @@ impl<T: Real> Weights<T> for Conditioned<T> {
                                     if stop.is_asked() {
                                         return;
                                     }
-                                    numbers.fill(values);
-                                    values.iter_mut().for_each(|value| *value *= T::from_f64(std_dev));
+                                    numbers.fill(T::from_f64(std_dev), values);
                                 }
                             }
                         }
@@ -191,7 +199,10 @@ impl<T: Real> Weights<T> for Conditioned<T> {
     }
 }
 
-impl<T: Real> Operator<T> for Conditioned<T> {
+impl<T: Real> Operator<T> for Conditioned<T>
+where
+    Numbers: Normals<T>,
+{
     fn apply(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
         let Some(numbers) = &mut self.numbers else { return };
         match &mut self.layers[place.index] {

@@ -1,11 +1,14 @@
 //! What an activation is, a function of each unit by itself: its values and derivatives, and what theory and samplers know of it. One
 //! notion for all of them.
 
+mod exponential;
 mod moments;
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 use libm::{erf, erfc};
+
+use exponential::{exp, exp_m1, logistic, tanh, tanh_slope};
 
 use crate::network::Real;
 use crate::network::simd::vectorized;
@@ -43,17 +46,14 @@ pub enum Activation {
 }
 
 /// The standard normal density.
+#[inline(always)]
 fn density(z: f64) -> f64 {
-    FRAC_1_SQRT_2 * FRAC_2_SQRT_PI / 2.0 * (-z * z / 2.0).exp()
+    FRAC_1_SQRT_2 * FRAC_2_SQRT_PI / 2.0 * exp(-z * z / 2.0)
 }
 
 /// The standard normal distribution function, exact to rounding in its lower tail too.
 fn distribution(z: f64) -> f64 {
     erfc(-z / SQRT_2) / 2.0
-}
-
-fn logistic(z: f64) -> f64 {
-    1.0 / (1.0 + (-z).exp())
 }
 
 impl Activation {
@@ -64,13 +64,13 @@ impl Activation {
             Self::LeakyRelu { slope } => piece(z, z, slope * z),
             Self::Abs => z.abs(),
             Self::Identity => z,
-            Self::Tanh => z.tanh(),
+            Self::Tanh => tanh(z),
             Self::Sigmoid => logistic(z),
             Self::Erf => erf(z),
             Self::Gelu => z * distribution(z),
             Self::Silu => z * logistic(z),
-            Self::Elu => piece(z, z, z.exp_m1()),
-            Self::Softplus => z.max(0.0) + (-z.abs()).exp().ln_1p(),
+            Self::Elu => piece(z, z, exp_m1(z)),
+            Self::Softplus => z.max(0.0) + exp(-z.abs()).ln_1p(),
             Self::HardTanh => z.clamp(-1.0, 1.0),
         }
     }
@@ -82,16 +82,12 @@ impl Activation {
             Self::LeakyRelu { slope } => piece(z, 1.0, slope),
             Self::Abs => sign(z),
             Self::Identity => 1.0,
-            Self::Tanh => {
-                // 1 − tanh² without the cancellation.
-                let decay = (-2.0 * z.abs()).exp();
-                4.0 * decay / ((1.0 + decay) * (1.0 + decay))
-            }
+            Self::Tanh => tanh_slope(z),
             Self::Sigmoid => logistic(z) * logistic(-z),
-            Self::Erf => FRAC_2_SQRT_PI * (-z * z).exp(),
+            Self::Erf => FRAC_2_SQRT_PI * exp(-z * z),
             Self::Gelu => distribution(z) + z * density(z),
             Self::Silu => logistic(z) * (1.0 + z * logistic(-z)),
-            Self::Elu => piece(z, 1.0, z.exp()),
+            Self::Elu => piece(z, 1.0, exp(z)),
             Self::Softplus => logistic(z),
             Self::HardTanh => inside(z),
         }
@@ -101,12 +97,12 @@ impl Activation {
     pub fn curvature(self, z: f64) -> f64 {
         match self {
             Self::Relu | Self::LeakyRelu { .. } | Self::Abs | Self::Identity | Self::HardTanh => 0.0,
-            Self::Tanh => -2.0 * z.tanh() * self.slope(z),
+            Self::Tanh => -2.0 * tanh(z) * tanh_slope(z),
             Self::Sigmoid => self.slope(z) * (logistic(-z) - logistic(z)),
             Self::Erf => -2.0 * z * self.slope(z),
             Self::Gelu => density(z) * (2.0 - z * z),
             Self::Silu => Self::Sigmoid.slope(z) * (2.0 + z * (logistic(-z) - logistic(z))),
-            Self::Elu => piece(z, 0.0, z.exp()),
+            Self::Elu => piece(z, 0.0, exp(z)),
             Self::Softplus => Self::Sigmoid.slope(z),
         }
     }
@@ -182,7 +178,13 @@ impl Activation {
                     })
                 });
             }
-            _ => each.for_each(|(h, &z)| *h = T::from_f64(self.value(z.as_f64()))),
+            Self::Tanh => each_unit(each, tanh),
+            Self::Sigmoid => each_unit(each, logistic),
+            Self::Silu => each_unit(each, |z| z * logistic(z)),
+            Self::Elu => each_unit(each, |z| piece(z, z, exp_m1(z))),
+            Self::Erf | Self::Gelu | Self::Softplus => {
+                each.for_each(|(h, &z)| *h = T::from_f64(self.value(z.as_f64())));
+            }
         }
     }
 
@@ -198,9 +200,33 @@ impl Activation {
             Self::Abs => vectorized(|| each.for_each(|((out, &z), &u)| *out = sign(z) * u)),
             Self::Identity => outputs.copy_from_slice(factors),
             Self::HardTanh => vectorized(|| each.for_each(|((out, &z), &u)| *out = inside(z) * u)),
-            _ => each.for_each(|((out, &z), &u)| *out = T::from_f64(self.slope(z.as_f64())) * u),
+            Self::Tanh => each_factor(each, tanh_slope),
+            Self::Sigmoid => each_factor(each, |z| logistic(z) * logistic(-z)),
+            Self::Silu => each_factor(each, |z| logistic(z) * (1.0 + z * logistic(-z))),
+            Self::Elu => each_factor(each, |z| piece(z, 1.0, exp(z))),
+            Self::Softplus => each_factor(each, logistic),
+            Self::Erf => each_factor(each, |z| FRAC_2_SQRT_PI * exp(-z * z)),
+            Self::Gelu => each.for_each(|((out, &z), &u)| *out = T::from_f64(self.slope(z.as_f64())) * u),
         }
     }
+}
+
+/// h = φ(z), computed in double precision in vector instructions.
+#[inline]
+fn each_unit<'a, T: Real>(each: impl Iterator<Item = (&'a mut T, &'a T)>, function: impl Fn(f64) -> f64) {
+    vectorized(
+        #[inline(always)]
+        || each.for_each(|(h, z)| *h = T::from_f64(function(z.as_f64()))),
+    );
+}
+
+/// φ′(z) · u in the same way.
+#[inline]
+fn each_factor<'a, T: Real>(each: impl Iterator<Item = ((&'a mut T, &'a T), &'a T)>, slope: impl Fn(f64) -> f64) {
+    vectorized(
+        #[inline(always)]
+        || each.for_each(|((out, z), &u)| *out = T::from_f64(slope(z.as_f64())) * u),
+    );
 }
 
 /// What holds above zero or else below; a NaN, which compares false, is passed on by what holds above.
