@@ -38,8 +38,8 @@ pub fn theory(specs: &[String], common: &Common, terminal: &Terminal) -> Result<
     common.check_paths(specs.iter().map(|spec| &spec.origin))?;
     for spec in &specs {
         let variables: Vec<&str> = spec.sweep.names().collect();
-        let (more, left_out) = theory_rows(spec)?;
-        left_out.iter().for_each(|words| terminal.note(words));
+        let (more, notes) = theory_rows(spec)?;
+        notes.iter().for_each(|words| terminal.note(words));
         tables.push(to_csv(&more, &variables));
         rows.extend(more.into_iter().map(|row| TheoryRow::new(&spec.name, row)));
     }

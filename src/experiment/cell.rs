@@ -5,7 +5,7 @@ use super::specification::expression::describe;
 use crate::network::{Architecture, Initialisation};
 use crate::observable::Observable;
 use crate::sampling::StreamKey;
-use crate::theory::{Expectation, TheoryValue};
+use crate::theory::{Expectation, KnownInput, TheoryValue};
 
 /// One network at one point of the grid.
 #[derive(Debug, Clone)]
@@ -18,9 +18,8 @@ pub struct Cell {
     pub architecture: Architecture,
     /// The law of its parameters; where it is trained, of the first ones.
     pub initialisation: Initialisation,
-    /// Whether no pre-activation is zero with positive probability; `None` where the network is trained, and no law of what is
-    /// measured is known.
-    pub continuous_input: Option<bool>,
+    /// What is known of its inputs; `None` where the network is trained, and no law of what is measured is known.
+    pub input: Option<KnownInput>,
     /// Means that theory knows, one for each observable, once they were asked for.
     pub theory: Vec<Option<TheoryValue>>,
 }
@@ -41,7 +40,7 @@ impl Cell {
     }
 
     fn expectation(&self) -> Option<Expectation<'_>> {
-        Some(Expectation::new(&self.architecture, &self.initialisation, self.continuous_input?))
+        Some(Expectation::new(&self.architecture, &self.initialisation, self.input?))
     }
 
     /// Input dimension d.

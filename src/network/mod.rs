@@ -28,8 +28,8 @@ pub use gradient::{LossDirection, Tape};
 pub use initialisation::{BrokenHypotheses, Initialisation, Variances, WeightDistribution};
 pub use instruction_set::InstructionSet;
 pub use layer::{
-    Activation, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Layer, MaxPool,
-    Normalise, PaddingMode, Pointwise, Relu, Statistics, WeightPool, Window,
+    Activation, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Kin, Layer, MaxPool,
+    Normalise, PaddingMode, Pointwise, Relu, SampleNorm, Statistics, WeightPool, Window,
 };
 pub use norm::Norm;
 pub use operator::{Operator, Place};

@@ -150,7 +150,7 @@ impl ExplicitSampler {
             classes.iter_mut().filter(|class| **class == joined).for_each(|class| *class = kept);
         };
         for (index, node) in nodes.iter().enumerate() {
-            if matches!(node.layer, Layer::BatchNorm(_) | Layer::Normalise(_)) {
+            if matches!(node.layer, Layer::BatchNorm(_) | Layer::Normalise(_) | Layer::SampleNorm(_)) {
                 // Value 0, the input, is as it is.
                 join(0, node.source);
                 join(0, index + 1);
@@ -191,7 +191,7 @@ impl ExplicitSampler {
                     let before = if node.source == 0 { 0.0 } else { fluctuation + 5.0 / inputs };
                     (Scaled::from(variances.weight) * inputs.into() * below + bias.into(), before)
                 }
-                None if node.layer.mixes_batch() => (Scaled::ONE, 0.0),
+                None if node.layer.mixes_batch() || matches!(node.layer, Layer::SampleNorm(_)) => (Scaled::ONE, 0.0),
                 None => {
                     let square = match node.layer.activation() {
                         // Of what a hidden layer is given a part is closed.

@@ -408,7 +408,7 @@ mod tests {
             };
             let plan = FusedPlan::new(&sampler).unwrap();
             let mut fused = draws(Box::new(FusedWorker::new(&sampler, plan)), StreamKey::new(1, &["fused"]));
-            let general = GeneralWorker::new(&sampler, draw_in_bulk);
+            let general = GeneralWorker::of_drawn(&sampler, draw_in_bulk);
             let mut general = draws(Box::new(general), StreamKey::new(1, &["general"]));
             let test = KolmogorovSmirnov::of_samples(&mut fused, &mut general);
             assert!(test.p_value > 1e-4, "{distribution:?} {test:?}");

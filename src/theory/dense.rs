@@ -46,20 +46,10 @@ impl<'a> DenseLaw<'a> {
     /// First powers: E‖∂ₓf_k‖_q = σ₁ E√A E‖ξ‖_q with E√A = Π σ_{l+1} m(n_l), m(n) = E χ_K. Even powers of ℓ₂ and squares of ℓ₁
     /// need only E A and E A² ([`scale_moment`](Self::scale_moment)).
     pub fn mean(&self, observable: &GradientObservable) -> Option<Scaled> {
-        let d = self.chain.dimension as f64;
-        let norm = observable.norm().unwrap_or(Norm::ONE);
         // Everything but the norm itself: the scale, and 1/d or d^(1−1/Q) to the observable's power.
         let factor = observable.value(Scaled::ONE, self.chain.dimension);
-        let norm_moment = match (observable.power, norm, observable.statistic) {
-            (1, _, _) => expected_norm(self.chain.dimension as u64, norm.order()),
-            (2, Norm::TWO, _) => d,
-            (4, Norm::TWO, _) => d * (d + 2.0),
-            (2, Norm::ONE, Statistic::Norm(_) | Statistic::Coordinate) => {
-                d + d * (d - 1.0) * std::f64::consts::FRAC_2_PI
-            }
-            _ => return None,
-        };
-        norm_moment.is_finite().then_some(factor * self.scale_moment(observable.power)? * norm_moment.into())
+        let norm_moment = gaussian_moment(observable, self.chain.dimension)?;
+        Some(factor * self.scale_moment(observable.power)? * norm_moment.into())
     }
 
     /// E (σ₁ √A)^p for p = 1, 2, 4: with E χ_K = m(n), E χ²_K = n/2 and E χ⁴_K = n(n + 5)/4 for K ~ Binomial(n, ½).
@@ -88,6 +78,22 @@ impl<'a> DenseLaw<'a> {
         let widths: Scaled = self.chain.widths.iter().map(fluctuation).product();
         Scaled::from(1.0 + 2.0 / self.chain.dimension as f64) * widths
     }
+}
+
+/// The mean of the observable's norm, to its power, of d independent N(0, 1) coordinates; `None` where there is no closed form, or it
+/// is beyond double precision.
+pub(super) fn gaussian_moment(observable: &GradientObservable, dimension: usize) -> Option<f64> {
+    let d = dimension as f64;
+    let norm = observable.norm().unwrap_or(Norm::ONE);
+    let moment = match (observable.power, norm, observable.statistic) {
+        (1, _, _) => expected_norm(dimension as u64, norm.order()),
+        (2, Norm::TWO, _) => d,
+        (4, Norm::TWO, _) => d * (d + 2.0),
+        // E(Σ|zᵢ|)² = d + d(d − 1) 2/π.
+        (2, Norm::ONE, Statistic::Norm(_) | Statistic::Coordinate) => d + d * (d - 1.0) * std::f64::consts::FRAC_2_PI,
+        _ => return None,
+    };
+    moment.is_finite().then_some(moment)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod applicability;
 mod dense;
 mod graph;
+mod mean_field;
 mod random_walk;
 mod shape;
 mod symmetry;
@@ -12,6 +13,7 @@ mod variance;
 pub use applicability::check_applies;
 pub use dense::DenseLaw;
 pub use graph::{GraphError, MOST_EDGES, PathGraph};
+pub use mean_field::{HiddenLayer, MeanField, Phase};
 pub use random_walk::{Start, random_walks};
 pub use shape::Shape;
 pub use symmetry::{Condition, DegreeError, MOST_DEGREES, PathDegrees, relative_spread};
@@ -35,6 +37,8 @@ pub enum TheoryKind {
     Path,
     /// Path theory with Gaussian coordinates of the path variances; an upper bound up to that factor, by Jensen.
     Gaussian,
+    /// The limit of wide layers, exact up to corrections of order depth/width.
+    MeanField,
 }
 
 impl TheoryKind {
@@ -44,6 +48,7 @@ impl TheoryKind {
             TheoryKind::Exact => "exact",
             TheoryKind::Path => "path",
             TheoryKind::Gaussian => "gaussian",
+            TheoryKind::MeanField => "mean-field",
         }
     }
 }
@@ -61,6 +66,15 @@ pub struct TheoryValue {
 
 /// The theoretical means of the observables of one network; the pass over variances runs once, when it is first needed.
 ///
+/// What is known of the law of a network's inputs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KnownInput {
+    /// Whether ties of pre-activations at zero have probability zero.
+    pub is_continuous: bool,
+    /// E‖x‖²/d, where ‖x‖²/d comes to it as d grows; `None` where it varies from input to input.
+    pub mean_square: Option<f64>,
+}
+
 /// Dense chains with Gaussian weights have the whole law of the logit gradient ([`DenseLaw`]). For other symmetric
 /// weights of continuous law the squared ℓ₂ norm keeps its exact mean. Elsewhere path theory gives E(∂f₀/∂xᵢ)² under (H)
 /// ([`PathVariances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. The loss gradient has no
@@ -69,14 +83,14 @@ pub struct TheoryValue {
 pub struct Expectation<'a> {
     architecture: &'a Architecture,
     initialisation: &'a Initialisation,
-    continuous_input: bool,
+    input: KnownInput,
     variances: OnceCell<Result<PathVariances, NoPathTheory>>,
 }
 
 impl<'a> Expectation<'a> {
-    /// The means for this network; `continuous_input` says whether ties of pre-activations at zero have probability zero.
-    pub fn new(architecture: &'a Architecture, initialisation: &'a Initialisation, continuous_input: bool) -> Self {
-        Self { architecture, initialisation, continuous_input, variances: OnceCell::new() }
+    /// The means for this network at inputs of which this is known.
+    pub fn new(architecture: &'a Architecture, initialisation: &'a Initialisation, input: KnownInput) -> Self {
+        Self { architecture, initialisation, input, variances: OnceCell::new() }
     }
 
     /// The mean of an observable, where there is one.
@@ -107,13 +121,23 @@ impl<'a> Expectation<'a> {
                     return mean.map(|mean| TheoryValue { mean, kind: TheoryKind::Exact, shape });
                 }
                 // The signs of few Rademacher weights cancel with positive probability, which closes units more often.
-                WeightDistribution::Uniform if squared && self.continuous_input => {
+                WeightDistribution::Uniform if squared && self.input.is_continuous => {
                     return self.by_paths(observable).map(|value| TheoryValue { kind: TheoryKind::Exact, ..value });
                 }
                 _ => {}
             }
         }
-        self.by_paths(observable)
+        self.by_paths(observable).or_else(|| self.in_the_limit(observable))
+    }
+
+    /// The mean in the limit of wide layers, where all coordinates are independent Gaussians of one variance.
+    fn in_the_limit(&self, observable: &GradientObservable) -> Option<TheoryValue> {
+        let limit = MeanField::new(self.architecture, self.initialisation, self.input.mean_square?)?;
+        let dimension = self.architecture.dimension();
+        let factor = observable.value(Scaled::ONE, dimension);
+        let size = (limit.total() / (dimension as f64).into()).sqrt().power(observable.power as u32);
+        let mean = factor * size * dense::gaussian_moment(observable, dimension)?.into();
+        Some(TheoryValue { mean, kind: TheoryKind::MeanField, shape: None })
     }
 
     fn variances(&self) -> &Result<PathVariances, NoPathTheory> {

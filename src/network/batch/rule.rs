@@ -42,6 +42,13 @@ pub trait BatchRule<T: Real>: Debug + Send + Sync {
         let _ = (input, upstream, biases, gradient);
     }
 
+    /// Adds the gradient of the weights of a chunk of samples of what the tangent's image has in common with the upstream,
+    /// ∂/∂w ⟨(∂layer/∂input) tangent, upstream⟩: where the weights multiply the input, that is the same with the tangent in its place.
+    fn add_tangent_gradient(&self, input: &[T], tangent: &[T], upstream: &[T], gradient: &mut [T]) {
+        let _ = input;
+        self.add_gradient(tangent, upstream, false, gradient);
+    }
+
     /// Adds such a gradient to one in the order of the layer's parameters.
     fn unpack(&self, gradient: &[T], parameters: &mut [T]) {
         let _ = (gradient, parameters);

@@ -208,7 +208,13 @@ impl<T: Real> BatchTape<T> {
                             layer.add_curvature(input, tangent, upstream, source);
                         });
                     }
-                    add_weights(node, &**layer, tangent, upstream, false, &mut self.tangent_gradient[place])
+                    let [inputs, outputs] = [&node.input, &node.output].map(|shape| CHUNK * shape.len());
+                    let values = self.values[node.source].par_chunks(inputs);
+                    let chunks = values.zip(tangent.par_chunks(inputs)).zip(upstream.par_chunks(outputs));
+                    let add = |((input, tangent), upstream): ((&[T], &[T]), &[T]), part: &mut [T]| {
+                        layer.add_tangent_gradient(input, tangent, upstream, part);
+                    };
+                    add_weights(&**layer, chunks, add, &mut self.tangent_gradient[place]);
                 }
             }
         }
@@ -232,7 +238,12 @@ impl<T: Real> BatchTape<T> {
             let (upstream, input) = (&above[0], &self.values[node.source]);
             let layer = &self.layers[index];
             if let (Some(gradient), OnBatches::Samples(layer)) = (&mut gradient, layer) {
-                add_weights(node, &**layer, input, upstream, true, gradient.of_mut(node));
+                let [inputs, outputs] = [&node.input, &node.output].map(|shape| CHUNK * shape.len());
+                let chunks = input.par_chunks(inputs).zip(upstream.par_chunks(outputs));
+                let add = |(input, upstream): (&[T], &[T]), part: &mut [T]| {
+                    layer.add_gradient(input, upstream, true, part);
+                };
+                add_weights(&**layer, chunks, add, gradient.of_mut(node));
             }
             let is_wanted = node.source > 0 || to_input;
             let mut memory = Vec::new();
@@ -312,28 +323,22 @@ fn add_sums<T: Real>(sums: &mut [T], values: &[f64]) {
 }
 
 /// Adds the gradient of a layer's weights, the sum of those of the chunks in their order.
-fn add_weights<T: Real>(
-    node: &Node,
+fn add_weights<T: Real, C: Send>(
     layer: &dyn BatchRule<T>,
-    input: &[T],
-    upstream: &[T],
-    biases: bool,
+    chunks: impl IndexedParallelIterator<Item = C>,
+    add_chunk: impl Fn(C, &mut [T]) + Sync,
     gradient: &mut [T],
 ) {
     let length = layer.gradient_len();
     if length == 0 {
         return;
     }
-    let chunk = |length: usize| CHUNK * length;
-    let parts: Vec<Vec<T>> = input
-        .par_chunks(chunk(node.input.len()))
-        .zip(upstream.par_chunks(chunk(node.output.len())))
-        .map(|(input, upstream)| {
-            let mut part = vec![T::zero(); length];
-            layer.add_gradient(input, upstream, biases, &mut part);
-            part
-        })
-        .collect();
+    let of_chunk = |chunk| {
+        let mut part = vec![T::zero(); length];
+        add_chunk(chunk, &mut part);
+        part
+    };
+    let parts: Vec<Vec<T>> = chunks.map(of_chunk).collect();
     let sum = parts.into_iter().reduce(|mut sum, part| {
         add(&mut sum, &part);
         sum

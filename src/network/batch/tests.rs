@@ -31,6 +31,7 @@ fn network(kind: usize, statistics: Statistics) -> Architecture {
         norm().into(),
         Pointwise(ALL_ACTIVATIONS[11 - kind / 54]).into(),
         Part::Residual { branch, projection },
+        SampleNorm { kin: [Kin::Layer, Kin::Rms, Kin::Group(5), Kin::Group(1)][kind / 2 % 4], epsilon: 1e-3 }.into(),
         pool.into(),
         Normalise { mean: vec![0.1, -0.2, 0.3, 0.0, 0.2], std: vec![0.8] }.into(),
     ];

@@ -17,6 +17,7 @@ pub(super) mod normalise;
 mod pointwise;
 pub(super) mod pool;
 mod relu;
+mod sample_norm;
 mod tensor;
 pub(super) mod weight_pool;
 mod window;
@@ -33,6 +34,7 @@ pub use pointwise::Pointwise;
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
 pub(super) use relu::{mask, rectify};
+pub use sample_norm::{Kin, SampleNorm};
 pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;
 pub use window::{PaddingMode, Window};
@@ -315,6 +317,7 @@ layers! {
     }
     families {
         Pointwise, "An activation other than the ReLU.";
+        SampleNorm, "A normalisation within one sample.";
     }
 }
 

@@ -24,9 +24,11 @@ use crate::experiment::work::Limits;
 use crate::observable::Observable;
 use crate::sampling::monte_carlo::{BLOCK, Helpers};
 use crate::sampling::{Observer, StoppingRule, Tally, monte_carlo};
+use crate::short::short;
 use crate::statistics::Look;
 use crate::statistics::jackknife::{Batches, Replica};
 use crate::stop::Stop;
+use crate::theory::{MeanField, TheoryKind, TheoryValue};
 use point::bind;
 
 pub use builder::ExperimentBuilder;
@@ -337,18 +339,19 @@ impl Sampling<'_> {
 }
 
 /// The rows that theory alone gives, at every point; neither data nor memory is needed. And, in words, the means that they leave
-/// out because they are beyond double precision.
+/// out because they are beyond double precision, and where deep networks come to whose limit mean-field theory knows.
 ///
 /// # Errors
 /// The first size, shape or variance that is not allowed.
 pub fn theory_rows(spec: &Spec<DrawSpec>) -> Result<(Vec<Row>, Vec<String>), SpecError> {
-    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for cell in cells(spec)? {
         let cell = cell.with_theory(spec.observables.iter().map(|(_, observable)| observable));
         rows.extend(blank_rows(spec, &cell));
-        left_out.extend(beyond_double(spec, &cell));
+        notes.extend(beyond_double(spec, &cell));
+        notes.extend(phase(spec, &cell));
     }
-    Ok((rows, left_out))
+    Ok((rows, notes))
 }
 
 /// In words, the theoretical means that are beyond double precision.
@@ -364,6 +367,30 @@ fn beyond_double(spec: &Spec<DrawSpec>, cell: &Cell) -> Vec<String> {
         )
     };
     beyond.map(words).collect()
+}
+
+/// Of a network whose means are those of the limit of wide layers, in words where that leads as layers are added.
+fn phase(spec: &Spec<DrawSpec>, cell: &Cell) -> Option<String> {
+    let is_limit = |value: &TheoryValue| value.kind == TheoryKind::MeanField;
+    if !cell.theory.iter().flatten().any(is_limit) {
+        return None;
+    }
+    let limit = MeanField::new(&cell.architecture, &cell.initialisation, cell.input?.mean_square?)?;
+    let last = limit.layers.last()?;
+    // Four digits.
+    let number = |value: f64| short(format!("{value:.3e}").parse::<f64>().unwrap_or(value));
+    let [weight, bias, variance] = [last.weight, last.bias, last.variance].map(number);
+    let place = format!(
+        "{}: mean-field limit of {}, last hidden layer: σ_w² = {weight}, σ_b² = {bias}, q = {variance}",
+        spec.name,
+        cell.describe()
+    );
+    Some(match (last.fixed_point(), last.phase()) {
+        (Some((q, chi)), Some(phase)) => {
+            format!("{place}; more layers like it lead to q = {} with χ = {}, {}", number(q), number(chi), phase.name())
+        }
+        _ => format!("{place}; with more layers like it q has no limit above zero"),
+    })
 }
 
 fn blank_rows<'a>(spec: &'a Spec<DrawSpec>, cell: &'a Cell) -> impl Iterator<Item = Row> + 'a {

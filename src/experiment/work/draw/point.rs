@@ -20,7 +20,7 @@ use crate::sampling::{
     WithDefined,
 };
 use crate::scaled::Scaled;
-use crate::theory::PathVariances;
+use crate::theory::{KnownInput, PathVariances};
 
 /// Raised whenever a sampler's draws change, so that old states are not continued by new code.
 const SAMPLING_FORMAT: u32 = 7;
@@ -67,6 +67,18 @@ fn each<T>(spec: &Spec<DrawSpec>, bind: impl Fn(Binder<'_>) -> Result<T, SpecErr
     places.map(|(network, variables)| bind(Binder { spec, network, variables })).collect()
 }
 
+/// What theory knows of a law of inputs.
+fn known_input(distribution: &InputDistribution) -> KnownInput {
+    let mean_square = match *distribution {
+        InputDistribution::Gaussian => Some(1.0),
+        InputDistribution::Uniform { low, high } => Some((low * low + low * high + high * high) / 3.0),
+        InputDistribution::Constant(value) => Some(value * value),
+        _ => None,
+    };
+    let is_continuous = matches!(distribution, InputDistribution::Gaussian | InputDistribution::Uniform { .. });
+    KnownInput { is_continuous, mean_square }
+}
+
 struct Binder<'a> {
     spec: &'a Spec<DrawSpec>,
     network: &'a NetworkSpec,
@@ -82,10 +94,7 @@ impl Binder<'_> {
             variables: self.variables.to_vec(),
             initialisation,
             architecture,
-            continuous_input: Some(matches!(
-                distribution,
-                InputDistribution::Gaussian | InputDistribution::Uniform { .. }
-            )),
+            input: Some(known_input(distribution)),
             theory: Vec::new(),
         })
     }

@@ -78,7 +78,7 @@ impl Job {
             variables: self.variables.clone(),
             architecture: self.architecture.clone(),
             initialisation: self.initialisation.clone(),
-            continuous_input: None,
+            input: None,
             theory: Vec::new(),
         }
     }
