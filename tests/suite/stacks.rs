@@ -6,9 +6,9 @@ use gradlaw::network::batch::{BatchTape, to_channels_first, to_channels_last};
 use gradlaw::network::layer::{LayerRule, Role};
 use gradlaw::network::path::path_gradient;
 use gradlaw::network::{
-    Architecture, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool, Initialisation,
-    MaxPool, Norm, Normalise, PaddingMode, Parameters, Part, Relu, Shape, Statistics, Tape, WeightDistribution,
-    WeightPool, Window,
+    Activation, Architecture, AveragePool, BatchNorm, Conv, Dense, Flatten, GlobalAveragePool, GlobalMaxPool,
+    Initialisation, Kin, MaxPool, Norm, Normalise, PaddingMode, Parameters, Part, Pointwise, Relu, SampleNorm, Shape,
+    Statistics, Tape, WeightDistribution, WeightPool, Window,
 };
 use gradlaw::observable::{HypothesisObservable, Observable};
 use gradlaw::sampling::{ExplicitSampler, InputLaw, LabelRule, Sampler, StreamKey};
@@ -42,7 +42,7 @@ fn random_part(depth: usize, rng: &mut ChaCha8Rng) -> Part {
         let mut some = |low: f64| (0..count).map(|_| low + rng.random::<f64>()).collect();
         Normalise { mean: some(-0.5), std: some(0.5) }
     };
-    match rng.random_range(0..14) {
+    match rng.random_range(0..17) {
         0 => Dense { units: rng.random_range(1..5), bias: rng.random() }.into(),
         1 => Conv { channels: rng.random_range(1..4), window: window(rng), bias: rng.random() }.into(),
         2 => AveragePool(window(rng)).into(),
@@ -59,6 +59,16 @@ fn random_part(depth: usize, rng: &mut ChaCha8Rng) -> Part {
         10 | 11 if depth < 2 => {
             let mut arm = |most: usize| (0..rng.random_range(0..most)).map(|_| random_part(depth + 1, rng)).collect();
             Part::Residual { branch: arm(4), projection: arm(2) }
+        }
+        12 | 13 => {
+            use Activation::{Abs, Elu, Erf, Gelu, HardTanh, Identity, LeakyRelu, Sigmoid, Silu, Softplus, Tanh};
+            let all =
+                [Abs, Elu, Erf, Gelu, HardTanh, Identity, LeakyRelu { slope: 0.3 }, Sigmoid, Silu, Softplus, Tanh];
+            Pointwise(*all.choose(rng).unwrap()).into()
+        }
+        14 => {
+            let kin = *[Kin::Layer, Kin::Rms, Kin::Group(1), Kin::Group(2)].choose(rng).unwrap();
+            SampleNorm { kin, epsilon: 0.1 }.into()
         }
         _ => Relu.into(),
     }

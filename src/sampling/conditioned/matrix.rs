@@ -10,7 +10,7 @@ use super::factor::Factor;
 use super::rows::{add_combinations, dot, inner, scale};
 use crate::network::Real;
 
-/// Of a vector of length 1, the square of what has to be left beside those that were seen before, for a direction of its own.
+/// What is left of a square by rounding, in double precision and of double the digits of single.
 const TOLERANCE: f64 = 1e-10;
 
 /// Independent normals.
@@ -23,6 +23,8 @@ pub trait Normals<T> {
 #[derive(Debug, Clone)]
 pub struct UnseenMatrix<T> {
     std_dev: T,
+    /// Of a vector of length 1, the square of what has to be left beside those that were seen before, for a direction of its own.
+    pub(super) tolerance: f64,
     right: Seen<T>,
     left: Seen<T>,
 }
@@ -51,7 +53,7 @@ impl<T: Real> UnseenMatrix<T> {
     /// A matrix [rows, columns] of which nothing is known but the law of its entries, N(0, std_dev²).
     pub fn new(rows: usize, columns: usize, std_dev: T) -> Self {
         let side = |length| Seen { length, basis: Vec::new(), images: Vec::new() };
-        Self { std_dev, right: side(columns), left: side(rows) }
+        Self { std_dev, tolerance: TOLERANCE, right: side(columns), left: side(rows) }
     }
 
     /// Another matrix of the same law in its place.
@@ -64,14 +66,14 @@ impl<T: Real> UnseenMatrix<T> {
 
     /// Multiplies vectors, which lie one after the other and are changed, with the matrix or its transpose.
     pub fn multiply(&mut self, way: Way, vectors: &mut [T], products: &mut [T], normals: &mut impl Normals<T>) {
-        let Self { std_dev, right, left } = self;
+        let Self { std_dev, tolerance, right, left } = self;
         let (own, other) = match way {
             Way::Forward => (right, left),
             Way::Transposed => (left, right),
         };
         let sizes: Vec<T> = vectors.chunks_exact_mut(own.length).map(|vector| normalise(vector)).collect();
         let known = own.project(vectors);
-        let (shares, rank) = own.extend(vectors);
+        let (shares, rank) = own.extend(vectors, *tolerance);
         // The images of the new directions: what is known of them from the other side, and what is not.
         let seen = own.images.len();
         own.images.resize(seen + rank * other.length, T::zero());
@@ -133,11 +135,11 @@ impl<T: Real> Seen<T> {
 
     /// Adds an orthonormal basis of the vectors, which are orthogonal to the known subspace; their coefficients in it, [vectors, rank], and
     /// the rank.
-    fn extend(&mut self, vectors: &[T]) -> (Vec<T>, usize) {
+    fn extend(&mut self, vectors: &[T], tolerance: f64) -> (Vec<T>, usize) {
         let count = vectors.len() / self.length;
         let gram = inner(vectors, vectors, self.length);
         let gram: Vec<f64> = gram.into_iter().map(T::as_f64).collect();
-        let factor = Factor::new(&gram, count, TOLERANCE);
+        let factor = Factor::new(&gram, count, tolerance);
         let rank = factor.rank();
         let known = self.basis.len();
         self.basis.resize(known + rank * self.length, T::zero());

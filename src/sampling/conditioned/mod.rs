@@ -7,6 +7,8 @@
 mod factor;
 mod matrix;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use super::explicit::ExplicitSampler;
@@ -22,6 +24,8 @@ use weights::Conditioned;
 pub struct ConditionedSampler {
     /// The same networks, with all their weights.
     networks: ExplicitSampler,
+    /// Whether actions are drawn of every layer of which they can be, whatever they cost.
+    always: bool,
 }
 
 /// What a multiplication in double precision costs beside one in single precision, products with the overhead of short vectors.
@@ -59,7 +63,13 @@ impl ConditionedSampler {
                 "attacks, and observables of masks or weights, are measured of networks with all their weights".into(),
             );
         }
-        Ok(Self { networks })
+        Ok(Self { networks, always: false })
+    }
+
+    /// The same draws actions of every layer of which they can be drawn, also where weights are cheaper.
+    #[must_use]
+    pub fn always(self) -> Self {
+        Self { always: true, ..self }
     }
 
     /// Whether any layer has weights that need not be drawn.
@@ -72,7 +82,7 @@ impl ConditionedSampler {
     fn means(&self, node: &Node) -> Means {
         let Some(product) = node.layer.product(node.site()) else { return Means::Drawn };
         let columns = product.patches.saturating_mul(self.networks.batch);
-        if self.cost_of_action(product, columns) >= self.cost_of_weights(node) {
+        if !self.always && self.cost_of_action(product, columns) >= self.cost_of_weights(node) {
             Means::Drawn
         } else if columns == 1 {
             Means::Vector(product)

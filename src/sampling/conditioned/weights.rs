@@ -230,3 +230,38 @@ where
         }
     }
 }
+
+/// Defects for tests.
+#[cfg(test)]
+impl<T: Real> Conditioned<T> {
+    /// Makes what was seen of a layer's weights unknown.
+    pub fn forget(&mut self, index: usize) {
+        match &mut self.layers[index] {
+            Held::Drawn(..) => {}
+            Held::Vector(action) => action.matrix.forget(),
+            Held::Patches(action) => action.matrix.forget(),
+        }
+    }
+
+    /// Multiplies all biases.
+    pub fn scale_biases(&mut self, factor: f64) {
+        for layer in &mut self.layers {
+            match layer {
+                Held::Drawn(..) => {}
+                Held::Vector(action) => action.bias.iter_mut().for_each(|bias| *bias *= T::from_f64(factor)),
+                Held::Patches(action) => action.bias.iter_mut().for_each(|bias| *bias *= factor),
+            }
+        }
+    }
+
+    /// Gives up directions of which no more than this is left.
+    pub fn give_up_at(&mut self, tolerance: f64) {
+        for layer in &mut self.layers {
+            match layer {
+                Held::Drawn(..) => {}
+                Held::Vector(action) => action.matrix.tolerance = tolerance,
+                Held::Patches(action) => action.matrix.tolerance = tolerance,
+            }
+        }
+    }
+}

@@ -7,10 +7,10 @@ use libm::{erf, erfc};
 use super::{Activation, density};
 
 /// Distance of two nodes of the quadrature, in its own variable.
-const STEP: f64 = 1.0 / 32.0;
+const STEP: f64 = 1.0 / 128.0;
 
 /// Where it begins and ends: z from 10⁻⁶⁰ to 40, between which all of the integral lies.
-const RANGE: [i32; 2] = [-160, 120];
+const RANGE: [i32; 2] = [-640, 480];
 
 impl Activation {
     /// E φ(√q z)² with z ~ N(0, 1): the mean square of a unit whose pre-activation has variance q.
