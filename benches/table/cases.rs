@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use gradlaw::network::{
-    Architecture, Conv, Dense, GlobalAveragePool, Initialisation, Layer, Relu, Shape, WeightDistribution, Window,
+    Activation, Architecture, Conv, Dense, GlobalAveragePool, Initialisation, Kin, Layer, Pointwise, Relu, SampleNorm,
+    Shape, WeightDistribution, Window,
 };
 use gradlaw::observable::Observable;
-use gradlaw::sampling::{CollapsedSampler, ExplicitSampler, InputLaw, LabelRule};
+use gradlaw::sampling::{CollapsedSampler, ConditionedSampler, ExplicitSampler, InputLaw, LabelRule};
 
 use crate::peers::Peer;
 
@@ -55,6 +56,10 @@ impl Case {
         sampler.expect("a dense chain")
     }
 
+    pub fn conditioned(&self) -> ConditionedSampler {
+        ConditionedSampler::new(self.sampler()).expect("Gaussian weights")
+    }
+
     /// The peers in these frameworks, with their best settings.
     pub fn peers(&self, python: &Path, quick: bool) -> Vec<(Framework, Peer)> {
         let Some((program, argument)) = &self.peer else { return Vec::new() };
@@ -86,12 +91,31 @@ pub fn dense(dimension: usize, widths: &[usize]) -> Architecture {
     Architecture::new(Shape::new([dimension]).expect("positive"), layers).expect("layers fit")
 }
 
+/// Dense layers of these widths with tanh, or with layer normalisation and ReLU.
+pub fn activated(dimension: usize, widths: &[usize], normalised: bool) -> Architecture {
+    let between = || -> Vec<Layer> {
+        if normalised {
+            vec![SampleNorm { kin: Kin::Layer, epsilon: 1e-5 }.into(), Relu.into()]
+        } else {
+            vec![Pointwise(Activation::Tanh).into()]
+        }
+    };
+    let hidden = widths.iter().flat_map(|&width| std::iter::once(Dense::new(width).into()).chain(between()));
+    let layers = hidden.chain([Dense::new(10).into()]).collect();
+    Architecture::new(Shape::new([dimension]).expect("not empty"), layers).expect("layers that fit")
+}
+
 /// 3×s×s, four 3×3 convolutions of 64 channels with zero padding and strides 1, 2, 1, 2, global average pool, ten logits.
 pub fn convolutional(side: usize) -> Architecture {
+    convolutions(side, 64)
+}
+
+/// The same of so many channels.
+pub fn convolutions(side: usize, channels: usize) -> Architecture {
     let mut layers: Vec<Layer> = Vec::new();
     for stride in [1, 2, 1, 2] {
         let window = Window { padding: 1, ..Window::new(3, stride) };
-        layers.extend([Conv { channels: 64, window, bias: false }.into(), Relu.into()]);
+        layers.extend([Conv { channels, window, bias: false }.into(), Relu.into()]);
     }
     layers.extend([GlobalAveragePool.into(), Dense::new(10).into()]);
     Architecture::new(Shape::new([3, side, side]).expect("positive"), layers).expect("layers fit")
@@ -127,6 +151,20 @@ pub fn explicit() -> Vec<Case> {
         peer: Some(("conv.py", format!("{{\"side\": {side}}}"))),
     });
     dense.into_iter().chain(convolutional).collect()
+}
+
+/// The networks of the table of conditioned draws.
+pub fn conditioned() -> Vec<Case> {
+    let case =
+        |name: String, architecture| Case { name, architecture, weights: WeightDistribution::Normal, peer: None };
+    let wide = [512, 2048, 8192].into_iter().flat_map(|n| {
+        [(false, "tanh"), (true, "layer norm, ReLU")].map(|(normalised, between)| {
+            case(format!("3072; {n}, {n}, {n}, {between}"), activated(3072, &[n; 3], normalised))
+        })
+    });
+    let channels =
+        [64, 256, 512].map(|channels| case(format!("convolutions of {channels}, 3×16×16"), convolutions(16, channels)));
+    wide.chain(channels).collect()
 }
 
 /// The networks of the table of collapsed draws.

@@ -96,6 +96,15 @@ fn main() {
         best_peers.push((case.name.clone(), best));
     }
 
+    println!("\n| conditioned draws | draws/s | explicit, draws/s | ratio |");
+    println!("|---|---|---|---|");
+    for case in cases::conditioned() {
+        let conditioned = measure(&case.conditioned(), threads, &options).draws_per_second;
+        let explicit = measure(&case.sampler(), threads, &options).draws_per_second;
+        let ratio = conditioned / explicit;
+        println!("| {} | {} | {} | {}× |", case.name, digits(conditioned), digits(explicit), digits(ratio));
+    }
+
     println!("\n| collapsed draws | draws/s, `loss.l2` | draws/s, ℓ₁, ℓ₂ and ℓ_∞ | / better peer |");
     println!("|---|---|---|---|");
     for case in cases::collapsed() {

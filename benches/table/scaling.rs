@@ -4,7 +4,7 @@ use gradlaw::figure::{self, Axis, Curve, Figure, Point, Scale};
 use gradlaw::network::{Architecture, WeightDistribution};
 use gradlaw::statistics::regression::{Fit, WeightedPoint};
 
-use crate::cases::{Case, convolutional, dense};
+use crate::cases::{Case, activated, convolutional, dense};
 use crate::clock::{Rate, rate};
 use crate::{Options, digits, measure};
 
@@ -13,34 +13,48 @@ struct Family {
     name: &'static str,
     sizes: &'static [usize],
     network: fn(usize) -> Architecture,
-    collapsed: bool,
+    by: By,
 }
 
-const FAMILIES: [Family; 5] = [
+/// The sampler.
+#[derive(Clone, Copy)]
+enum By {
+    Explicit,
+    Conditioned,
+    Collapsed,
+}
+
+const FAMILIES: [Family; 6] = [
     Family {
         name: "dimension d, three of 256",
         sizes: &[1024, 2048, 4096, 8192, 16_384, 32_768, 65_536],
         network: |d| dense(d, &[256; 3]),
-        collapsed: false,
+        by: By::Explicit,
     },
     Family {
         name: "width, three of d = 784",
         sizes: &[256, 512, 1024, 2048, 4096],
         network: |width| dense(784, &[width; 3]),
-        collapsed: false,
+        by: By::Explicit,
     },
     Family {
         name: "depth, of 256, d = 256",
         sizes: &[4, 8, 16, 32, 64],
         network: |depth| dense(256, &vec![256; depth]),
-        collapsed: false,
+        by: By::Explicit,
     },
-    Family { name: "side, convolutions", sizes: &[16, 32, 64, 128], network: convolutional, collapsed: false },
+    Family { name: "side, convolutions", sizes: &[16, 32, 64, 128], network: convolutional, by: By::Explicit },
+    Family {
+        name: "width, conditioned, tanh",
+        sizes: &[1024, 4096, 16_384, 65_536],
+        network: |width| activated(784, &[width; 3], false),
+        by: By::Conditioned,
+    },
     Family {
         name: "dimension d, collapsed",
         sizes: &[1024, 4096, 16_384, 65_536, 262_144],
         network: |d| dense(d, &[256; 3]),
-        collapsed: true,
+        by: By::Collapsed,
     },
 ];
 
@@ -84,10 +98,10 @@ pub fn print(options: &Options, threads: usize) {
         let mut points = Vec::new();
         for &size in sizes {
             let case = case((family.network)(size));
-            let rate = if family.collapsed {
-                measure(&case.collapsed(&["loss.l1"]), threads, options)
-            } else {
-                measure(&case.sampler(), threads, options)
+            let rate = match family.by {
+                By::Explicit => measure(&case.sampler(), threads, options),
+                By::Conditioned => measure(&case.conditioned(), threads, options),
+                By::Collapsed => measure(&case.collapsed(&["loss.l1"]), threads, options),
             };
             points.push((size as f64, 1e6 / rate.draws_per_second));
         }

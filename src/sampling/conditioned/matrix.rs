@@ -250,8 +250,8 @@ mod tests {
         };
         const DRAWS: usize = 20_000;
         let mut rng = ChaCha8Rng::seed_from_u64(16);
-        let mut found = vec![[vec![0.0; DRAWS], vec![0.0; DRAWS]]; 7];
-        for draw in 0..DRAWS {
+        let mut found = vec![[Vec::new(), Vec::new()]; 7];
+        for _ in 0..DRAWS {
             let mut matrix = UnseenMatrix::new(ROWS, COLUMNS, 0.7);
             let conditioned = follow(&mut |way, given| {
                 let own = if way == Way::Forward { COLUMNS } else { ROWS };
@@ -273,9 +273,9 @@ mod tests {
                         .collect(),
                 }
             });
-            for number in 0..7 {
-                found[number][0][draw] = conditioned[number];
-                found[number][1][draw] = explicit[number];
+            for (columns, (one, other)) in found.iter_mut().zip(conditioned.into_iter().zip(explicit)) {
+                columns[0].push(one);
+                columns[1].push(other);
             }
         }
         for (number, [one, other]) in found.iter_mut().enumerate() {

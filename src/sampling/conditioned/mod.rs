@@ -1,4 +1,4 @@
-//! Networks of Gaussian weights that are never drawn: each matrix of weights acts as an [`UnseenMatrix`], at a cost linear in the width
+//! Networks of Gaussian weights that are never drawn: each matrix of weights acts as an unseen matrix, at a cost linear in the width
 //! of a dense layer, and exactly in law, jointly over all coordinates and gradients of a draw.
 //!
 //! Everything between the weights runs as it does for networks that are drawn whole. Layer by layer, weights are drawn all the same where

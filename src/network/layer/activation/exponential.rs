@@ -1,7 +1,7 @@
 //! Exponential functions without branches, which the compiler turns into vector instructions: the same bits on every processor.
 
 /// ln 2 in two parts, of which the first has so few digits that its products with exponents are exact.
-const LN_2: [f64; 2] = [6.931_471_803_691_238_2e-1, 1.908_214_929_270_587_7e-10];
+const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 
 /// Adding and subtracting it rounds to a whole number, which stands in the lowest digits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0;
