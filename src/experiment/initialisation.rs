@@ -3,7 +3,7 @@
 use super::architecture::ArchitectureBinder;
 use super::specification::expression::{Expression, Variables, describe};
 use super::specification::reader::SpecError;
-use super::specification::{InitSpec, NetworkSpec, VarianceSpec};
+use super::specification::{InitSpec, NetworkSpec, VarianceSpec, own_inits};
 use crate::network::initialisation::{last_weighted, weight_twin};
 use crate::network::{Architecture, BrokenHypotheses, Initialisation, Variances};
 use crate::short::short;
@@ -24,26 +24,40 @@ impl InitialisationBinder<'_> {
     /// # Errors
     /// The first variance or departure that is not allowed, with its key.
     pub fn bind(&self, architecture: &Architecture) -> Result<Initialisation, SpecError> {
-        let InitSpec { distribution, variance, bias_variance, .. } = &self.network.init;
         let last = last_weighted(architecture);
         let gain = self.network.output_gain.as_ref();
         let gain = gain.map(|gain| self.positive("output_gain", gain, self.variables)).transpose()?;
-        let mut initialisation = Initialisation::by_layer(architecture, *distribution, |index, fan_in, fan_out| {
+        let mut own = Vec::new();
+        own_inits(&self.network.layers, "layers", self.variables, &mut own);
+        let own = |index: usize| own.get(index).and_then(Option::as_ref);
+        let distribution = self.network.init.distribution;
+        let mut initialisation = Initialisation::by_layer(architecture, distribution, |index, fan_in, fan_out| {
             let sizes = [("fan_in".to_owned(), fan_in as f64), ("fan_out".to_owned(), fan_out as f64)];
             let variables = [self.variables, &sizes].concat();
-            let weight = match (variance, gain) {
+            let (key, init, gain) = match own(index) {
+                Some((key, init)) => (format!("{key}.init"), *init, None),
+                None => ("init".to_owned(), &self.network.init, gain),
+            };
+            let weight = match (&init.variance, gain) {
                 (_, Some(gain)) if Some(index) == last => gain / fan_in as f64,
                 (VarianceSpec::He, None) if Some(index) == last => 1.0 / fan_in as f64,
                 (VarianceSpec::He, _) => architecture.he_factor(index) / fan_in as f64,
                 (VarianceSpec::Xavier, _) => 2.0 / (fan_in as f64 + fan_out as f64),
-                (VarianceSpec::Formula(formula), _) => self.positive("init.variance", formula, &variables)?,
+                (VarianceSpec::Formula(formula), _) => {
+                    self.positive(&format!("{key}.variance"), formula, &variables)?
+                }
             };
-            let bias = match bias_variance {
-                Some(formula) => self.positive("init.bias_variance", formula, &variables)?,
+            let bias = match &init.bias_variance {
+                Some(formula) => self.positive(&format!("{key}.bias_variance"), formula, &variables)?,
                 None => 0.0,
             };
             Ok(Variances { weight, bias })
         })?;
+        for index in 0..architecture.nodes().len() {
+            if let Some((_, init)) = own(index) {
+                initialisation = initialisation.with_distribution(index, init.distribution);
+            }
+        }
         initialisation.broken_hypotheses = self.broken_hypotheses()?;
         let twins = (0..architecture.nodes().len()).any(|index| weight_twin(architecture, index).is_some());
         if initialisation.broken_hypotheses.shared && !twins {

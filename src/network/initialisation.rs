@@ -58,11 +58,11 @@ pub struct BrokenHypotheses {
 /// variance for each layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Initialisation {
-    /// The shape of the law.
-    pub distribution: WeightDistribution,
     /// How it departs from the hypotheses; not at all unless given.
     pub broken_hypotheses: BrokenHypotheses,
     variances: Vec<Variances>,
+    /// The shape of each layer's law; none for a layer without weights.
+    distributions: Vec<Option<WeightDistribution>>,
 }
 
 impl Initialisation {
@@ -78,8 +78,9 @@ impl Initialisation {
             Some(fan) => rule(index, fan.inputs, fan.outputs),
             None => Ok(none),
         });
+        let distributions = architecture.nodes().iter().map(|node| node.fan().map(|_| distribution));
         Ok(Self {
-            distribution,
+            distributions: distributions.collect(),
             broken_hypotheses: BrokenHypotheses::default(),
             variances: variances.collect::<Result<_, E>>()?,
         })
@@ -97,6 +98,22 @@ impl Initialisation {
             Ok(initialisation) => initialisation,
             Err(never) => match never {},
         }
+    }
+
+    /// The same with another shape of the law of one layer's weights, the layer's position given; nothing changes for a layer without.
+    #[must_use]
+    pub fn with_distribution(mut self, index: usize, distribution: WeightDistribution) -> Self {
+        if let Some(own) = &mut self.distributions[index] {
+            *own = distribution;
+        }
+        self
+    }
+
+    /// The shape of the law of all weights; `None` where layers have different ones.
+    pub fn distribution(&self) -> Option<WeightDistribution> {
+        let mut all = self.distributions.iter().flatten().copied();
+        let first = all.next()?;
+        all.all(|other| other == first).then_some(first)
     }
 
     /// The variances of the layer at this position; zero for a layer without parameters.
@@ -191,7 +208,7 @@ impl Initialisation {
     pub fn law_of(&self, index: usize, role: Role) -> Option<(WeightDistribution, f64)> {
         let Variances { weight, bias } = self.variances[index];
         match role {
-            Role::Weight(_) => Some((self.distribution, weight.sqrt())),
+            Role::Weight(_) => self.distributions[index].map(|distribution| (distribution, weight.sqrt())),
             Role::Bias if bias > 0.0 => Some((WeightDistribution::Normal, bias.sqrt())),
             _ => None,
         }
@@ -271,6 +288,19 @@ mod tests {
         let drawn = initialisation.draw::<f64>(&network, &mut rng);
         let [first, last] = [0, 2].map(|index| drawn.tensor(&network.nodes()[index], 0));
         assert!(first.iter().zip(last).all(|(a, b)| (a / 2.0 - b).abs() < 1e-15));
+    }
+
+    #[test]
+    fn a_layer_may_have_a_law_of_its_own() {
+        let he = Initialisation::he(&network(), WeightDistribution::Normal, 1.0);
+        assert_eq!(he.distribution(), Some(WeightDistribution::Normal));
+        let mixed =
+            he.with_distribution(2, WeightDistribution::Rademacher).with_distribution(1, WeightDistribution::Uniform);
+        assert_eq!(mixed.distribution(), None);
+        let drawn = mixed.draw::<f64>(&network(), &mut ChaCha8Rng::seed_from_u64(7));
+        let [first, last] = [0, 2].map(|index| drawn.tensor(&network().nodes()[index], 0).to_vec());
+        assert!(last.iter().all(|weight| (weight.abs() - 0.025f64.sqrt()).abs() < 1e-15));
+        assert!(first.iter().any(|weight| weight.abs() > 0.25) && first.iter().any(|weight| weight.abs() < 0.1));
     }
 
     #[test]

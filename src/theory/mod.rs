@@ -114,14 +114,14 @@ impl<'a> Expectation<'a> {
         };
         if let Ok(chain) = DenseChain::new(self.architecture, self.initialisation) {
             let squared = observable.needs_length_only() && observable.power == 2;
-            match self.initialisation.distribution {
-                WeightDistribution::Normal => {
+            match self.initialisation.distribution() {
+                Some(WeightDistribution::Normal) => {
                     let shape = Some(Shape::of(&chain, observable));
                     let mean = DenseLaw::new(&chain).mean(observable);
                     return mean.map(|mean| TheoryValue { mean, kind: TheoryKind::Exact, shape });
                 }
                 // The signs of few Rademacher weights cancel with positive probability, which closes units more often.
-                WeightDistribution::Uniform if squared && self.input.is_continuous => {
+                Some(WeightDistribution::Uniform) if squared && self.input.is_continuous => {
                     return self.by_paths(observable).map(|value| TheoryValue { kind: TheoryKind::Exact, ..value });
                 }
                 _ => {}

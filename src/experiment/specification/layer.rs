@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::expression::{Expression, Variables};
+use super::network::{InitSpec, LAYER_INIT_KEYS, read_init};
 use super::reader::{Origin, Reader, SpecError, as_number, text_of, unknown};
 use crate::network::Layer;
 use crate::network::layer::keys::{self, Defaults, Key, Kind, LayerType, Refusal, Values};
@@ -33,6 +34,8 @@ pub enum LayerSpec {
 pub struct OneLayer {
     kind: &'static LayerType,
     values: Vec<(&'static str, Given)>,
+    /// The law of its own weights, in place of the network's.
+    pub init: Option<InitSpec>,
 }
 
 /// What a key holds.
@@ -44,6 +47,30 @@ enum Given {
     Count(Expression),
     /// What does not depend on sweep variables, and as it was written.
     Fixed(keys::Value, String),
+}
+
+/// An own law of weights, and the dotted key of the layer that has it.
+pub type OwnInit<'a> = Option<(String, &'a InitSpec)>;
+
+/// The own laws of the weights of all layers in the order of an architecture's nodes, at these values of the sweep variables.
+pub fn own_inits<'a>(specs: &'a [LayerSpec], key: &str, variables: &Variables, found: &mut Vec<OwnInit<'a>>) {
+    for (index, layer) in specs.iter().enumerate() {
+        let key = format!("{key}.{index}");
+        match layer {
+            LayerSpec::Layer(layer) => found.push(layer.init.as_ref().map(|init| (key, init))),
+            LayerSpec::Repeat { times, layers } => {
+                for _ in 0..times.size(variables).unwrap_or_default() {
+                    own_inits(layers, &format!("{key}.layers"), variables, found);
+                }
+            }
+            LayerSpec::Residual { layers, projection } => {
+                own_inits(layers, &format!("{key}.layers"), variables, found);
+                own_inits(projection, &format!("{key}.projection"), variables, found);
+                // The sum is a node of its own.
+                found.push(None);
+            }
+        }
+    }
 }
 
 /// A value that does not fit: its key, itself, and what is allowed.
@@ -137,7 +164,9 @@ fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, S
             None => {}
         }
     }
-    Ok(LayerSpec::Layer(OneLayer { kind, values }))
+    let has_init = kind.keys.contains(&Key::INIT) && reader.value(Key::INIT.name).is_some();
+    let init = has_init.then(|| read_init(&reader, origin, LAYER_INIT_KEYS)).transpose()?;
+    Ok(LayerSpec::Layer(OneLayer { kind, values, init }))
 }
 
 /// What a size may be.
@@ -161,7 +190,7 @@ fn read_value(reader: &Reader<'_>, key: &Key) -> Result<Option<Given>, SpecError
             reader.number(name, "must be a finite number", |number| number.is_finite())?.map(keys::Value::Number)
         }
         Kind::PerChannel => read_per_channel(reader, name)?.map(keys::Value::PerChannel),
-        Kind::Layers => None,
+        Kind::Layers | Kind::Init => None,
     };
     let text = reader.value(name).map(text_of).unwrap_or_default();
     Ok(fixed.map(|value| Given::Fixed(value, text)))

@@ -27,7 +27,7 @@ use toml::{Table, Value};
 pub use draw::DrawSpec;
 pub use heading::Heading;
 pub use input::{InputDistribution, InputSpec, LabelSpec};
-pub use layer::{LayerSpec, OneLayer, read_layers};
+pub use layer::{LayerSpec, OneLayer, own_inits, read_layers};
 pub use network::{At, InitSpec, Make, NetworkSpec, VarianceSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 pub use observables::{Definition, Making};

@@ -169,7 +169,7 @@ fn read_network(table: &Table, origin: &Origin, path: &str, default: SamplerChoi
     Ok(NetworkSpec {
         label: reader.string("label")?.unwrap_or("network").into(),
         input: read_input(&reader)?,
-        init: read_init(&reader, origin)?,
+        init: read_init(&reader, origin, INIT_KEYS)?,
         output_gain: reader.expression("output_gain")?,
         layers: read_layers(&reader, origin)?,
         sampler: read_sampler(&reader)?.unwrap_or(default),
@@ -190,7 +190,14 @@ pub fn read_input(reader: &Reader<'_>) -> Result<Vec<Expression>, SpecError> {
     if input.is_empty() { Err(reader.refuse("input", allowed)) } else { Ok(input) }
 }
 
-fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError> {
+/// Keys of an `init` table of a network.
+const INIT_KEYS: &[&str] = &["scheme", "variance", "bias_variance", "bias_mean", "unit_correlation", "shared"];
+
+/// Keys of an `init` table of a layer.
+pub(super) const LAYER_INIT_KEYS: &[&str] = &["scheme", "variance", "bias_variance"];
+
+/// Reads the law of weights under the key `init`, a table with these keys at most.
+pub(super) fn read_init(reader: &Reader<'_>, origin: &Origin, known: &[&str]) -> Result<InitSpec, SpecError> {
     use WeightDistribution::{Normal, Rademacher, Uniform};
     let named = |distribution, variance| Ok(InitSpec::of(distribution, variance));
     let schemes = "he-normal, he-uniform, he-rademacher, xavier-normal";
@@ -205,7 +212,6 @@ fn read_init(reader: &Reader<'_>, origin: &Origin) -> Result<InitSpec, SpecError
         },
         Some(Value::Table(table)) => {
             let path = reader.path_of("init");
-            let known = &["scheme", "variance", "bias_variance", "bias_mean", "unit_correlation", "shared"];
             let init = Reader::new(table, origin, &path, known)?;
             let distribution = match init.required_string("scheme")? {
                 "normal" => Normal,

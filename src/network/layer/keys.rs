@@ -33,9 +33,14 @@ pub enum Kind {
     PerChannel,
     /// A list of layers.
     Layers,
+    /// A law of the layer's own weights.
+    Init,
 }
 
 impl Key {
+    /// The law of a layer's own weights.
+    pub const INIT: Self = Self::optional("init", Kind::Init);
+
     /// A key that may be left out.
     pub const fn optional(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, required: false }

@@ -68,7 +68,7 @@ impl CollapsedSampler {
         observables: Vec<Observable>,
     ) -> Result<Self, NotADenseChain> {
         let chain = DenseChain::new(architecture, initialisation)?;
-        if initialisation.distribution != WeightDistribution::Normal {
+        if initialisation.distribution() != Some(WeightDistribution::Normal) {
             return Err(NotADenseChain("the weights are not Gaussian".into()));
         }
         let gradients: Option<Vec<GradientObservable>> = observables.iter().map(|o| o.of_gradient().copied()).collect();

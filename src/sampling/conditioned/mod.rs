@@ -48,7 +48,7 @@ impl ConditionedSampler {
     /// # Errors
     /// Says why their weights have to be drawn.
     pub fn new(networks: ExplicitSampler) -> Result<Self, String> {
-        if networks.initialisation.distribution != WeightDistribution::Normal {
+        if networks.initialisation.distribution() != Some(WeightDistribution::Normal) {
             return Err("the weights are not Gaussian".into());
         }
         if networks.initialisation.broken_hypotheses != BrokenHypotheses::default() {

@@ -231,7 +231,10 @@ fn what_it_cannot_do_is_refused_with_the_reason() {
         change(&mut changed);
         ConditionedSampler::new(changed).map(|_| ()).unwrap_err()
     };
-    assert!(reason(&|s| s.initialisation.distribution = WeightDistribution::Uniform).contains("not Gaussian"));
+    let uniform = |s: &mut ExplicitSampler| {
+        s.initialisation = s.initialisation.clone().with_distribution(0, WeightDistribution::Uniform);
+    };
+    assert!(reason(&uniform).contains("not Gaussian"));
     assert!(reason(&|s| s.initialisation.broken_hypotheses.shared = true).contains("not independent"));
     assert!(reason(&|s| s.observables.push("masks.open".parse().unwrap())).contains("masks or weights"));
     assert!(reason(&|s| s.observables.push("damage.fgsm@0.1".parse().unwrap())).contains("attacks"));

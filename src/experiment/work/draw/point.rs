@@ -327,6 +327,7 @@ mod tests {
     use super::super::inputs;
     use super::*;
     use crate::experiment::{AnySpec, load};
+    use crate::network::Activation;
 
     const SPEC: &str = r#"
         name = "keys"
@@ -349,6 +350,49 @@ mod tests {
         init = "xavier-normal"
         layers = [{ type = "dense", units = 7, bias = true }, { type = "relu" }, { type = "dense", units = 3 }]
     "#;
+
+    /// Two layers with laws of their own, one of them in a block that is repeated.
+    const OWN: &str = r#"
+        name = "own"
+        observables = ["loss.l1"]
+        sweep = { a = [3] }
+        [[network]]
+        input = [5]
+        layers = [
+          { type = "dense", units = 4, bias = true, init = { scheme = "rademacher", variance = "a / fan_in", bias_variance = "0.5" } },
+          { type = "repeat", times = 2, layers = [
+            { type = "residual", layers = [{ type = "dense", units = 4 }, { type = "tanh" }], projection = [{ type = "dense", units = 4, init = "xavier-normal" }] },
+          ] },
+          { type = "dense", units = 3 },
+        ]
+    "#;
+
+    #[test]
+    fn layers_may_have_laws_of_their_own() {
+        let point = &points(OWN)[0];
+        let tanh = Activation::Tanh.he_factor() / 4.0;
+        let nodes = point.architecture.nodes().iter().enumerate().filter(|(_, node)| node.fan().is_some());
+        let weights: Vec<f64> = nodes.map(|(index, _)| point.initialisation.variances(index).weight).collect();
+        assert_eq!(weights, [3.0 / 5.0, tanh, 0.25, tanh, 0.25, 0.25]);
+        assert_eq!(point.initialisation.variances(0).bias, 0.5);
+        assert_eq!(point.initialisation.distribution(), None);
+        let refused = |from: &str, to: &str| {
+            let spec = OWN.replace(from, to);
+            match load::parse("own.toml", &spec, &[]).map(|spec| match spec {
+                AnySpec::Draw(spec) => cells(&spec).map(|_| ()),
+                AnySpec::Train(_) => Ok(()),
+            }) {
+                Err(error) | Ok(Err(error)) => error.to_string(),
+                Ok(Ok(())) => String::new(),
+            }
+        };
+        let error = refused("a / fan_in", "a - 3");
+        assert!(error.contains("network.0.layers.0.init.variance") && error.contains("above 0"), "{error}");
+        let error = refused("bias_variance = \"0.5\"", "shared = true");
+        assert!(error.contains("layers.0.init.shared"), "{error}");
+        let error = refused("{ type = \"tanh\" }", "{ type = \"tanh\", init = \"he-normal\" }");
+        assert!(error.contains("init"), "{error}");
+    }
 
     fn points(spec: &str) -> Vec<Point> {
         let AnySpec::Draw(spec) = load::parse("keys.toml", spec, &[]).unwrap() else { panic!("drawn networks") };

@@ -312,6 +312,7 @@ impl Keyed for Conv {
         Key::optional("dilation", Kind::Size),
         Key::optional("padding_mode", Kind::Word(PaddingMode::NAMES)),
         Key::optional("bias", Kind::Flag),
+        Key::INIT,
     ];
 
     fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
