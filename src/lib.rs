@@ -41,10 +41,10 @@ pub mod stream;
 pub mod theory;
 pub mod training;
 
-/// The README's example runs as a test.
+/// The example of the library runs as a test.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/library.md")]
+struct Library;
 
 /// So do the tutorial's.
 #[cfg(doctest)]

@@ -132,30 +132,37 @@ fn a_constant_one_per_cent_off_is_refuted() {
     assert_ne!(value("1.0").verdict, Outcome::Refuted);
 }
 
-/// A spec in the README, by its name.
-fn in_readme(name: &str) -> String {
-    let readme = include_str!("../../README.md");
+/// A spec in a page of the documentation, by its name.
+fn in_page(page: &str, name: &str) -> String {
     let start = format!("name = \"{name}\"");
-    let rest = readme.split("```toml\n").find(|block| block.starts_with(&start)).unwrap();
+    let rest = page.split("```toml\n").find(|block| block.starts_with(&start)).unwrap();
     rest.split("```").next().unwrap().to_owned()
 }
 
-/// The README's spec is one, and its claims hold.
+/// The specs in the README and in the page on specs are some, and their claims hold.
 #[test]
-fn the_spec_in_the_readme_holds() {
-    let verdicts = judged(load::parse("README.md", &in_readme("width-free"), &[]).unwrap());
-    assert_eq!(verdicts.len(), 7);
-    for verdict in verdicts {
-        assert_eq!(verdict.verdict, Outcome::Holds, "{verdict:#?}");
+fn the_specs_in_the_documentation_hold() {
+    let pages = [include_str!("../../README.md"), include_str!("../../docs/specs.md")];
+    for ((page, name), count) in pages.into_iter().zip(["my-law", "width-free"]).zip([2, 7]) {
+        let verdicts = judged(load::parse(name, &in_page(page, name), &[]).unwrap());
+        assert_eq!(verdicts.len(), count);
+        for verdict in verdicts {
+            assert_eq!(verdict.verdict, Outcome::Holds, "{verdict:#?}");
+        }
     }
 }
 
-/// So is its spec of trained networks, whose claim is not refuted with fewer samples.
+/// So is the spec of trained networks, whose claim is not refuted with fewer samples.
 #[test]
-fn the_training_spec_in_the_readme_trains() {
+fn the_training_spec_in_the_documentation_trains() {
     let changes = ["data.samples=500", "data.validation=100", "data.test=50", "training.epochs=2"];
     let overrides = changes.map(|change| change.parse().unwrap());
-    let spec = load::parse("README.md", &in_readme("penalty-and-attack"), &overrides).unwrap();
+    let spec = load::parse(
+        "penalty-and-attack",
+        &in_page(include_str!("../../docs/training.md"), "penalty-and-attack"),
+        &overrides,
+    )
+    .unwrap();
     let experiment = Experiment::prepare(spec, &LIMITS).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let results = experiment.run(folder.path(), RunOptions::default(), &Unwatched).unwrap();

@@ -78,11 +78,11 @@ fn names_are_taken_whole() {
     }
 }
 
-/// The README lists every function and every constant of formulas, and none that does not exist.
+/// The page on specs lists every function and every constant of formulas, and none that does not exist.
 #[test]
-fn the_readme_lists_functions_and_constants() {
-    let readme = include_str!("../../../../README.md");
-    let (_, rest) = readme.split_once("**Formulas**").unwrap();
+fn the_documentation_lists_functions_and_constants() {
+    let page = include_str!("../../../../docs/specs.md");
+    let (_, rest) = page.split_once("**Formulas**").unwrap();
     let paragraph = rest.split("\n\n").next().unwrap();
     let words = |text: &str| {
         let quoted = text.split('`').skip(1).step_by(2).flat_map(|quoted| quoted.split(|c: char| !c.is_alphanumeric()));
