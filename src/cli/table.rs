@@ -1,6 +1,8 @@
 //! Tables: of verdicts, and plain ones of what else there is to print.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
+};
 
 use gradlaw::experiment::results::words;
 use gradlaw::experiment::{Outcome, Verdict, claim};
@@ -39,7 +41,11 @@ where
     table.trim_fmt()
 }
 
-/// The table of verdicts as text.
+/// Columns of a terminal from which on every number of a verdict has a column of its own.
+const WIDE: u16 = 120;
+
+/// The table of verdicts as text. In a narrow terminal what belongs to a claim is stacked; numbers are never wrapped, words only
+/// between each other.
 pub fn render(sections: &[Section<'_>], terminal: &Terminal) -> String {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
@@ -51,43 +57,89 @@ pub fn render(sections: &[Section<'_>], terminal: &Terminal) -> String {
         table.force_no_tty();
     }
     let bold = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
-    let header = ["experiment", "claim", "network", "predicted ± tolerance", "measured", "95 % interval", "verdict"];
-    table.set_header(header.map(bold));
+    let is_narrow = table.width().is_some_and(|width| width < WIDE);
+    let header: &[&str] = if is_narrow {
+        &["claim", "predicted, measured, 95 %", "verdict"]
+    } else {
+        &["experiment", "claim", "network", "predicted ± tolerance", "measured", "95 % interval", "verdict"]
+    };
+    table.set_header(header.iter().copied().map(bold));
     for section in sections {
         match section {
             Section::Skipped { name, reason } => {
-                let cells = [name, *reason, "", "", "", ""].map(Cell::new);
-                table.add_row(cells.into_iter().chain([Cell::new("skipped").fg(Color::Yellow)]));
+                let skipped = Cell::new("skipped").fg(Color::Yellow);
+                let cells = if is_narrow {
+                    vec![Cell::new(format!("{name}\n{reason}")), Cell::new("")]
+                } else {
+                    [name, *reason, "", "", "", ""].map(Cell::new).to_vec()
+                };
+                table.add_row(cells.into_iter().chain([skipped]));
             }
             Section::Judged { name, verdicts } => {
                 for (index, verdict) in verdicts.iter().enumerate() {
-                    table.add_row(row(if index == 0 { name } else { "" }, verdict));
+                    let name = if index == 0 { name } else { "" };
+                    table.add_row(if is_narrow { stacked(name, verdict) } else { row(name, verdict) });
                 }
             }
         }
     }
+    let numbers = if is_narrow { 1 } else { 3 };
+    for column in table.column_iter_mut().skip(numbers) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
     table.to_string()
 }
 
+/// A verdict in three cells.
+fn stacked(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
+    let [.., predicted, measured, interval, word] = texts(verdict);
+    let [statement, network, ..] = texts(verdict);
+    let claim = [experiment.to_owned(), statement, network].into_iter().filter(|line| !line.is_empty());
+    let claim: Vec<String> = claim.collect();
+    vec![
+        Cell::new(claim.join("\n")),
+        Cell::new([predicted, measured, interval].join("\n")).set_alignment(CellAlignment::Right),
+        Cell::new(word).fg(color(verdict.verdict)),
+    ]
+}
+
+/// A verdict with a cell for everything.
 fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
+    let [statement, network, predicted, measured, interval, word] = texts(verdict);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    let color = match verdict.verdict {
-        Outcome::Holds => Color::Green,
-        Outcome::Refuted => Color::Red,
-        Outcome::Inconclusive => Color::Yellow,
-        Outcome::Estimate => Color::Reset,
-    };
+    vec![
+        Cell::new(experiment),
+        Cell::new(statement),
+        Cell::new(network),
+        right(predicted),
+        right(measured),
+        right(interval),
+        Cell::new(word).fg(color(verdict.verdict)),
+    ]
+}
+
+/// Statement, network, prediction, measurement, interval and verdict.
+fn texts(verdict: &Verdict) -> [String; 6] {
     let statement = match &verdict.reason {
         Some(reason) => format!("{}\n({reason})", verdict.statement),
         None => verdict.statement.clone(),
     };
-    vec![
-        Cell::new(experiment),
-        Cell::new(statement),
-        Cell::new(&verdict.network),
-        right(claim::predicted(verdict)),
-        right(words::measured(verdict)),
-        right(claim::interval(verdict)),
-        Cell::new(verdict.verdict.name()).fg(color),
+    let word = verdict.verdict.name().to_owned();
+    [
+        statement,
+        verdict.network.clone(),
+        claim::predicted(verdict),
+        words::measured(verdict),
+        claim::interval(verdict),
+        word,
     ]
+}
+
+fn color(outcome: Outcome) -> Color {
+    match outcome {
+        Outcome::Holds => Color::Green,
+        Outcome::Refuted => Color::Red,
+        Outcome::Inconclusive => Color::Yellow,
+        Outcome::Estimate => Color::Reset,
+    }
 }

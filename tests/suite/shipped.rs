@@ -179,3 +179,22 @@ fn too_few_draws_are_inconclusive_not_a_success() {
     let verdicts = verdicts("dense-dimension", &["draws=10", "claim.0.tolerance=0.001"]);
     assert!(verdicts.iter().all(|verdict| verdict.verdict == Outcome::Inconclusive), "{verdicts:#?}");
 }
+
+/// Every relative link of the README and of the pages in `docs/` leads to a file.
+#[test]
+fn links_of_the_documentation_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut links = 0;
+    for page in pages.filter(|page| page.extension().is_some_and(|end| end == "md")).chain([root.join("README.md")]) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if !file.contains("://") && !file.is_empty() {
+                assert!(page.parent().unwrap().join(file).is_file(), "{}: {link}", page.display());
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 30, "{links}");
+}

@@ -12,10 +12,11 @@ pub fn measured(verdict: &Verdict) -> String {
 pub fn summary(verdicts: &[&Verdict]) -> String {
     let count = |outcome| verdicts.iter().filter(|verdict| verdict.verdict == outcome).count();
     let estimates = count(Outcome::Estimate);
+    let (all, hold) = (verdicts.len() - estimates, count(Outcome::Holds));
     let claims = format!(
-        "{} claims: {} hold, {} refuted, {} inconclusive",
-        verdicts.len() - estimates,
-        count(Outcome::Holds),
+        "{all} claim{}: {hold} hold{}, {} refuted, {} inconclusive",
+        if all == 1 { "" } else { "s" },
+        if hold == 1 { "s" } else { "" },
         count(Outcome::Refuted),
         count(Outcome::Inconclusive)
     );
