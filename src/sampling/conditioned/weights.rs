@@ -72,9 +72,13 @@ impl Normals<f64> for Numbers {
 impl<T: Real> Conditioned<T> {
     pub fn new(networks: &ExplicitSampler, law: Initialisation, means: &[Means]) -> Self {
         let running = networks.running();
-        let held = |(index, node): (usize, &Node)| {
+        let nodes = networks.architecture.nodes();
+        let held = |(place, node): (usize, &Node)| {
+            // Where pools run before convolutions, a layer's law is that of the place in which it was written.
+            let is_same = |written: &&Node| written.offset == node.offset && written.tensors == node.tensors;
+            let index = nodes.iter().position(|written| is_same(&written)).unwrap_or(place);
             let action = |product| (product, law.variances(index).weight.sqrt(), law.law_of(index, Role::Bias));
-            match means[index] {
+            match means[place] {
                 Means::Drawn => {
                     let of_tensor = |tensor: &crate::network::layer::Tensor| {
                         let law = match law.law_of(index, tensor.role) {
