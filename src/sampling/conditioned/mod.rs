@@ -17,6 +17,7 @@ use super::monte_carlo::{Sampler, Worker};
 use crate::network::layer::{LayerRule, Product};
 use crate::network::{Architecture, BrokenHypotheses, Node, WeightDistribution};
 use crate::observable::{HypothesisObservable, Observable};
+use crate::scaled::Scaled;
 use weights::Conditioned;
 
 /// Draws networks by what their weights do, where that is exact: independent Gaussian weights of which nothing but gradients is asked.
@@ -70,6 +71,13 @@ impl ConditionedSampler {
     #[must_use]
     pub fn always(self) -> Self {
         Self { always: true, ..self }
+    }
+
+    /// The same with another Σᵢ E(∂f₀/∂xᵢ)² by path theory.
+    #[must_use]
+    pub fn with_path_total(mut self, path_total: Option<Scaled>) -> Self {
+        self.networks.path_total = path_total;
+        self
     }
 
     /// Whether any layer has weights that need not be drawn.

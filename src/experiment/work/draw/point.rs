@@ -219,25 +219,34 @@ impl Binder<'_> {
             batch: self.batch(architecture)?,
             path_total: None,
         };
+        let conditioned = self.conditioned(&sampler)?;
+        match &conditioned {
+            Some(conditioned) => self.check_memory(conditioned, architecture, limits)?,
+            None => self.check_memory(&sampler, architecture, limits)?,
+        }
         sampler.check().map_err(|message| self.refuse("layers", "", self.at(message)))?;
         sampler.path_total = self.path_total(architecture, initialisation)?;
-        if choice != SamplerChoice::Explicit {
-            match ConditionedSampler::new(sampler.clone()) {
-                Ok(sampler) if choice == SamplerChoice::Conditioned || sampler.pays() => {
-                    self.check_memory(&sampler, architecture, limits)?;
-                    return Ok((Box::new(sampler), "conditioned"));
-                }
-                Err(reason) if choice == SamplerChoice::Conditioned => {
-                    let message = format!(
-                        "is exact only for independent Gaussian weights of which gradients are asked: {reason}"
-                    );
-                    return Err(self.refuse("sampler", "conditioned", self.at(message)));
-                }
-                _ => {}
-            }
+        Ok(match conditioned {
+            Some(conditioned) => (Box::new(conditioned.with_path_total(sampler.path_total)), "conditioned"),
+            None => (Box::new(sampler), "explicit"),
+        })
+    }
+
+    /// The same networks by what their weights do, where that is asked for, or exact and cheaper.
+    fn conditioned(&self, networks: &ExplicitSampler) -> Result<Option<ConditionedSampler>, SpecError> {
+        let choice = self.network.sampler;
+        if choice == SamplerChoice::Explicit {
+            return Ok(None);
         }
-        self.check_memory(&sampler, architecture, limits)?;
-        Ok((Box::new(sampler), "explicit"))
+        match ConditionedSampler::new(networks.clone()) {
+            Ok(sampler) => Ok((choice == SamplerChoice::Conditioned || sampler.pays()).then_some(sampler)),
+            Err(reason) if choice == SamplerChoice::Conditioned => {
+                let message =
+                    format!("is exact only for independent Gaussian weights of which gradients are asked: {reason}");
+                Err(self.refuse("sampler", "conditioned", self.at(message)))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Samples that run together: one, unless a layer normalises by the statistics of its batch.
