@@ -106,4 +106,19 @@ impl<T: Real, O: Operator<T>> Operator<T> for &mut O {
     ) {
         (**self).apply_transposed(place, input, upstream, downstream, scratch);
     }
+
+    fn apply_relu(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
+        (**self).apply_relu(place, input, output, scratch);
+    }
+
+    fn apply_relu_transposed(
+        &mut self,
+        place: Place<'_>,
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        (**self).apply_relu_transposed(place, input, upstream, downstream, scratch);
+    }
 }

@@ -33,7 +33,7 @@ pub use normalise::Normalise;
 pub use pointwise::Pointwise;
 pub use pool::{AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool};
 pub use relu::Relu;
-pub(super) use relu::{mask, rectify};
+pub(crate) use relu::{mask, rectify};
 pub use sample_norm::{Kin, SampleNorm};
 pub use tensor::{Fan, Role, Tensor};
 pub use weight_pool::WeightPool;

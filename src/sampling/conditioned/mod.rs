@@ -32,6 +32,9 @@ pub struct ConditionedSampler {
 /// What a multiplication in double precision costs beside one in single precision, products with the overhead of short vectors.
 const DOUBLE: f64 = 2.0;
 
+/// The share of what drawing all weights costs, below which the actions are taken in their place.
+const WORTH_A_CHANGE: f64 = 0.8;
+
 /// How the weights of a layer come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Means {
@@ -80,10 +83,20 @@ impl ConditionedSampler {
         self
     }
 
-    /// Whether any layer has weights that need not be drawn.
+    /// Whether a draw costs clearly less than one of networks with all their weights.
     pub fn pays(&self) -> bool {
-        let is_drawn = |means| means == Means::Drawn;
-        !self.networks.running().nodes().iter().all(|node| is_drawn(self.means(node)))
+        let running = self.networks.running();
+        let sum = |cost: &dyn Fn(&Node) -> f64| running.nodes().iter().map(cost).sum::<f64>();
+        sum(&|node| self.cost_of(node)) < WORTH_A_CHANGE * sum(&|node| self.cost_of_weights(node))
+    }
+
+    /// Multiplications that a layer's weights take, there and back, in the cheaper way.
+    fn cost_of(&self, node: &Node) -> f64 {
+        match self.means(node) {
+            Means::Drawn => self.cost_of_weights(node),
+            Means::Vector(product) => self.cost_of_action(product, 1),
+            Means::Patches(product) => self.cost_of_action(product, product.patches * self.networks.batch),
+        }
     }
 
     /// The cheaper way to the weights of a layer.
@@ -148,15 +161,10 @@ impl Sampler for ConditionedSampler {
     }
 
     fn cost(&self) -> f64 {
-        let of_node = |node: &Node| match self.means(node) {
-            Means::Drawn => self.cost_of_weights(node),
-            Means::Vector(product) => self.cost_of_action(product, 1),
-            Means::Patches(product) => self.cost_of_action(product, product.patches * self.networks.batch),
-        };
         let running = self.networks.running();
         let passes = 1.0 + self.networks.gradients() as f64;
         let written = running.activation_count() as f64 * self.networks.batch as f64 * passes;
-        running.nodes().iter().map(of_node).sum::<f64>() + written
+        running.nodes().iter().map(|node| self.cost_of(node)).sum::<f64>() + written
     }
 
     fn worker(&self) -> Box<dyn Worker + '_> {

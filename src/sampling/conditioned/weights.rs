@@ -6,7 +6,7 @@ use super::super::general::Weights;
 use super::super::normal::BulkGenerator;
 use super::Means;
 use super::matrix::{Normals, UnseenMatrix, Way};
-use crate::network::layer::{LayerRule, Product, Role, Scratch};
+use crate::network::layer::{LayerRule, Product, Role, Scratch, mask, rectify};
 use crate::network::{Initialisation, Node, Operator, Parameters, Place, Real};
 use crate::stop::Stop;
 
@@ -232,6 +232,29 @@ where
             Held::Vector(action) => action.apply_transposed(place, upstream, downstream, numbers),
             Held::Patches(action) => action.apply_transposed(place, upstream, downstream, numbers),
         }
+    }
+
+    fn apply_relu(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
+        if let Held::Drawn(parameters, _) = &self.layers[place.index] {
+            return place.node.layer.forward_relu(place.pass(parameters), input, output, scratch);
+        }
+        self.apply(place, input, output, scratch);
+        rectify(output);
+    }
+
+    fn apply_relu_transposed(
+        &mut self,
+        place: Place<'_>,
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        if let Held::Drawn(parameters, _) = &self.layers[place.index] {
+            return place.node.layer.backward_relu(place.pass(parameters), input, upstream, downstream, scratch);
+        }
+        self.apply_transposed(place, input, upstream, downstream, scratch);
+        mask(downstream, input);
     }
 }
 
