@@ -1,7 +1,7 @@
 //! The quality of the bulk generator's normals: moments, distribution, tails, and independence of lanes and streams.
 //!
 //! Each check runs at two sizes: a short one in the suite, and one of 10⁹ numbers that takes some minutes:
-//! `cargo test --profile checks --test suite generator:: -- --ignored`. Seeds are fixed; each check states how often it would fail by
+//! `cargo test --release --test suite generator:: -- --ignored`. Seeds are fixed; each check states how often it would fail by
 //! chance if the seed were drawn anew.
 
 use gradlaw::sampling::StreamKey;

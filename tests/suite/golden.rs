@@ -1,7 +1,7 @@
 //! What the shipped experiments give at short draws and fixed seeds, recorded in `tests/data/golden/`: a change of structure changes none
 //! of it, and a change of a number or of a verdict has to be recorded, and argued, with the change that makes it.
 //!
-//! `GRADLAW_GOLDEN=record cargo test --profile checks --test suite golden::` writes the files anew.
+//! `GRADLAW_GOLDEN=record cargo test --release --test suite golden::` writes the files anew.
 
 use std::fmt::Write;
 use std::fs;

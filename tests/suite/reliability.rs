@@ -1,5 +1,5 @@
 //! What a run of days has to bear: kills, shares on other machines, other processes, changed specs, damaged files. Short forms of each;
-//! `cargo test --profile checks --test suite reliability -- --ignored` runs the long ones and prints how often each was tried.
+//! `cargo test --release --test suite reliability -- --ignored` runs the long ones and prints how often each was tried.
 
 use std::fs;
 use std::path::{Path, PathBuf};
