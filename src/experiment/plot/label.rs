@@ -3,7 +3,7 @@
 use super::Series;
 use crate::experiment::claim::{Claim, Remark};
 use crate::experiment::format::{rounded, unbroken, with_error};
-use crate::experiment::results::{Outcome, Verdict};
+use crate::experiment::results::{Outcome, Row, Verdict};
 use crate::observable::{Gradient, GradientObservable, HypothesisObservable, Observable, Statistic};
 use crate::short::short;
 use crate::statistics::{Fit, WeightedPoint};
@@ -26,10 +26,11 @@ pub(super) fn annotation(
 
 fn numbers(claim: &Claim, series: &Series<'_>, predictions: &[(f64, f64)], verdict: Option<&Verdict>) -> String {
     if claim.is_of_value() {
-        let exact = series.rows.iter().all(|(_, row, _)| row.has_exact_theory());
+        let all = |is: fn(&Row) -> bool| series.rows.iter().all(|(_, row, _)| is(row));
         let of = match claim.states_value() {
             true => "predicted",
-            false if exact => "exact",
+            false if all(Row::has_exact_theory) => "exact",
+            false if all(Row::has_mean_field_theory) => "mean field",
             false => "path theory",
         };
         return ratio_to(series, predictions).map(|ratio| format!("measured/{of} {ratio}")).unwrap_or_default();

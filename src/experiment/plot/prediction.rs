@@ -66,10 +66,11 @@ pub(super) fn ratio_panel(
         if points.is_empty() {
             continue;
         }
-        let exact = series.rows.iter().all(|(_, row, _)| row.has_exact_theory());
+        let all = |is: fn(&Row) -> bool| series.rows.iter().all(|(_, row, _)| is(row));
         labels.push(match (pair, theory && !stated) {
             (Some((claim, _)), _) => claim.name_of_ratio(),
-            (None, true) if exact => "measured / exact",
+            (None, true) if all(Row::has_exact_theory) => "measured / exact",
+            (None, true) if all(Row::has_mean_field_theory) => "measured / mean field",
             (None, true) => "measured / path theory",
             (None, false) if claim.is_some_and(|claim| claim.is_bound()) => "measured / bound",
             (None, false) => "measured / predicted law",

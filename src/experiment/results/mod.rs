@@ -245,6 +245,11 @@ impl Row {
         place(&self.network, &self.variables)
     }
 
+    /// Whether the theoretical value is the limit of wide layers.
+    pub fn has_mean_field_theory(&self) -> bool {
+        self.theory.as_ref().is_some_and(|(_, kind)| kind == TheoryKind::MeanField.name())
+    }
+
     /// Whether the theoretical value is true without hypotheses.
     pub fn has_exact_theory(&self) -> bool {
         self.theory.as_ref().is_some_and(|(_, kind)| kind == TheoryKind::Exact.name())
