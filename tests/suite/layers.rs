@@ -181,7 +181,7 @@ proptest! {
             prop_assert!(close(logit[index], coarse.0, 1e-7), "{} {} {network:?}", logit[index], coarse.0);
             prop_assert!(close(label[index], coarse.1, 1e-7), "{} {} {network:?}", label[index], coarse.1);
         }
-        prop_assert!(kinks <= 2 + network.dimension() / 4, "{kinks} coordinates at a kink");
+        prop_assert!(kinks <= 1 + network.dimension() / 4, "{kinks} coordinates at a kink");
     }
 
     #[test]
