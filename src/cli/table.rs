@@ -92,10 +92,9 @@ pub fn render(sections: &[Section<'_>], terminal: &Terminal) -> String {
 
 /// A verdict in three cells.
 fn stacked(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
-    let [.., predicted, measured, interval, word] = texts(verdict);
-    let [statement, network, ..] = texts(verdict);
-    let claim = [experiment.to_owned(), statement, network].into_iter().filter(|line| !line.is_empty());
-    let claim: Vec<String> = claim.collect();
+    let [statement, network, predicted, measured, interval, word] = texts(verdict);
+    let mut claim = vec![experiment.to_owned(), statement, network];
+    claim.retain(|line| !line.is_empty());
     vec![
         Cell::new(claim.join("\n")),
         Cell::new([predicted, measured, interval].join("\n")).set_alignment(CellAlignment::Right),

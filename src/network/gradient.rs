@@ -205,12 +205,12 @@ impl<T: Real> Tape<T> {
                 break;
             }
             let (before, after) = self.values.split_at_mut(index + 1);
-            let place = Place { index, node, batch: self.batch };
             let is_joined = |index: usize| self.relus.get(index).is_some_and(Option::is_some);
-            if is_joined(index + 1) {
-                weights.apply_relu(place, &before[node.source], &mut after[1], &mut self.scratch);
-            } else if !is_joined(index) {
-                weights.apply(place, &before[node.source], &mut after[0], &mut self.scratch);
+            let with_relu = is_joined(index + 1);
+            if !is_joined(index) {
+                let place = Place { index, node, batch: self.batch, with_relu };
+                let output = &mut after[usize::from(with_relu)];
+                weights.apply(place, &before[node.source], output, &mut self.scratch);
             }
             if let Some(addend) = node.addend {
                 after[0].iter_mut().zip(&before[addend.value]).for_each(|(sum, &other)| *sum += other);
@@ -289,16 +289,13 @@ impl<T: Real> Tape<T> {
             }
             let upstream = std::mem::take(&mut self.gradients.memory[slot]);
             let above = &upstream[..self.batch * node.output.len()];
-            let place = Place { index, node, batch: self.batch };
             let (input, scratch) = (&self.values[node.source], &mut self.scratch);
             let from_relu = node.source.checked_sub(1).and_then(|before| self.relus[before]);
+            let with_relu = from_relu == Some(Joined { both_ways: true });
+            let place = Place { index, node, batch: self.batch, with_relu };
             let [first, addend_first] = self.gradients.first[index];
             self.gradients.contribute(node.source, self.batch * node.input.len(), first, |below| {
-                if from_relu == Some(Joined { both_ways: true }) {
-                    weights.apply_relu_transposed(place, input, above, below, scratch);
-                } else {
-                    weights.apply_transposed(place, input, above, below, scratch);
-                }
+                weights.apply_transposed(place, input, above, below, scratch);
             });
             if let Some(Addend { value, .. }) = node.addend {
                 self.gradients.contribute(value, above.len(), addend_first, |below| below.copy_from_slice(above));

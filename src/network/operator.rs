@@ -3,7 +3,7 @@
 
 use super::Real;
 use super::architecture::{Node, Parameters};
-use super::layer::{LayerRule, Pass, Scratch, mask, rectify};
+use super::layer::{LayerRule, Pass, Scratch};
 
 /// A node of a network, while samples run through it together.
 #[derive(Debug, Clone, Copy)]
@@ -14,12 +14,39 @@ pub struct Place<'a> {
     pub node: &'a Node,
     /// Number of samples.
     pub batch: usize,
+    /// Whether a ReLU is done along with it: on the way there the one that reads its output, on the way back the one that gave its input.
+    pub with_relu: bool,
 }
 
 impl<'a> Place<'a> {
     /// The layer's pass with these parameters of its own.
     pub fn pass<T: Real>(self, parameters: &'a [T]) -> Pass<'a, T> {
         Pass { site: self.node.site(), batch: self.batch, parameters }
+    }
+
+    /// output = layer(input) with these parameters of its own, through the ReLU behind it if there is one.
+    pub fn forward<T: Real>(self, parameters: &[T], input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
+        let layer = &self.node.layer;
+        match self.with_relu {
+            true => layer.forward_relu(self.pass(parameters), input, output, scratch),
+            false => layer.forward(self.pass(parameters), input, output, scratch),
+        }
+    }
+
+    /// downstream = (∂output/∂input)ᵀ upstream with these parameters of its own, through the ReLU that gave the `input` if there is one.
+    pub fn backward<T: Real>(
+        self,
+        parameters: &[T],
+        input: &[T],
+        upstream: &[T],
+        downstream: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let layer = &self.node.layer;
+        match self.with_relu {
+            true => layer.backward_relu(self.pass(parameters), input, upstream, downstream, scratch),
+            false => layer.backward(self.pass(parameters), input, upstream, downstream, scratch),
+        }
     }
 }
 
@@ -37,31 +64,12 @@ pub trait Operator<T: Real> {
         downstream: &mut [T],
         scratch: &mut Scratch<T>,
     );
-
-    /// output = ReLU(layer(input)).
-    fn apply_relu(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
-        self.apply(place, input, output, scratch);
-        rectify(output);
-    }
-
-    /// Like [`apply_transposed`](Self::apply_transposed), through the ReLU that gave the `input` as well.
-    fn apply_relu_transposed(
-        &mut self,
-        place: Place<'_>,
-        input: &[T],
-        upstream: &[T],
-        downstream: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        self.apply_transposed(place, input, upstream, downstream, scratch);
-        mask(downstream, input);
-    }
 }
 
 /// Weights that are at hand.
 impl<T: Real> Operator<T> for &Parameters<T> {
     fn apply(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
-        place.node.layer.forward(place.pass(self.of(place.node)), input, output, scratch);
+        place.forward(self.of(place.node), input, output, scratch);
     }
 
     fn apply_transposed(
@@ -72,22 +80,7 @@ impl<T: Real> Operator<T> for &Parameters<T> {
         downstream: &mut [T],
         scratch: &mut Scratch<T>,
     ) {
-        place.node.layer.backward(place.pass(self.of(place.node)), input, upstream, downstream, scratch);
-    }
-
-    fn apply_relu(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
-        place.node.layer.forward_relu(place.pass(self.of(place.node)), input, output, scratch);
-    }
-
-    fn apply_relu_transposed(
-        &mut self,
-        place: Place<'_>,
-        input: &[T],
-        upstream: &[T],
-        downstream: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        place.node.layer.backward_relu(place.pass(self.of(place.node)), input, upstream, downstream, scratch);
+        place.backward(self.of(place.node), input, upstream, downstream, scratch);
     }
 }
 
@@ -105,20 +98,5 @@ impl<T: Real, O: Operator<T>> Operator<T> for &mut O {
         scratch: &mut Scratch<T>,
     ) {
         (**self).apply_transposed(place, input, upstream, downstream, scratch);
-    }
-
-    fn apply_relu(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
-        (**self).apply_relu(place, input, output, scratch);
-    }
-
-    fn apply_relu_transposed(
-        &mut self,
-        place: Place<'_>,
-        input: &[T],
-        upstream: &[T],
-        downstream: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        (**self).apply_relu_transposed(place, input, upstream, downstream, scratch);
     }
 }

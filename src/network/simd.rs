@@ -5,7 +5,7 @@
 
 use pulp::Simd;
 
-use super::InstructionSet;
+use super::{InstructionSet, Real};
 
 /// Runs a loop with the instruction set that is current.
 #[inline]
@@ -27,6 +27,20 @@ pub fn by_registers<C, R>(context: C, wide: impl FnOnce(C) -> R, narrow: impl Fn
             || narrow(context),
         ),
     }
+}
+
+/// Σ aᵢ bᵢ in a fixed order of so many partial sums, the same on every machine: enough independent chains to fill the vector units.
+#[inline(always)]
+pub fn dot<const SUMS: usize, T: Real>(a: &[T], b: &[T]) -> T {
+    let mut sums = [T::zero(); SUMS];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<SUMS>(), b.as_chunks::<SUMS>());
+    for (x, y) in a.iter().zip(b) {
+        for lane in 0..SUMS {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).fold(T::zero(), |sum, (&x, &y)| sum + x * y);
+    sums.iter().fold(rest, |sum, &lane| sum + lane)
 }
 
 /// Values that are moved at a time: one register of AVX-512 in single precision.

@@ -47,30 +47,44 @@ pub enum Phase {
     Chaotic,
 }
 
+/// Where deep networks come to whose layers are all alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FixedPoint {
+    /// Variance of the pre-activations, q.
+    pub variance: f64,
+    /// χ = σ_w² E φ′(√q z)²: what a layer multiplies squared gradients by.
+    pub chi: f64,
+}
+
 impl HiddenLayer {
-    /// The variance to which pre-activations come after many layers like this one, and χ = σ_w² E φ′² there; `None` where the variance
-    /// grows for ever or vanishes.
-    pub fn fixed_point(&self) -> Option<(f64, f64)> {
+    /// The variance to which pre-activations come after many layers like this one, and χ there; `None` where the variance grows for ever
+    /// or vanishes.
+    pub fn fixed_point(&self) -> Option<FixedPoint> {
         let Self { activation, weight, bias, .. } = *self;
         let next = |q: f64| weight * activation.mean_square(q) + bias;
-        let mut q = self.variance;
+        let mut variance = self.variance;
         for _ in 0..STEPS {
-            q = next(q);
+            let after = next(variance);
+            if after == variance {
+                break;
+            }
+            variance = after;
         }
-        let has_settled = (next(q) / q - 1.0).abs() < 1e-6 && q > 1e-100 && q < 1e100;
-        has_settled.then(|| (q, weight * activation.mean_square_slope(q)))
+        let has_settled = (next(variance) / variance - 1.0).abs() < 1e-6 && variance > 1e-100 && variance < 1e100;
+        has_settled.then(|| FixedPoint { variance, chi: weight * activation.mean_square_slope(variance) })
     }
+}
 
-    /// On which side of the edge of chaos layers like this one are.
-    pub fn phase(&self) -> Option<Phase> {
-        let (_, chi) = self.fixed_point()?;
-        Some(if (chi - 1.0).abs() < 5e-5 {
+impl FixedPoint {
+    /// On which side of the edge of chaos it is.
+    pub fn phase(self) -> Phase {
+        if (self.chi - 1.0).abs() < 5e-5 {
             Phase::Critical
-        } else if chi < 1.0 {
+        } else if self.chi < 1.0 {
             Phase::Ordered
         } else {
             Phase::Chaotic
-        })
+        }
     }
 }
 
@@ -165,7 +179,7 @@ mod tests {
     fn the_edge_of_chaos_is_where_chi_is_one() {
         let phase = |activation, weight, bias| {
             let (architecture, initialisation) = network(activation, 100, weight, bias);
-            MeanField::new(&architecture, &initialisation, 1.0).unwrap().layers[0].phase()
+            MeanField::new(&architecture, &initialisation, 1.0).unwrap().layers[0].fixed_point().map(FixedPoint::phase)
         };
         assert_eq!(phase(Activation::Tanh, 1.0, 0.05), Some(Phase::Ordered));
         assert_eq!(phase(Activation::Tanh, 2.5, 0.05), Some(Phase::Chaotic));

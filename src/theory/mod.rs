@@ -13,7 +13,7 @@ mod variance;
 pub use applicability::check_applies;
 pub use dense::DenseLaw;
 pub use graph::{GraphError, MOST_EDGES, PathGraph};
-pub use mean_field::{HiddenLayer, MeanField, Phase};
+pub use mean_field::{FixedPoint, HiddenLayer, MeanField, Phase};
 pub use random_walk::{Start, random_walks};
 pub use shape::Shape;
 pub use symmetry::{Condition, DegreeError, MOST_DEGREES, PathDegrees, relative_spread};
@@ -64,8 +64,6 @@ pub struct TheoryValue {
     pub shape: Option<Shape>,
 }
 
-/// The theoretical means of the observables of one network; the pass over variances runs once, when it is first needed.
-///
 /// What is known of the law of a network's inputs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KnownInput {
@@ -75,10 +73,12 @@ pub struct KnownInput {
     pub mean_square: Option<f64>,
 }
 
+/// The theoretical means of the observables of one network; the pass over variances runs once, when it is first needed.
+///
 /// Dense chains with Gaussian weights have the whole law of the logit gradient ([`DenseLaw`]). For other symmetric
 /// weights of continuous law the squared ℓ₂ norm keeps its exact mean. Elsewhere path theory gives E(∂f₀/∂xᵢ)² under (H)
-/// ([`PathVariances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. The loss gradient has no
-/// closed form. What (H) says of itself, such as ½ for the share of open masks, is of kind `path` too.
+/// ([`PathVariances`]): its sum for `.l2sq`, and √(2/π) Σ √E(∂f₀/∂xᵢ)² for `.l1` and `.coordinate`. Where that does not
+/// apply, wide dense networks have a limit ([`MeanField`]). The loss gradient has no closed form. What (H) says of itself, such as ½ for the share of open masks, is of kind `path` too.
 #[derive(Debug)]
 pub struct Expectation<'a> {
     architecture: &'a Architecture,

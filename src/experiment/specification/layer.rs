@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::expression::{Expression, Variables};
-use super::network::{InitSpec, LAYER_INIT_KEYS, read_init};
+use super::init::{InitSpec, LAYER_INIT_KEYS, read_init};
 use super::reader::{Origin, Reader, SpecError, as_number, text_of, unknown};
 use crate::network::Layer;
 use crate::network::layer::keys::{self, Defaults, Key, Kind, LayerType, Refusal, Values};

@@ -6,6 +6,7 @@
 mod draw;
 pub mod expression;
 mod heading;
+mod init;
 mod input;
 mod layer;
 pub mod load;
@@ -26,9 +27,10 @@ use toml::{Table, Value};
 
 pub use draw::DrawSpec;
 pub use heading::Heading;
+pub use init::{InitSpec, VarianceSpec};
 pub use input::{InputDistribution, InputSpec, LabelSpec};
 pub use layer::{LayerSpec, OneLayer, own_inits, read_layers};
-pub use network::{At, InitSpec, Make, NetworkSpec, VarianceSpec};
+pub use network::{At, Make, NetworkSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 pub use observables::{Definition, Making};
 pub use panel::PanelSpec;

@@ -130,12 +130,14 @@ impl ConditionedSampler {
         drawn + if columns == 1.0 { forward + backward } else { DOUBLE * (forward + backward) }
     }
 
-    fn bytes_of(&self, node: &Node) -> u64 {
-        let size = |double| if double { size_of::<f64>() } else { size_of::<f32>() };
+    /// Bytes that are held of a layer's weights, where its values have so many.
+    fn bytes_of(&self, node: &Node, value: usize) -> u64 {
         let [count, size] = match self.means(node) {
-            Means::Drawn => [node.parameter_count(), size(self.networks.needs_double())],
-            Means::Vector(product) => [self.values_of(product, 1), size(self.networks.needs_double())],
-            Means::Patches(product) => [self.values_of(product, product.patches * self.networks.batch), size(true)],
+            Means::Drawn => [node.parameter_count(), value],
+            Means::Vector(product) => [self.values_of(product, 1), value],
+            Means::Patches(product) => {
+                [self.values_of(product, product.patches * self.networks.batch), size_of::<f64>()]
+            }
         };
         (count as u64).saturating_mul(size as u64)
     }
@@ -157,7 +159,7 @@ impl Sampler for ConditionedSampler {
         let running: Architecture = self.networks.running();
         let size = if self.networks.needs_double() { size_of::<f64>() } else { size_of::<f32>() };
         let values = running.activation_count().saturating_mul(self.networks.batch).saturating_mul(size) as u64;
-        running.nodes().iter().fold(values, |sum, node| sum.saturating_add(self.bytes_of(node)))
+        running.nodes().iter().fold(values, |sum, node| sum.saturating_add(self.bytes_of(node, size)))
     }
 
     fn cost(&self) -> f64 {

@@ -3,7 +3,7 @@
 
 use crate::network::Real;
 use crate::network::matrix::{Matrix, MatrixMut};
-use crate::network::simd::vectorized;
+use crate::network::simd::{self, vectorized};
 
 /// Partial sums of an inner product.
 const LANES: usize = 32;
@@ -15,17 +15,7 @@ const WORTH_A_PRODUCT: usize = 9;
 pub fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     vectorized(
         #[inline(always)]
-        || {
-            let mut sums = [T::zero(); LANES];
-            let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-            for (x, y) in a.iter().zip(b) {
-                for lane in 0..LANES {
-                    sums[lane] += x[lane] * y[lane];
-                }
-            }
-            let rest = a_rest.iter().zip(b_rest).fold(T::zero(), |sum, (&x, &y)| sum + x * y);
-            sums.iter().fold(rest, |sum, &lane| sum + lane)
-        },
+        || simd::dot::<LANES, T>(a, b),
     )
 }
 

@@ -210,9 +210,12 @@ where
     fn apply(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
         let Some(numbers) = &mut self.numbers else { return };
         match &mut self.layers[place.index] {
-            Held::Drawn(parameters, _) => place.node.layer.forward(place.pass(parameters), input, output, scratch),
+            Held::Drawn(parameters, _) => return place.forward(parameters, input, output, scratch),
             Held::Vector(action) => action.apply(place, input, output, numbers),
             Held::Patches(action) => action.apply(place, input, output, numbers),
+        }
+        if place.with_relu {
+            rectify(output);
         }
     }
 
@@ -226,35 +229,13 @@ where
     ) {
         let Some(numbers) = &mut self.numbers else { return };
         match &mut self.layers[place.index] {
-            Held::Drawn(parameters, _) => {
-                place.node.layer.backward(place.pass(parameters), input, upstream, downstream, scratch);
-            }
+            Held::Drawn(parameters, _) => return place.backward(parameters, input, upstream, downstream, scratch),
             Held::Vector(action) => action.apply_transposed(place, upstream, downstream, numbers),
             Held::Patches(action) => action.apply_transposed(place, upstream, downstream, numbers),
         }
-    }
-
-    fn apply_relu(&mut self, place: Place<'_>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
-        if let Held::Drawn(parameters, _) = &self.layers[place.index] {
-            return place.node.layer.forward_relu(place.pass(parameters), input, output, scratch);
+        if place.with_relu {
+            mask(downstream, input);
         }
-        self.apply(place, input, output, scratch);
-        rectify(output);
-    }
-
-    fn apply_relu_transposed(
-        &mut self,
-        place: Place<'_>,
-        input: &[T],
-        upstream: &[T],
-        downstream: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        if let Held::Drawn(parameters, _) = &self.layers[place.index] {
-            return place.node.layer.backward_relu(place.pass(parameters), input, upstream, downstream, scratch);
-        }
-        self.apply_transposed(place, input, upstream, downstream, scratch);
-        mask(downstream, input);
     }
 }
 

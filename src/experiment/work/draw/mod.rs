@@ -385,11 +385,12 @@ fn phase(spec: &Spec<DrawSpec>, cell: &Cell) -> Option<String> {
         spec.name,
         cell.describe()
     );
-    Some(match (last.fixed_point(), last.phase()) {
-        (Some((q, chi)), Some(phase)) => {
-            format!("{place}; more layers like it lead to q = {} with χ = {}, {}", number(q), number(chi), phase.name())
+    Some(match last.fixed_point() {
+        Some(point) => {
+            let [q, chi] = [point.variance, point.chi].map(number);
+            format!("{place}; more layers like it lead to q = {q} with χ = {chi}, {}", point.phase().name())
         }
-        _ => format!("{place}; with more layers like it q has no limit above zero"),
+        None => format!("{place}; with more layers like it q has no limit above zero"),
     })
 }
 

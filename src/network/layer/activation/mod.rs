@@ -57,6 +57,24 @@ fn distribution(z: f64) -> f64 {
 }
 
 impl Activation {
+    /// Its name, as specs write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::LeakyRelu { .. } => "leaky-relu",
+            Self::Abs => "abs",
+            Self::Identity => "identity",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+            Self::Erf => "erf",
+            Self::Gelu => "gelu",
+            Self::Silu => "silu",
+            Self::Elu => "elu",
+            Self::Softplus => "softplus",
+            Self::HardTanh => "hard-tanh",
+        }
+    }
+
     /// φ(z).
     pub fn value(self, z: f64) -> f64 {
         match self {

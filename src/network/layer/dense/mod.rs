@@ -4,6 +4,7 @@ use crate::network::batch::{Affine, OnBatches};
 use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Product, Real, Role, Scratch, Shape, Site, Tensor};
 use crate::network::matrix::{Matrix, MatrixMut};
+use crate::network::simd::dot;
 
 /// z = W h + b with W of shape [units, inputs], row-major, followed in memory by b where there is one.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,9 +14,6 @@ pub struct Dense {
     /// Whether b is there.
     pub bias: bool,
 }
-
-/// Partial sums of a dot product: enough independent chains to fill the vector units.
-const LANES: usize = 16;
 
 /// Samples from which on a product of matrices is faster than one pass over the weights a sample.
 const WORTH_A_PRODUCT: usize = 4;
@@ -68,7 +66,7 @@ impl LayerRule for Dense {
         } else {
             for (sample, units) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(self.units)) {
                 for (row, unit) in weights.chunks_exact(inputs).zip(units) {
-                    *unit = dot(row, sample);
+                    *unit = dot::<16, _>(row, sample);
                 }
             }
         }
@@ -152,19 +150,6 @@ impl LayerRule for Dense {
         downstream.fill(weight_variance * upstream.iter().sum::<f64>());
         Ok(())
     }
-}
-
-/// Σ aᵢ bᵢ in a fixed order of [`LANES`] partial sums, the same on every machine.
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
-    let mut sums = [T::zero(); LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a_chunks.remainder().iter().zip(b_chunks.remainder()).fold(T::zero(), |sum, (&x, &y)| sum + x * y);
-    for (x, y) in a_chunks.zip(b_chunks) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().fold(rest, |sum, &lane| sum + lane)
 }
 
 #[cfg(test)]

@@ -18,41 +18,32 @@ const NOT_HOMOGENEOUS: NoPathTheory = NoPathTheory::Layers(
 
 /// A layer without keys that is this activation.
 macro_rules! plain {
-    ($name:literal, $activation:ident) => {
-        LayerType { name: $name, keys: &[], make: |_, _| Ok(Pointwise(Activation::$activation).into()) }
+    ($activation:ident) => {
+        LayerType {
+            name: Activation::$activation.name(),
+            keys: &[],
+            make: |_, _| Ok(Pointwise(Activation::$activation).into()),
+        }
     };
 }
 
 impl Family for Pointwise {
     const TYPES: &'static [LayerType] = &[
         LayerType { name: "leaky-relu", keys: &[Key::optional("slope", Kind::Number)], make: leaky_relu },
-        plain!("abs", Abs),
-        plain!("identity", Identity),
-        plain!("tanh", Tanh),
-        plain!("sigmoid", Sigmoid),
-        plain!("erf", Erf),
-        plain!("gelu", Gelu),
-        plain!("silu", Silu),
-        plain!("elu", Elu),
-        plain!("softplus", Softplus),
-        plain!("hard-tanh", HardTanh),
+        plain!(Abs),
+        plain!(Identity),
+        plain!(Tanh),
+        plain!(Sigmoid),
+        plain!(Erf),
+        plain!(Gelu),
+        plain!(Silu),
+        plain!(Elu),
+        plain!(Softplus),
+        plain!(HardTanh),
     ];
 
     fn name(&self) -> &'static str {
-        match self.0 {
-            Activation::Relu => "relu",
-            Activation::LeakyRelu { .. } => "leaky-relu",
-            Activation::Abs => "abs",
-            Activation::Identity => "identity",
-            Activation::Tanh => "tanh",
-            Activation::Sigmoid => "sigmoid",
-            Activation::Erf => "erf",
-            Activation::Gelu => "gelu",
-            Activation::Silu => "silu",
-            Activation::Elu => "elu",
-            Activation::Softplus => "softplus",
-            Activation::HardTanh => "hard-tanh",
-        }
+        self.0.name()
     }
 }
 

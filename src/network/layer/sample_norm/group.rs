@@ -8,7 +8,7 @@
 //!
 //! Where no mean is subtracted, μ, mean(u) and mean(ẋ) are left out, and all the rest is the same.
 
-use crate::network::simd::vectorized;
+use crate::network::simd::{dot, vectorized};
 
 /// Partial sums of a mean.
 const LANES: usize = 8;
@@ -87,14 +87,5 @@ fn mean(values: &[f64]) -> f64 {
 
 /// The mean of the products of two values each.
 fn mean_product(one: &[f64], other: &[f64]) -> f64 {
-    let ((one, one_rest), (other, other_rest)) = (one.as_chunks::<LANES>(), other.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
-    for (one, other) in one.iter().zip(other) {
-        for lane in 0..LANES {
-            sums[lane] += one[lane] * other[lane];
-        }
-    }
-    let rest: f64 = one_rest.iter().zip(other_rest).map(|(a, b)| a * b).sum();
-    let count = one.len() * LANES + one_rest.len();
-    (sums.iter().sum::<f64>() + rest) / count as f64
+    dot::<LANES, f64>(one, other) / one.len() as f64
 }
