@@ -42,7 +42,7 @@ where
 }
 
 /// Columns of a terminal from which on every number of a verdict has a column of its own.
-const WIDE: u16 = 120;
+const WIDE: u16 = 140;
 
 /// The table of verdicts as text. In a narrow terminal what belongs to a claim is stacked; numbers are never wrapped, words only
 /// between each other.
@@ -83,9 +83,12 @@ pub fn render(sections: &[Section<'_>], terminal: &Terminal) -> String {
             }
         }
     }
-    let numbers = if is_narrow { 1 } else { 3 };
-    for column in table.column_iter_mut().skip(numbers) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
+    // Names of experiments and numbers stay whole.
+    let wrapped = if is_narrow { 0..1 } else { 1..3 };
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if !wrapped.contains(&index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table.to_string()
 }
