@@ -84,7 +84,7 @@ impl Ceilings {
     /// times add up; bytes move meanwhile.
     pub fn draws_per_second(&self, work: &Work) -> f64 {
         let weights = match work.distribution {
-            WeightDistribution::Normal => self.normals,
+            WeightDistribution::Normal | WeightDistribution::Orthogonal => self.normals,
             WeightDistribution::Uniform => self.uniforms,
             WeightDistribution::Rademacher => self.signs,
         };

@@ -10,13 +10,13 @@ use crate::network::{Norm, Real};
 /// A network as attacks that climb its loss see it.
 pub trait LossDirections<T> {
     /// ∂ₓL of every sample at `points`, one sample after the other as in `points`, each by a factor above zero of its own; L is the
-    /// softmax cross-entropy with the sample's label.
+    /// softmax cross-entropy with the sample's label, or minus the one with the target of the attack.
     fn loss_directions(&mut self, points: &[T], labels: &[usize]) -> &[T];
 }
 
 impl<T: Real> LossDirections<T> for Model<'_, T> {
     fn loss_directions(&mut self, points: &[T], labels: &[usize]) -> &[T] {
-        self.loss_direction(points, labels[0]).along
+        self.steepest_rise(points, labels[0])
     }
 }
 

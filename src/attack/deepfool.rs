@@ -10,7 +10,8 @@ use crate::network::{Norm, Real, loss};
 /// w_k = ∂ₓf_k − ∂ₓf_y the boundary of class k is |f_k − f_y|/‖w_k‖_q away, in the direction that attains Hölder's bound of
 /// w_k. In a box each step goes to the nearest point of the boundary that the box holds: min ‖r‖ₚ with w_k·r = f_y − f_k. Then
 /// the point moves back along the line to the input until it only just succeeds. Exact for a linear classifier, with a box or
-/// without. An input whose prediction is not its label stays.
+/// without. An input whose prediction is not its label stays. Where one class is the target, only its boundary counts, with the class
+/// that is predicted at the point in the label's place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DeepFool {
     /// The norm ‖·‖ₚ that is made small.
@@ -100,11 +101,14 @@ impl DeepFool {
         label: usize,
         bounds: Option<Bounds>,
     ) -> Option<Boundary<T>> {
+        let target = model.target();
         let logits = model.logits(point).to_vec();
+        let label = if target.is_some() { loss::prediction(&logits) } else { label };
         let of_label = model.logit_gradient(label).to_vec();
         let mut nearest: Option<(Boundary<T>, Reach)> = None;
         let mut end = point.to_vec();
-        for (class, logit) in logits.iter().enumerate().filter(|(class, _)| *class != label) {
+        let counts = |class: usize| class != label && target.is_none_or(|target| target == class);
+        for (class, logit) in logits.iter().enumerate().filter(|(class, _)| counts(*class)) {
             let gradient = model.logit_gradient(class);
             let slope: Vec<T> = gradient.iter().zip(&of_label).map(|(&one, &other)| one - other).collect();
             let steepness = self.norm.dual().of(&slope);

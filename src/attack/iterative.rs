@@ -7,14 +7,16 @@ use super::ascent::step;
 use super::{Ascent, LossDirections, Threat};
 use crate::network::{Norm, Real};
 
-/// K steps of size ε/(0.75 K) along the steepest direction, each followed by a projection onto the ball of size ε and the box.
-/// Where the gradient is constant they end where one step of size ε does.
+/// K steps along the steepest direction, of size ε/(0.75 K) unless told otherwise, each followed by a projection onto the ball of size ε
+/// and the box. Where the gradient is constant they end where one step of size ε does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Iterative {
     /// The norm ‖·‖ₚ of the ball, 2 or ∞.
     pub norm: Norm,
     /// Number of steps K.
     pub steps: usize,
+    /// The size of a step, as a perturbation of one coordinate, whatever the radius; `None` for ε/(0.75 K).
+    pub step_size: Option<f64>,
 }
 
 /// What the steps would cover together, over ε: a third more than the radius.
@@ -49,9 +51,11 @@ impl Iterative {
         points: &mut [T],
     ) {
         let dimension = inputs.len() / labels.len();
+        let of_radius = || threat.size * REACH / self.steps as f64;
+        let length = self.step_size.map_or_else(of_radius, |size| size * self.norm.uniform_size(dimension));
         for _ in 0..self.steps {
             let directions = model.loss_directions(points, labels);
-            step(self.norm, directions, threat.size * REACH / self.steps as f64, dimension, points);
+            step(self.norm, directions, length, dimension, points);
             let samples = points.par_chunks_mut(dimension).zip(inputs.par_chunks(dimension));
             samples.for_each(|(point, input)| threat.project(self.norm, input, point));
         }

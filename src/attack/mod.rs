@@ -5,7 +5,8 @@
 //! coordinate ([`Norm::uniform_size`]). What attacks follow is the direction of ∂ₓL, which they compute without its scale
 //! ([`Model::loss_direction`]): a network that is all but sure of the label is attacked like any other. Some attacks look for the
 //! smallest perturbation that changes the prediction instead of the largest loss at a given size ([`Attack::finds_its_size`]); every
-//! attack can be asked for it ([`Attack::smallest`]). What climbs the loss by its steepest directions ([`Ascent`]) attacks the samples
+//! attack can be asked for it ([`Attack::smallest`]). Any of them can be aimed at one class ([`Model::towards`]) and tried again from
+//! other random numbers ([`Restarts`]). What climbs the loss by its steepest directions ([`Ascent`]) attacks the samples
 //! of a batch together as well, as training does.
 
 mod ascent;
@@ -15,6 +16,7 @@ mod gradient_step;
 mod iterative;
 mod model;
 mod pgd;
+mod restarts;
 mod smallest;
 mod state;
 mod threat;
@@ -26,6 +28,7 @@ pub use gradient_step::GradientStep;
 pub use iterative::Iterative;
 pub use model::Model;
 pub use pgd::ProjectedGradient;
+pub use restarts::Restarts;
 pub use state::State;
 pub use threat::{Bounds, Threat};
 
@@ -97,10 +100,10 @@ pub enum AnyAttack {
 const ATTACKS: [(&str, AnyAttack); 9] = [
     ("fgsm", AnyAttack::GradientStep(GradientStep { norm: Norm::INFINITY })),
     ("l2", AnyAttack::GradientStep(GradientStep { norm: Norm::TWO })),
-    ("ifgsm", AnyAttack::Iterative(Iterative { norm: Norm::INFINITY, steps: 7 })),
-    ("il2", AnyAttack::Iterative(Iterative { norm: Norm::TWO, steps: 7 })),
-    ("pgd", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::INFINITY, steps: 7 })),
-    ("pgd-l2", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::TWO, steps: 7 })),
+    ("ifgsm", AnyAttack::Iterative(Iterative { norm: Norm::INFINITY, steps: 7, step_size: None })),
+    ("il2", AnyAttack::Iterative(Iterative { norm: Norm::TWO, steps: 7, step_size: None })),
+    ("pgd", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::INFINITY, steps: 7, step_size: None })),
+    ("pgd-l2", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::TWO, steps: 7, step_size: None })),
     ("deepfool", AnyAttack::DeepFool(DeepFool { norm: Norm::TWO, steps: 50 })),
     ("deepfool-linf", AnyAttack::DeepFool(DeepFool { norm: Norm::INFINITY, steps: 50 })),
     ("boundary", AnyAttack::Boundary(Boundary { steps: 1000 })),
@@ -134,9 +137,9 @@ impl AnyAttack {
 
     /// The name of the attack, with whichever number of steps.
     pub fn name(&self) -> &'static str {
-        let is_same = |other: AnyAttack| match self.steps() {
-            Some(steps) => other.with_steps(steps) == Some(*self),
-            None => other == *self,
+        let is_same = |other: AnyAttack| {
+            let other = self.steps().and_then(|steps| other.with_steps(steps)).unwrap_or(other);
+            self.step_size().and_then(|size| other.with_step_size(size)).unwrap_or(other) == *self
         };
         // Every attack is one of the table, but for its steps.
         ATTACKS.iter().find(|(_, attack)| is_same(*attack)).map_or("", |(name, _)| name)
@@ -152,6 +155,51 @@ impl AnyAttack {
     pub fn with_steps(mut self, steps: usize) -> Option<Self> {
         *self.steps_mut()? = steps;
         Some(self)
+    }
+
+    /// The attack with so many steps of this size, where they are given, to be tried so often.
+    ///
+    /// # Errors
+    /// Names what is no choice of this attack.
+    pub fn configured(self, steps: Option<usize>, step_size: Option<f64>, restarts: usize) -> Result<Self, String> {
+        let name = self.name();
+        let mut attack = self;
+        if let Some(steps) = steps {
+            let refused = || format!("steps {steps}: {name} takes one step; leave it out");
+            attack = attack.with_steps(steps).ok_or_else(refused)?;
+        }
+        if let Some(size) = step_size {
+            let refused = || format!("step-size {size}: {name} has no such steps; leave it out");
+            attack = attack.with_step_size(size).ok_or_else(refused)?;
+        }
+        if restarts > 1 && !attack.is_random() {
+            return Err(format!("restarts {restarts}: {name} draws no random numbers; leave it out"));
+        }
+        Ok(attack)
+    }
+
+    /// The attack with steps of this size, as a perturbation of one coordinate; `None` where that is no choice.
+    pub fn with_step_size(mut self, size: f64) -> Option<Self> {
+        match &mut self {
+            Self::Iterative(attack) => attack.step_size = Some(size),
+            Self::ProjectedGradient(attack) => attack.step_size = Some(size),
+            Self::GradientStep(_) | Self::DeepFool(_) | Self::Boundary(_) => return None,
+        }
+        Some(self)
+    }
+
+    /// The size of its steps where it was chosen.
+    pub fn step_size(&self) -> Option<f64> {
+        match self {
+            Self::Iterative(attack) => attack.step_size,
+            Self::ProjectedGradient(attack) => attack.step_size,
+            Self::GradientStep(_) | Self::DeepFool(_) | Self::Boundary(_) => None,
+        }
+    }
+
+    /// Whether it draws random numbers, so that another start may end elsewhere.
+    pub fn is_random(&self) -> bool {
+        matches!(self, Self::ProjectedGradient(_) | Self::Boundary(_))
     }
 
     fn steps_mut(&mut self) -> Option<&mut usize> {

@@ -1,20 +1,35 @@
-//! What an attack sees of a network: logits and the loss's steepest directions at inputs of its choice.
+//! What an attack sees of a network: logits and the loss's steepest directions at inputs of its choice, and what it is to bring about.
 
 use super::State;
-use crate::network::{Architecture, LossDirection, Parameters, Real, Tape};
+use crate::network::{Architecture, LossDirection, Parameters, Real, Tape, loss};
 
 /// A network whose first sample is moved about; the other samples of its batch, where there are any, stay.
+///
+/// An attack on it is to make a prediction wrong, whatever it becomes, or to make it one class, the target.
 #[derive(Debug)]
 pub struct Model<'a, T> {
     architecture: &'a Architecture,
     parameters: &'a Parameters<T>,
     tape: &'a mut Tape<T>,
+    target: Option<usize>,
+    /// The direction in which the target's loss falls.
+    descent: Vec<T>,
 }
 
 impl<'a, T: Real> Model<'a, T> {
     /// The network of these parameters on this tape.
     pub fn new(architecture: &'a Architecture, parameters: &'a Parameters<T>, tape: &'a mut Tape<T>) -> Self {
-        Self { architecture, parameters, tape }
+        Self { architecture, parameters, tape, target: None, descent: Vec::new() }
+    }
+
+    /// The same network, of which attacks are to make the prediction this class.
+    pub fn towards(self, target: Option<usize>) -> Self {
+        Self { target, ..self }
+    }
+
+    /// The class that attacks are to make the prediction; `None` where any wrong one will do.
+    pub fn target(&self) -> Option<usize> {
+        self.target
     }
 
     /// The input of the last forward pass.
@@ -44,10 +59,28 @@ impl<'a, T: Real> Model<'a, T> {
         State::new(self.logits(input), label)
     }
 
-    /// Whether the network predicts another class than the label at `input`; not where a logit is not finite.
+    /// Whether the network predicts another class than the label at `input`, or the target where there is one; not where a logit is not
+    /// finite.
     pub fn is_fooled(&mut self, input: &[T], label: usize) -> bool {
-        let state = self.state(input, label);
-        state.is_finite && state.prediction != label
+        let target = self.target;
+        self.state(input, label).is_success(label, target)
+    }
+
+    /// What attacks raise at `input`: the loss with this label, or minus the loss with the target.
+    pub fn goal(&mut self, input: &[T], label: usize) -> f64 {
+        let target = self.target;
+        let logits = self.logits(input);
+        target.map_or_else(|| loss::cross_entropy(logits, label), |target| -loss::cross_entropy(logits, target))
+    }
+
+    /// The direction in which [`goal`](Self::goal) rises most steeply in ‖·‖₂ at `input`, without its scale.
+    pub(super) fn steepest_rise(&mut self, input: &[T], label: usize) -> &[T] {
+        let Some(target) = self.target else { return self.loss_direction(input, label).along };
+        let mut descent = std::mem::take(&mut self.descent);
+        descent.clear();
+        descent.extend(self.loss_direction(input, target).along.iter().map(|&coordinate| -coordinate));
+        self.descent = descent;
+        &self.descent
     }
 
     /// ∂ₓf_k at the input of the last forward pass.

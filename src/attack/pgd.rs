@@ -14,6 +14,8 @@ pub struct ProjectedGradient {
     pub norm: Norm,
     /// Number of steps K.
     pub steps: usize,
+    /// The size of a step, as in [`Iterative`].
+    pub step_size: Option<f64>,
 }
 
 impl Ascent for ProjectedGradient {
@@ -34,6 +36,7 @@ impl Ascent for ProjectedGradient {
         let each = threat.size / self.norm.uniform_size(inputs.len() / labels.len());
         points.iter_mut().for_each(|value| *value += T::from_f64(each * rng.random_range(-1.0..1.0)));
         threat.clip(points);
-        Iterative { norm: self.norm, steps: self.steps }.climb(model, inputs, labels, threat, points);
+        Iterative { norm: self.norm, steps: self.steps, step_size: self.step_size }
+            .climb(model, inputs, labels, threat, points);
     }
 }

@@ -28,6 +28,11 @@ impl State {
         self.compared(self.prediction != label)
     }
 
+    /// Whether an attack has what it wants: a wrong prediction, or that of its target where it has one. Not where a logit is not finite.
+    pub fn is_success(&self, label: usize, target: Option<usize>) -> bool {
+        self.is_finite && target.map_or(self.prediction != label, |target| self.prediction == target)
+    }
+
     /// 1 where the prediction differs from another one, else 0; NaN where a logit of either is not finite.
     pub fn changed(&self, other: &Self) -> f64 {
         self.compared(self.prediction != other.prediction) + other.compared(false)

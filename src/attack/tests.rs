@@ -336,3 +336,84 @@ fn steps_are_a_choice_of_those_that_take_them() {
     assert_eq!(AnyAttack::named("boundary").unwrap().with_steps(3).unwrap().steps(), Some(3));
     assert!(AnyAttack::named("magic").is_none());
 }
+
+proptest! {
+    /// Aimed at a class, a small step lowers that class's loss by εₚ‖∂ₓL_C‖_q to first order; of a linear classifier DeepFool, whose steps
+    /// in ‖·‖₂ project onto one half-space after the other, finds a point of the class; and what is called a success is one.
+    #[test]
+    fn aimed_attacks_make_the_prediction_their_target(seed in any::<u64>()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let linear = seed % 2 == 0;
+        let (network, parameters) = network(linear, &mut rng);
+        let input: Vec<f64> = (0..12).map(|_| WeightDistribution::Normal.draw(&mut rng)).collect();
+        let mut tape = Tape::new(&network);
+        let label = loss::prediction(tape.forward(&network, &parameters, &input));
+        let target = (label + 1) % 3;
+        let before = loss::cross_entropy(tape.logits(), target);
+        let gradient = tape.loss_gradient(&network, &parameters, target).to_vec();
+        let mut model = Model::new(&network, &parameters, &mut tape).towards(Some(target));
+        let mut perturbed = vec![0.0; 12];
+        for name in AnyAttack::names() {
+            let mut attack = AnyAttack::named(name).unwrap();
+            if name == "deepfool" {
+                attack = attack.with_steps(2000).unwrap();
+            }
+            if SIZED.contains(&name) {
+                attack.perturb(&mut model, &input, label, Threat::unbounded(1e-7), &mut rng, &mut perturbed);
+                let fallen = (before - loss::cross_entropy(model.logits(&perturbed), target)) / 1e-7;
+                let predicted = attack.norm().dual().of(&gradient);
+                let least = if name.starts_with("pgd") { 0.333 } else { 0.999 };
+                prop_assert!(fallen >= least * predicted - 1e-6 && fallen <= 1.001 * predicted + 1e-6, "{name}");
+            }
+            let found = attack.smallest(&mut model, &input, label, None, &mut rng, &mut perturbed);
+            prop_assert!(found.is_some() || !linear || name != "deepfool", "{name}");
+            if let Some(size) = found {
+                prop_assert_eq!(loss::prediction(model.logits(&perturbed)), target, "{}", name);
+                prop_assert!(attack.norm().of(&difference(&perturbed, &input)) <= size * (1.0 + 1e-9), "{name}");
+                let none_needed = attack.smallest(&mut model, &perturbed.clone(), label, None, &mut rng, &mut perturbed);
+                prop_assert_eq!(none_needed, Some(0.0));
+            }
+        }
+    }
+
+    /// The first of several starts is the one that an attack takes alone, and more starts are never better for the network.
+    #[test]
+    fn more_starts_are_worse_for_the_network(seed in any::<u64>()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (network, parameters) = network(false, &mut rng);
+        let input: Vec<f64> = (0..12).map(|_| rng.random_range(0.0..1.0)).collect();
+        let mut tape = Tape::new(&network);
+        let mut model = Model::new(&network, &parameters, &mut tape);
+        let label = model.state(&input, 0).prediction;
+        for name in ["pgd", "pgd-l2", "boundary"] {
+            let attack = AnyAttack::named(name).unwrap();
+            let threat = Threat { size: 0.1, bounds: Some(Bounds::UNIT) };
+            let mut goals = Vec::new();
+            let mut sizes = Vec::new();
+            for count in [1, 2, 5] {
+                let several = Restarts { attack, count };
+                let mut perturbed = vec![0.0; 12];
+                several.perturb(&mut model, &input, label, threat, &mut rng.clone(), &mut perturbed);
+                goals.push((model.is_fooled(&perturbed, label), model.goal(&perturbed, label)));
+                let found = several.smallest(&mut model, &input, label, threat.bounds, &mut rng.clone(), &mut perturbed);
+                sizes.push(found.unwrap_or(f64::INFINITY));
+                if count == 1 {
+                    let mut alone = vec![0.0; 12];
+                    attack.smallest(&mut model, &input, label, threat.bounds, &mut rng.clone(), &mut alone);
+                    prop_assert_eq!(alone, perturbed);
+                }
+            }
+            prop_assert!(goals.is_sorted(), "{name}: {goals:?}");
+            prop_assert!(sizes.is_sorted_by(|one, other| one >= other), "{name}: {sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn attacks_have_the_names_of_the_table_whatever_their_steps() {
+    for name in AnyAttack::names() {
+        let attack = AnyAttack::named(name).unwrap();
+        assert_eq!(attack.with_steps(3).unwrap_or(attack).name(), name);
+        assert_eq!(attack.with_step_size(0.25).unwrap_or(attack).name(), name);
+    }
+}

@@ -5,29 +5,27 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use ndarray_npy::WritableElement;
 use serde::Serialize;
 
 use gradlaw::attack::{AnyAttack, Attack, Bounds, SIZES};
 use gradlaw::data::{ResizeFilter, Split};
 use gradlaw::experiment::Watcher;
 use gradlaw::experiment::given::{self, AttackRequest, Attacked, LabelledSamples, Labels, Selection};
+use gradlaw::experiment::specification::expression::Expression;
 use gradlaw::network::Real;
 
 use super::Common;
 use super::failure::Failure;
-use super::gradient::{Dtype, parse_labels};
+use super::given::{Dtype, NetworkArguments, parse_labels};
 use super::progress::Progress;
 use super::terminal::Terminal;
 
 /// Arguments of `gradlaw attack`.
 #[derive(Debug, Args)]
 pub struct AttackArguments {
-    /// The network: a TOML file with the keys input and layers of a [[network]]
-    #[arg(long, value_name = "NET.toml")]
-    network: PathBuf,
-    /// Its weights, .safetensors or .npz, named as PyTorch's nn.Sequential names them (0.weight, 0.bias, ...)
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    given: NetworkArguments,
     /// Samples: a .npy file, or CIFAR-10 in the binary layout (its folder, .tar.gz or test_batch.bin), resized to the network's side
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
@@ -38,7 +36,9 @@ pub struct AttackArguments {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(AnyAttack::names()))]
     attack: String,
     /// Its sizes: the largest change of a coordinate, in the l2 norm times the square root of the dimension
-    #[arg(long = "epsilon", value_name = "E", required = true, num_args = 1.., value_delimiter = ',',
+    ///
+    /// Numbers or formulas such as 8/255; deepfool and boundary, which find their size, can do without.
+    #[arg(long = "epsilon", value_name = "E", num_args = 1.., value_delimiter = ',',
         allow_negative_numbers = true, value_parser = parse_epsilon)]
     epsilons: Vec<f64>,
     /// Labels of .npy samples: a class for all, one for each (C,C,...), or a .npy file [default: the predicted classes]
@@ -56,9 +56,24 @@ pub struct AttackArguments {
     /// Steps of the attack [default: 7; deepfool at most 50; boundary 1000]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=MOST_STEPS))]
     steps: Option<u64>,
+    /// Size of a step of ifgsm, il2, pgd and pgd-l2, in the unit of --epsilon [default: 4/3 of the size over the number of steps]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_epsilon)]
+    step_size: Option<f64>,
+    /// Start pgd, pgd-l2 or boundary N times from other random numbers; of each sample the worst counts
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    restarts: u32,
+    /// Make the prediction class C: the attack lowers the loss with C, and succeeds where C is predicted
+    #[arg(long, value_name = "C")]
+    target: Option<usize>,
     /// Precision of weights, inputs and gradients
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
+    /// Write the perturbed samples here: [N, input shape...], or [sizes, N, input shape...] for several sizes
+    #[arg(long, value_name = "ADV.npy")]
+    save: Option<PathBuf>,
+    /// Write a row for each sample here: label, prediction, loss, smallest size, and what becomes of it at each size
+    #[arg(long, value_name = "FILE.csv")]
+    per_sample: Option<PathBuf>,
 }
 
 /// What `--split` says.
@@ -101,7 +116,8 @@ struct BoxChoice(Option<Bounds>);
 
 fn parse_epsilon(text: &str) -> Result<f64, String> {
     let allowed = || format!("must be a number from {:e} to {:e}", SIZES.start(), SIZES.end());
-    text.parse().ok().filter(|epsilon| SIZES.contains(epsilon)).ok_or_else(allowed)
+    let value = Expression::parse(text).and_then(|formula| formula.evaluate(&[]));
+    value.ok().filter(|epsilon| SIZES.contains(epsilon)).ok_or_else(allowed)
 }
 
 fn parse_box(text: &str) -> Result<BoxChoice, String> {
@@ -135,6 +151,11 @@ struct Report {
     attack: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_size: Option<f64>,
+    restarts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<usize>,
     norm: String,
     seed: i64,
     dtype: Dtype,
@@ -155,6 +176,9 @@ struct Threshold {
     accuracy: f64,
     vulnerability: Mean,
     changed: f64,
+    /// Where the attack has a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success: Option<f64>,
     damage: Mean,
     first_order: f64,
     ratio: f64,
@@ -199,9 +223,13 @@ pub fn attack(arguments: &AttackArguments, common: &Common, terminal: &Terminal)
     Ok(ExitCode::SUCCESS)
 }
 
-fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Terminal) -> Result<Report, Failure> {
+fn compute<T: Real + WritableElement>(
+    arguments: &AttackArguments,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<Report, Failure> {
     let attack = chosen(arguments)?;
-    let network = given::load::<T>(&arguments.network, &arguments.weights, &common.overrides, &common.limits())?;
+    let network = arguments.given.load::<T>(common, terminal)?;
     common.check_paths([&network.origin])?;
     let selection = Selection {
         path: &arguments.data,
@@ -217,20 +245,38 @@ fn compute<T: Real>(arguments: &AttackArguments, common: &Common, terminal: &Ter
     let seed = common.seed.unwrap_or(SEED);
     let progress = Progress::of_parts(1, terminal);
     progress.point(0, 1, &arguments.attack);
-    let request = AttackRequest { attack, epsilons: &arguments.epsilons, seed: seed.unsigned_abs() };
-    let attacked = given::attacks(&network, &samples, &request, &progress);
+    let request = AttackRequest {
+        attack,
+        epsilons: &arguments.epsilons,
+        seed: seed.unsigned_abs(),
+        restarts: arguments.restarts as usize,
+        target: arguments.target,
+        keep: arguments.save.is_some(),
+    };
+    request.check(&network.architecture, &samples, &common.limits())?;
+    let (attacked, perturbed) = given::attacks(&network, &samples, &request, &progress);
     progress.clear();
+    if let Some(path) = &arguments.save {
+        perturbed.save(path)?;
+    }
+    if let Some(path) = &arguments.per_sample {
+        attacked.save_samples(path)?;
+    }
     Ok(report(arguments, attack, seed, &samples, attacked))
 }
 
-/// The attack that is asked for, with its steps.
+/// The attack that is asked for, with its steps and their size; what it would ignore is refused.
 fn chosen(arguments: &AttackArguments) -> Result<AnyAttack, Failure> {
     let name = &arguments.attack;
     let unknown = || Failure::Usage(format!("--attack {name}: is no attack"));
     let attack = AnyAttack::named(name).ok_or_else(unknown)?;
-    let Some(steps) = arguments.steps else { return Ok(attack) };
-    let refused = || Failure::Usage(format!("--steps {steps}: {name} takes one step; leave it out"));
-    attack.with_steps(usize::try_from(steps).unwrap_or(usize::MAX)).ok_or_else(refused)
+    if arguments.epsilons.is_empty() && (!attack.finds_its_size() || arguments.save.is_some()) {
+        let reason = if attack.finds_its_size() { "--save needs the sizes" } else { "needs a size" };
+        return Err(Failure::Usage(format!("--epsilon: is missing; {name} {reason}, such as 8/255")));
+    }
+    let steps = arguments.steps.map(|steps| usize::try_from(steps).unwrap_or(usize::MAX));
+    let configured = attack.configured(steps, arguments.step_size, arguments.restarts as usize);
+    configured.map_err(|message| Failure::Usage(format!("--{message}")))
 }
 
 fn report<T: Real>(
@@ -240,21 +286,24 @@ fn report<T: Real>(
     samples: &LabelledSamples<T>,
     attacked: Attacked,
 ) -> Report {
+    // The loss with the label rises only by the way where a target's loss falls.
+    let first_order = |value: f64| if arguments.target.is_none() { value } else { f64::NAN };
     let threshold = |threshold: given::Threshold| Threshold {
         epsilon: threshold.epsilon,
         size: threshold.size,
         accuracy: threshold.accuracy,
         vulnerability: threshold.vulnerability.into(),
         changed: threshold.changed,
-        ratio: threshold.damage.mean / threshold.first_order,
+        success: arguments.target.map(|_| threshold.success),
+        ratio: first_order(threshold.damage.mean / threshold.first_order),
         damage: threshold.damage.into(),
-        first_order: threshold.first_order,
+        first_order: first_order(threshold.first_order),
     };
     let (split, files) = samples.part.clone().unzip();
     let given::Smallest { count, unfound, mean, interval, median } = attacked.smallest;
     Report {
-        network: arguments.network.display().to_string(),
-        weights: arguments.weights.display().to_string(),
+        network: arguments.given.network.display().to_string(),
+        weights: arguments.given.weights.display().to_string(),
         data: arguments.data.display().to_string(),
         split: split.map(SplitChoice::from),
         files,
@@ -262,6 +311,9 @@ fn report<T: Real>(
         available: samples.available,
         attack: arguments.attack.clone(),
         steps: attack.steps(),
+        step_size: attack.step_size(),
+        restarts: arguments.restarts,
+        target: arguments.target,
         norm: attack.norm().to_string(),
         seed,
         dtype: arguments.dtype,

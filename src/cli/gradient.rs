@@ -13,17 +13,14 @@ use gradlaw::network::{Norm, Real};
 
 use super::Common;
 use super::failure::Failure;
+use super::given::{Dtype, NetworkArguments, parse_labels};
 use super::terminal::Terminal;
 
 /// Arguments of `gradlaw gradient`.
 #[derive(Debug, Args)]
 pub struct GradientArguments {
-    /// The network: a TOML file with the keys input and layers of a [[network]]
-    #[arg(long, value_name = "NET.toml")]
-    network: PathBuf,
-    /// Its weights, .safetensors or .npz, named as PyTorch's nn.Sequential names them (0.weight, 0.bias, ...)
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    given: NetworkArguments,
     /// One sample or N samples
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
@@ -42,16 +39,6 @@ pub struct GradientArguments {
     /// Write the gradients of the loss here: [N, input shape...], or the input's shape for one sample that comes so
     #[arg(long, value_name = "G.npy")]
     save: Option<PathBuf>,
-}
-
-/// The precision of a given network.
-#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Dtype {
-    /// Single precision
-    F32,
-    /// Double precision
-    F64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
@@ -73,15 +60,6 @@ impl From<Engine> for given::Engine {
             Engine::Differences => Self::Differences,
         }
     }
-}
-
-/// Labels as options give them.
-pub(super) fn parse_labels(text: &str) -> Result<Labels, String> {
-    if text.to_lowercase().ends_with(".npy") {
-        return Ok(Labels::File(text.into()));
-    }
-    let labels: Result<Vec<usize>, _> = text.split(',').map(|label| label.trim().parse()).collect();
-    labels.map(Labels::Listed).map_err(|_| "must be whole numbers from 0, separated by commas, or a .npy file".into())
 }
 
 fn parse_norm(text: &str) -> Result<Norm, String> {
@@ -113,16 +91,20 @@ fn as_map<S: Serializer>(entries: &[(String, Vec<f64>)], serializer: S) -> Resul
 /// Computes, saves and prints the gradients.
 pub fn gradient(arguments: &GradientArguments, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let report = match arguments.dtype {
-        Dtype::F32 => compute::<f32>(arguments, common)?,
-        Dtype::F64 => compute::<f64>(arguments, common)?,
+        Dtype::F32 => compute::<f32>(arguments, common, terminal)?,
+        Dtype::F64 => compute::<f64>(arguments, common, terminal)?,
     };
     // Strings and numbers, which JSON can hold; numbers that are not finite become null.
     terminal.print(&serde_json::to_string(&report).unwrap_or_default())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn compute<T: Real + WritableElement>(arguments: &GradientArguments, common: &Common) -> Result<Report, Failure> {
-    let network = given::load::<T>(&arguments.network, &arguments.weights, &common.overrides, &common.limits())?;
+fn compute<T: Real + WritableElement>(
+    arguments: &GradientArguments,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<Report, Failure> {
+    let network = arguments.given.load::<T>(common, terminal)?;
     common.check_paths([&network.origin])?;
     let samples = given::read_samples(&arguments.input, &network.architecture)?;
     let labels = arguments.label.as_ref().unwrap_or(&Labels::Predicted);

@@ -4,10 +4,12 @@ mod attack;
 mod check;
 mod explain;
 pub mod failure;
+mod given;
 mod gradient;
 mod interrupt;
 mod list;
 mod merge;
+mod names;
 mod paths;
 mod plot;
 mod progress;
@@ -110,6 +112,12 @@ enum Command {
     /// prediction; then the smallest perturbation that makes a right prediction wrong, in the unit of the sizes, and the samples
     /// whose gradients are zero or not finite. Numbers that are not finite are null.
     Attack(AttackArguments),
+    /// Print the arrays that a given network expects in its file of weights, with their shapes
+    Names {
+        /// The network: a TOML file with the keys input and layers of a [[network]]
+        #[arg(value_name = "NET.toml")]
+        network: PathBuf,
+    },
     /// Draw figures again from saved results, without sampling
     Plot {
         /// Results folders, or folders of them, such as runs
@@ -119,8 +127,12 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
-    /// List the shipped experiments with their claims and how long each takes
-    List,
+    /// List the shipped experiments, how many claims each has and how long it takes
+    List {
+        /// With the sources and the claims in words
+        #[arg(long)]
+        long: bool,
+    },
     /// Explain one experiment: its claim in words and formulas, its assumptions, its source
     Explain {
         /// The name of a shipped experiment, or a spec
@@ -186,7 +198,7 @@ struct Common {
     /// Print no progress and no table
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Print verdicts, or the rows of theory and paths, as JSON
+    /// Print verdicts, or the rows of check, theory, paths and names, as JSON
     #[arg(long, global = true)]
     json: bool,
     /// When to use colours
@@ -225,8 +237,9 @@ impl Command {
             // What they print is JSON in any case.
             Self::Gradient(_) => ("gradient", &["--threads", "--set", "--memory", "--json"]),
             Self::Attack(_) => ("attack", &["--seed", "--threads", "--set", "--memory", "--json"]),
+            Self::Names { .. } => ("names", &["--set", "--json"]),
             Self::Plot { .. } => ("plot", &[]),
-            Self::List => ("list", &[]),
+            Self::List { .. } => ("list", &[]),
             Self::Explain { .. } => ("explain", &["--set"]),
             Self::Report { .. } => ("report", &["--out"]),
             Self::SelfTest { .. } => ("self-test", &["--threads", "--json"]),
@@ -349,9 +362,10 @@ fn ended(command: &Command, common: &Common, terminal: &Terminal, ranks: Option<
         Command::Paths { specs, walks } => paths::paths(specs, *walks, common, terminal),
         Command::Gradient(given) => gradient::gradient(given, common, terminal),
         Command::Attack(given) => attack::attack(given, common, terminal),
+        Command::Names { network } => names::names(network, common, terminal),
         Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), terminal),
         Command::Report { folders } => report::report(folders, common.out(), terminal),
-        Command::List => list::list(terminal),
+        Command::List { long } => list::list(*long, terminal),
         Command::Explain { name } => explain::explain(name, common, terminal),
         Command::SelfTest { runs, seeds, families } => {
             let effort = Effort { runs: *runs, seeds: *seeds, families: *families };

@@ -1,8 +1,10 @@
-//! A progress bar with the time left, on standard error and only on a terminal.
+//! Progress with the time left on standard error: a bar on a terminal, a line now and then in the log of a job.
 
 use std::fmt::Write;
+use std::io::IsTerminal;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -21,10 +23,18 @@ pub const USUAL_RATE: f64 = 4e9;
 /// Seconds for which that is believed: what was seen counts more from then on.
 const BELIEVED: f64 = 10.0;
 
+/// How often a line is written where there is no bar.
+const BETWEEN_LINES: Duration = Duration::from_secs(30);
+
 /// One bar over all points of a run, each as long as it costs: the time left knows that later ones take longer.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
+    /// When the last line was written, where there are lines in place of a bar.
+    lines: Option<Mutex<Instant>>,
+    /// The seconds that all of it usually takes, as far as that is known.
+    usual: Option<f64>,
+    began: Instant,
     /// Where each point ends on the bar, from the first one's beginning on.
     ends: Vec<f64>,
     /// Points of the experiments that are done.
@@ -68,8 +78,13 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_secs(1));
         }
         interrupt::write_beside(Some(bar.clone()));
+        let writes_lines = !terminal.quiet() && !std::io::stderr().is_terminal();
+        let began = Instant::now();
         Self {
             bar,
+            lines: writes_lines.then(|| Mutex::new(began)),
+            usual,
+            began,
             ends: ends(&costs),
             before: AtomicUsize::default(),
             done: AtomicUsize::default(),
@@ -80,6 +95,11 @@ impl Progress {
     /// The points of an experiment are done.
     pub fn finish_experiment(&self, points: usize) {
         self.before.fetch_add(points, Ordering::Relaxed);
+    }
+
+    /// Says something to people beside the bar.
+    pub fn note(&self, text: &str, terminal: &Terminal) {
+        self.bar.suspend(|| terminal.note(text));
     }
 
     /// Takes the bar away.
@@ -95,7 +115,22 @@ impl Progress {
         let position = (STEPS * (begin + share.min(1.0) * (end - begin))) as u64;
         if self.position.fetch_max(position, Ordering::Relaxed) < position {
             self.bar.set_position(position);
+            self.write_line(position as f64 / STEPS);
         }
+    }
+
+    /// Writes how far the work has come, where the last line is half a minute old.
+    fn write_line(&self, share: f64) {
+        // Another thread is at it where the lock is held.
+        let Some(Ok(mut last)) = self.lines.as_ref().map(Mutex::try_lock) else { return };
+        if last.elapsed() < BETWEEN_LINES {
+            return;
+        }
+        *last = Instant::now();
+        let left = seconds_left(self.began.elapsed().as_secs_f64(), share, self.usual);
+        let left =
+            Duration::try_from_secs_f64(left).map_or_else(|_| "?".into(), |left| format!("{:#}", HumanDuration(left)));
+        eprintln!("{:.0} %, {left} left: {}", 100.0 * share, self.bar.message());
     }
 }
 

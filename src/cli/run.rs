@@ -159,6 +159,9 @@ pub fn perform(
     if count.is_empty() {
         terminal.note("no claim was judged");
     }
+    for verdict in count.iter().filter(|verdict| matches!(verdict.verdict, Outcome::Refuted | Outcome::Inconclusive)) {
+        terminal.note(&format!("{}: {}: {}", verdict.verdict.name(), verdict.experiment, verdict.statement));
+    }
     let seconds = began.elapsed().as_secs_f64();
     terminal.note(&format!("{} · {seconds:.1} s · results in {}", words::summary(&count), common.out().display()));
     Ok(judged.into_iter().flatten().collect())
@@ -253,6 +256,7 @@ fn work(
 ) -> (Vec<Results>, Option<Failure>) {
     let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws, share };
     let progress = Progress::new(ready(entries).flat_map(Experiment::costs), terminal);
+    let several = ready(entries).count() > 1;
     let trains = ready(entries).any(|experiment| matches!(experiment, Experiment::Train(_)));
     let mut done = Vec::new();
     let mut stopped = None;
@@ -268,18 +272,22 @@ fn work(
         if stopped.is_some() {
             break;
         }
-        // What comes may take hours: what is done is there, with verdicts that know of this much.
-        if trains && share.is_none() {
-            let verdicts = judged(entries, &done);
-            let last = done.last().zip(verdicts.last());
-            if let Some(Err(error)) = last.map(|(results, verdicts)| experiment.save(&folder, results, verdicts)) {
-                stopped = Some(error.into());
-                break;
-            }
-        }
         progress.finish_experiment(experiment.costs().len());
-        let name = &experiment.heading().name;
-        tracing::info!(experiment = name, seconds = began.elapsed().as_secs_f64(), "done");
+        let (name, seconds) = (&experiment.heading().name, began.elapsed().as_secs_f64());
+        tracing::info!(experiment = name, seconds, "done");
+        if share.is_some() || !(trains || several) {
+            continue;
+        }
+        // What comes may take long: what is done is told, by verdicts that know of this much.
+        let verdicts = judged(entries, &done);
+        let Some((results, verdicts)) = done.last().zip(verdicts.last()) else { continue };
+        if trains && let Err(error) = experiment.save(&folder, results, verdicts) {
+            stopped = Some(error.into());
+            break;
+        }
+        let outcomes = words::outcomes(verdicts);
+        let outcomes = if outcomes.is_empty() { "no claims".into() } else { outcomes };
+        progress.note(&format!("{name}: {outcomes} · {seconds:.1} s"), terminal);
     }
     progress.clear();
     (done, stopped)

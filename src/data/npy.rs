@@ -26,10 +26,10 @@ pub struct Npy<T = f32> {
 impl<T: Real> Npy<T> {
     /// Reads the `.npy` file at `path` as samples of shape `sample_shape`.
     ///
-    /// The array holds f32, f64 or u8 (any byte order), in C or Fortran order. Its shape is
+    /// The array holds numbers of any type that NumPy has (any byte order), in C or Fortran order. Its shape is
     /// `sample_shape` (one sample), `[N, sample_shape…]`, or `[N, d]` where d is the product of
     /// `sample_shape` and each row one sample in C order. Values are taken as they are, rounded to the
-    /// nearest `T`; u8 is **not** divided by 255.
+    /// nearest `T`; bytes are **not** divided by 255.
     ///
     /// # Errors
     ///
@@ -48,18 +48,38 @@ impl<T: Real> Npy<T> {
             )
         })?;
         let check = |layout: &Layout| check_shape(&layout.shape, sample_shape, size);
-        let convert = |value: f64, index: &dyn Fn() -> Vec<usize>| {
-            let converted = T::from_f64(value);
-            let name = std::any::type_name::<T>();
-            let refused = || {
-                let index = index();
-                format!("has the value {} at index {index:?}; expected finite values within {name}", short(value))
-            };
-            if converted.is_finite() { Ok(converted) } else { Err(refused()) }
-        };
-        let (values, found) = read(path, &[Element::F32, Element::F64, Element::U8], check, convert)?;
+        let (values, found) = read(path, NUMBERS, check, finite)?;
         Ok(Self { values, shape: sample_shape.to_vec(), size, alone: found == sample_shape })
     }
+
+    /// The samples of an array that a program holds, of this shape and in C order, by the same rules.
+    ///
+    /// # Errors
+    /// In words: it has another shape or no sample, or a value that is not finite or beyond `T`.
+    pub fn of_values(values: &[f64], shape: &[usize], sample_shape: &[usize]) -> Result<Self, String> {
+        let size = checked_product(sample_shape).filter(|&size| size > 0);
+        let size = size.ok_or_else(|| format!("samples of shape {sample_shape:?} hold no values"))?;
+        check_shape(shape, sample_shape, size)?;
+        let values = values.iter().enumerate();
+        let values = values.map(|(at, &value)| finite(value, &|| unravel(at, shape))).collect::<Result<_, _>>()?;
+        Ok(Self { values, shape: sample_shape.to_vec(), size, alone: shape == sample_shape })
+    }
+}
+
+/// The types of numbers that NumPy has.
+const NUMBERS: &[Element] = {
+    use Element::{F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
+    &[F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64]
+};
+
+/// A value rounded to `T`, where that is finite.
+fn finite<T: Real>(value: f64, index: &dyn Fn() -> Vec<usize>) -> Result<T, String> {
+    let converted = T::from_f64(value);
+    if converted.is_finite() {
+        return Ok(converted);
+    }
+    let (index, name) = (index(), std::any::type_name::<T>());
+    Err(format!("has the value {} at index {index:?}; expected finite values within {name}", short(value)))
 }
 
 impl<T> Npy<T> {
@@ -390,9 +410,27 @@ mod tests {
 
     #[test]
     fn other_types_are_refused_by_name() {
-        let error = open(&Array1::from(vec![1i64, 2]), &[2]).unwrap_err();
-        assert!(error.message.contains("i64; expected f32, f64, u8"), "{error}");
+        let error = open(&Array1::from(vec![true, false]), &[2]).unwrap_err();
+        assert!(error.message.contains("expected f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64"), "{error}");
         refused(&npy(1, &header("|O", "(2,)"), &[0; 16]), &[2], "'|O'");
+    }
+
+    #[test]
+    fn whole_numbers_are_samples_too() {
+        assert_eq!(open(&Array1::from(vec![-3i64, 2]), &[2]).unwrap().sample(0), [-3.0, 2.0]);
+        assert_eq!(open(&Array1::from(vec![7u16]), &[1]).unwrap().sample(0), [7.0]);
+    }
+
+    #[test]
+    fn values_of_a_program_are_samples_by_the_same_rules() {
+        let samples = Npy::<f32>::of_values(&[1.0, 2.0, 3.0, 4.0], &[2, 2], &[2]).unwrap();
+        assert_eq!((samples.count(), samples.sample(1), samples.is_alone()), (2, &[3.0, 4.0][..], false));
+        assert!(Npy::<f32>::of_values(&[1.0, 2.0], &[2], &[2]).unwrap().is_alone());
+        for (values, shape, part) in [(vec![1.0, 2.0, 3.0], vec![3], "[3]"), (vec![1.0, 1e39], vec![2], "at index [1]")]
+        {
+            let refused = Npy::<f32>::of_values(&values, &shape, &[2]).map(|_| ()).unwrap_err();
+            assert!(refused.contains(part), "{refused}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::architecture::ArchitectureBinder;
 use super::specification::expression::{Expression, Variables, describe};
 use super::specification::reader::SpecError;
-use super::specification::{InitSpec, NetworkSpec, VarianceSpec, own_inits};
+use super::specification::{InitSpec, NetworkSpec, VarianceSpec, in_order_of_nodes};
 use crate::network::initialisation::{last_weighted, weight_twin};
 use crate::network::{Architecture, BrokenHypotheses, Initialisation, Variances};
 use crate::short::short;
@@ -27,15 +27,17 @@ impl InitialisationBinder<'_> {
         let last = last_weighted(architecture);
         let gain = self.network.output_gain.as_ref();
         let gain = gain.map(|gain| self.positive("output_gain", gain, self.variables)).transpose()?;
-        let mut own = Vec::new();
-        own_inits(&self.network.layers, "layers", self.variables, &mut own);
-        let own = |index: usize| own.get(index).and_then(Option::as_ref);
+        let layers = in_order_of_nodes(&self.network.layers, self.variables);
+        let own = |index: usize| {
+            let (key, layer) = layers.get(index)?.as_ref()?;
+            layer.init.as_ref().map(|init| (key, init))
+        };
         let distribution = self.network.init.distribution;
         let mut initialisation = Initialisation::by_layer(architecture, distribution, |index, fan_in, fan_out| {
             let sizes = [("fan_in".to_owned(), fan_in as f64), ("fan_out".to_owned(), fan_out as f64)];
             let variables = [self.variables, &sizes].concat();
             let (key, init, gain) = match own(index) {
-                Some((key, init)) => (format!("{key}.init"), *init, None),
+                Some((key, init)) => (format!("{key}.init"), init, None),
                 None => ("init".to_owned(), &self.network.init, gain),
             };
             let weight = match (&init.variance, gain) {

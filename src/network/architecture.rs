@@ -47,6 +47,8 @@ pub struct Node {
     pub layer: Layer,
     /// Where it stands among the parts, as `nn.Sequential` counts: `2`, or `2.layers.0` inside a residual block.
     pub position: String,
+    /// The name of its arrays in a file of weights, before the dot: its position, unless the file has another.
+    pub arrays: String,
     /// Shape of its input.
     pub input: Shape,
     /// Shape of its output.
@@ -174,6 +176,12 @@ impl Architecture {
         }
         self.parameter_count = offset;
         Ok(self)
+    }
+
+    /// The same network whose layers have arrays of these names in files of weights, in the order of the nodes.
+    pub fn with_arrays(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.nodes.iter_mut().zip(names).for_each(|(node, name)| node.arrays = name);
+        self
     }
 
     /// The same network with every batch normalisation by these statistics. The parameters are the same.
@@ -334,6 +342,7 @@ impl Builder {
         let tensors = layer.tensors(&before.shape);
         let node = Node {
             layer,
+            arrays: position.clone(),
             position,
             input: before.shape,
             output: output.clone(),

@@ -1,12 +1,14 @@
-//! Recognises the networks whose gradients have an exact law: dense layers with a ReLU between each two, no biases.
+//! Recognises the networks whose gradients have an exact law: dense layers without biases, with an activation between each two that is
+//! positively homogeneous, a ReLU or one with another slope below zero.
 
 use thiserror::Error;
 
 use super::architecture::Architecture;
-use super::initialisation::{BrokenHypotheses, Initialisation};
+use super::initialisation::Initialisation;
 use super::layer::{Activation, Layer, LayerRule};
 
-/// A bias-free dense ReLU network with independent weights: x ∈ ℝ^d, hidden widths n₁…n_D, logits f = W_{D+1} h_D.
+/// A bias-free dense network with independent weights and activations φ_l(z) = max(z, 0) + a_l min(z, 0): x ∈ ℝ^d, hidden widths n₁…n_D,
+/// logits f = W_{D+1} h_D.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseChain {
     /// Input dimension d.
@@ -15,6 +17,8 @@ pub struct DenseChain {
     pub widths: Vec<usize>,
     /// Standard deviations σ₁…σ_{D+1} of the weights, one more than hidden layers.
     pub std_devs: Vec<f64>,
+    /// Slopes a₁…a_D of the activations below zero: 0 of a ReLU, −1 of |z|, 1 of the identity.
+    pub slopes: Vec<f64>,
     /// Number of logits.
     pub outputs: usize,
 }
@@ -25,16 +29,16 @@ pub struct DenseChain {
 pub struct NotADenseChain(pub String);
 
 impl DenseChain {
-    /// Reads the chain off an architecture: flatten layers before the first dense layer are allowed, dense layers and
-    /// ReLUs must alternate, and the last layer is dense.
+    /// Reads the chain off an architecture: flatten layers before the first dense layer are allowed, dense layers and homogeneous
+    /// activations must alternate, and the last layer is dense.
     ///
     /// # Errors
     /// Names the first layer that does not fit.
     pub fn new(architecture: &Architecture, initialisation: &Initialisation) -> Result<Self, NotADenseChain> {
-        if initialisation.broken_hypotheses != BrokenHypotheses::default() {
+        if !initialisation.is_independent() {
             return Err(NotADenseChain("the weights are not independent".into()));
         }
-        let (mut widths, mut std_devs, mut after_dense) = (Vec::new(), Vec::new(), false);
+        let (mut widths, mut std_devs, mut slopes, mut after_dense) = (Vec::new(), Vec::new(), Vec::new(), false);
         for (index, node) in architecture.nodes().iter().enumerate() {
             let refuse =
                 |reason: &str| Err(NotADenseChain(format!("layer {} ({}) {reason}", node.position, node.layer.name())));
@@ -47,15 +51,20 @@ impl DenseChain {
                     std_devs.push(initialisation.variances(index).weight.sqrt());
                     after_dense = true;
                 }
-                layer => match layer.activation() {
-                    Some(Activation::Relu) if after_dense => after_dense = false,
-                    Some(Activation::Relu) => return refuse("does not follow a dense layer"),
-                    _ => return refuse("is neither dense nor relu"),
+                layer => match layer.activation().and_then(Activation::slope_below) {
+                    Some(slope) if after_dense => {
+                        slopes.push(slope);
+                        after_dense = false;
+                    }
+                    Some(_) => return refuse("does not follow a dense layer"),
+                    None => return refuse("is neither dense nor relu, leaky-relu, abs or identity"),
                 },
             }
         }
         match widths.pop() {
-            Some(outputs) if after_dense => Ok(Self { dimension: architecture.dimension(), widths, std_devs, outputs }),
+            Some(outputs) if after_dense => {
+                Ok(Self { dimension: architecture.dimension(), widths, std_devs, slopes, outputs })
+            }
             _ => Err(NotADenseChain("the last layer is not dense".into())),
         }
     }
@@ -76,7 +85,7 @@ mod tests {
         let dense = |units| Dense::new(units).into();
         let read = chain(vec![Flatten.into(), dense(8), Relu.into(), dense(5), Relu.into(), dense(10)]).unwrap();
         assert_eq!((read.dimension, read.outputs), (48, 10));
-        assert_eq!(read.widths, [8, 5]);
+        assert_eq!((read.widths, read.slopes), (vec![8, 5], vec![0.0, 0.0]));
         let expected = [2.0f64 / 48.0, 2.0 / 8.0, 1.0 / 5.0].map(f64::sqrt);
         assert_eq!(read.std_devs, expected);
     }

@@ -18,16 +18,19 @@ pub enum WeightDistribution {
     Uniform,
     /// ±σ with probability ½ each.
     Rademacher,
+    /// Rows, or columns where there are fewer of them, of a random orthogonal matrix, so scaled that every weight has variance σ² (Saxe et
+    /// al., arXiv 1312.6120). The weights of a layer are uncorrelated and not independent.
+    Orthogonal,
 }
 
 /// Parameters that are drawn between two looks for a request to stop.
 const UNSTOPPED: usize = 1 << 16;
 
 impl WeightDistribution {
-    /// One draw of unit variance.
+    /// One draw of unit variance; of orthogonal weights the normals that an orthogonal matrix is made of.
     pub fn draw(self, rng: &mut impl Rng) -> f64 {
         match self {
-            Self::Normal => rng.sample(StandardNormal),
+            Self::Normal | Self::Orthogonal => rng.sample(StandardNormal),
             Self::Uniform => 3f64.sqrt() * rng.random_range(-1.0..1.0),
             Self::Rademacher => f64::from(i8::from(rng.random::<bool>()) * 2 - 1),
         }
@@ -171,10 +174,22 @@ impl Initialisation {
         self.depart(architecture, parameters, rng);
     }
 
-    /// Makes independently drawn parameters depart from the hypotheses.
+    /// Whether all parameters are independent and biases have mean 0.
+    pub fn is_independent(&self) -> bool {
+        let orthogonal = Some(WeightDistribution::Orthogonal);
+        self.broken_hypotheses == BrokenHypotheses::default() && !self.distributions.contains(&orthogonal)
+    }
+
+    /// Makes independently drawn parameters orthogonal where they are to be, and depart from the hypotheses.
     pub fn depart<T: Real>(&self, architecture: &Architecture, parameters: &mut Parameters<T>, rng: &mut impl Rng) {
         let BrokenHypotheses { unit_correlation, shared, bias_mean } = self.broken_hypotheses;
         let weighted = architecture.nodes().iter().enumerate().filter(|(_, node)| node.fan().is_some());
+        for (index, node) in weighted.clone() {
+            if self.distributions[index] == Some(WeightDistribution::Orthogonal) {
+                let std_dev = self.variances[index].weight.sqrt();
+                orthogonalise(parameters.tensor_mut(node, 0), node.tensors[0].sizes[0], std_dev);
+            }
+        }
         for (index, node) in weighted.clone().filter(|_| unit_correlation > 0.0) {
             let weights = parameters.tensor_mut(node, 0);
             let common = unit_correlation.sqrt() * self.variances[index].weight.sqrt();
@@ -211,6 +226,36 @@ impl Initialisation {
             Role::Weight(_) => self.distributions[index].map(|distribution| (distribution, weight.sqrt())),
             Role::Bias if bias > 0.0 => Some((WeightDistribution::Normal, bias.sqrt())),
             _ => None,
+        }
+    }
+}
+
+/// Makes a matrix of independent normals, row by row, one whose rows, or columns where there are fewer of them, are orthogonal and of one
+/// length, with entries of the standard deviation that is given: by Gram and Schmidt, twice, which leaves the law of an orthogonal matrix
+/// that is uniform.
+fn orthogonalise<T: Real>(matrix: &mut [T], rows: usize, std_dev: f64) {
+    let columns = matrix.len() / rows;
+    let (count, length) = (rows.min(columns), rows.max(columns));
+    // Where vector v has its i-th entry.
+    let place =
+        |vector: usize, entry: usize| if rows <= columns { vector * columns + entry } else { entry * columns + vector };
+    let mut vectors: Vec<f64> = Vec::with_capacity(count * length);
+    for vector in 0..count {
+        let (done, mut own) = (vectors.len(), Vec::with_capacity(length));
+        own.extend((0..length).map(|entry| matrix[place(vector, entry)].as_f64()));
+        for _ in 0..2 {
+            for other in vectors[..done].chunks_exact(length) {
+                let along: f64 = own.iter().zip(other).map(|(a, b)| a * b).sum();
+                own.iter_mut().zip(other).for_each(|(value, unit)| *value -= along * unit);
+            }
+        }
+        let norm = own.iter().map(|value| value * value).sum::<f64>().sqrt();
+        vectors.extend(own.iter().map(|value| value / norm));
+    }
+    let scale = std_dev * (length as f64).sqrt();
+    for (vector, values) in vectors.chunks_exact(length).enumerate() {
+        for (entry, value) in values.iter().enumerate() {
+            matrix[place(vector, entry)] = T::from_f64(scale * value);
         }
     }
 }
@@ -288,6 +333,41 @@ mod tests {
         let drawn = initialisation.draw::<f64>(&network, &mut rng);
         let [first, last] = [0, 2].map(|index| drawn.tensor(&network.nodes()[index], 0));
         assert!(first.iter().zip(last).all(|(a, b)| (a / 2.0 - b).abs() < 1e-15));
+    }
+
+    /// WWᵀ or WᵀW is a multiple of the identity; entries have the layer's variance and are uncorrelated: |z| < 4.5 for each of six numbers.
+    #[test]
+    fn orthogonal_weights_are_orthogonal_and_have_the_layers_variance() {
+        let network = network();
+        let initialisation = Initialisation::he(&network, WeightDistribution::Orthogonal, 1.0);
+        assert!(!initialisation.is_independent());
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let mut moments = [Moments::default(); 6];
+        for _ in 0..400 {
+            let drawn = initialisation.draw::<f64>(&network, &mut rng);
+            for (at, (index, columns, variance)) in [(0, 50, 2.0 / 50.0), (2, 40, 1.0 / 40.0)].into_iter().enumerate() {
+                let weights = drawn.tensor(&network.nodes()[index], 0);
+                // Both layers have fewer rows than columns.
+                let rows: Vec<&[f64]> = weights.chunks_exact(columns).collect();
+                for (first, second) in [(0, 0), (0, 1), (3, 7)] {
+                    let product: f64 = rows[first].iter().zip(rows[second]).map(|(a, b)| a * b).sum();
+                    let expected = if first == second { variance * columns as f64 } else { 0.0 };
+                    assert!((product - expected).abs() < 1e-13, "{product} {expected}");
+                }
+                moments[3 * at].push(weights[0] / variance.sqrt());
+                moments[3 * at + 1].push(weights[1].powi(2) / variance - 1.0);
+                moments[3 * at + 2].push(weights[2] * weights[columns + 2] / variance);
+            }
+        }
+        assert!(moments.iter().all(|moment| moment.mean().abs() < 4.5 * moment.std_error()), "{moments:?}");
+        // More rows than columns.
+        let tall = Architecture::new(Shape::new([3]).unwrap(), vec![Dense::new(8).into()]).unwrap();
+        let drawn = Initialisation::he(&tall, WeightDistribution::Orthogonal, 6.0).draw::<f32>(&tall, &mut rng);
+        let weights = drawn.tensor(&tall.nodes()[0], 0);
+        for (one, other, expected) in [(0, 0, 16.0), (1, 1, 16.0), (0, 2, 0.0)] {
+            let product: f32 = weights.chunks_exact(3).map(|row| row[one] * row[other]).sum();
+            assert!((product - expected).abs() < 1e-5, "{product} {expected}");
+        }
     }
 
     #[test]

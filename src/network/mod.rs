@@ -36,4 +36,4 @@ pub use operator::{Operator, Place};
 pub use pool_first::pools_first;
 pub use real::Real;
 pub use shape::Shape;
-pub use weights::WeightFile;
+pub use weights::{Matching, WeightFile};

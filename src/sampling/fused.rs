@@ -16,7 +16,7 @@ use super::monte_carlo::Worker;
 use super::normal::{BulkGenerator, WeightLaw};
 use crate::network::layer::{Activation, Layer, LayerRule, Role};
 use crate::network::norm::NormSums;
-use crate::network::{BrokenHypotheses, InstructionSet, Norm, WeightDistribution, loss};
+use crate::network::{InstructionSet, Norm, WeightDistribution, loss};
 use crate::observable::Gradient;
 use crate::stop::Stop;
 
@@ -56,11 +56,7 @@ impl FusedPlan {
     pub fn new(sampler: &ExplicitSampler) -> Option<Self> {
         let ExplicitSampler { architecture, initialisation, observables, batch, .. } = sampler;
         let gradients_only = observables.iter().all(|observable| observable.of_gradient().is_some());
-        if *batch != 1
-            || !gradients_only
-            || initialisation.broken_hypotheses != BrokenHypotheses::default()
-            || sampler.needs_double()
-        {
+        if *batch != 1 || !gradients_only || !initialisation.is_independent() || sampler.needs_double() {
             return None;
         }
         let mut layers: Vec<DenseLayer> = Vec::new();

@@ -75,6 +75,47 @@ pub fn halved_chi_mean(width: u64) -> f64 {
     centre + deviations / weights
 }
 
+/// E √S with S = χ²_K + a² χ²_{n − K}, K ~ Binomial(n, ½): the mean norm of n standard normals that an activation with the slope a below
+/// zero has passed. Relative error below 1e-13, checked against [`halved_chi_mean`] at a = 0 and E χ_n at a = ±1.
+pub fn gated_chi_mean(width: u64, slope: f64) -> f64 {
+    if slope == 0.0 {
+        halved_chi_mean(width)
+    } else if slope.abs() == 1.0 {
+        chi_mean(width)
+    } else {
+        gated_chi_moments(width, slope)[0]
+    }
+}
+
+/// Step and reach of the sums below, in the logarithm of a frequency. Their integrands are analytic for |Im v| < π/4 at least and fall like
+/// e^(−|v|): the sum over equal steps is the integral but for e^(−39), and for what lies beyond.
+const LOGARITHMIC_STEP: f64 = 0.125;
+const LOGARITHMIC_REACH: i32 = 320;
+
+/// E √S, E S and E S^(3/2) for the S of [`gated_chi_mean`], a sum of n independent terms.
+///
+/// From √S = π^(−½) ∫ (1 − e^(−u²S)) u⁻² du with u = e^v, and S times it, by the Laplace transform of a term, ℓ(t) = ½ (1 + 2t)^(−½) + ½ (1 +
+/// 2a²t)^(−½).
+pub fn gated_chi_moments(width: u64, slope: f64) -> [f64; 3] {
+    let (n, square) = (width as f64, slope * slope);
+    let first = (1.0 + square) / 2.0;
+    let centre = -0.5 * (n * first).ln();
+    let (mut root, mut three_halves) = (0.0, 0.0);
+    for step in -LOGARITHMIC_REACH..=LOGARITHMIC_REACH {
+        let v = centre + LOGARITHMIC_STEP * f64::from(step);
+        let t = (2.0 * v).exp();
+        let (of_one, of_other) = ((2.0 * t).ln_1p(), (2.0 * square * t).ln_1p());
+        let transform = (0.5 * ((-0.5 * of_one).exp_m1() + (-0.5 * of_other).exp_m1())).ln_1p();
+        // −ℓ'(t) over its value at 0.
+        let slope_below = 0.5 * ((-1.5 * of_one).exp_m1() + square * (-1.5 * of_other).exp_m1()) / first;
+        let weight = (-v).exp();
+        root -= (n * transform).exp_m1() * weight;
+        three_halves -= ((n - 1.0) * transform + slope_below.ln_1p()).exp_m1() * weight;
+    }
+    let scale = LOGARITHMIC_STEP / std::f64::consts::PI.sqrt();
+    [scale * root, n * first, scale * n * first * three_halves]
+}
+
 /// E χ_k^p for p ≥ 1, by E χ_k^p = (k + p − 2) E χ_k^(p−2) from [`chi_mean`] or 1; 0 for k = 0.
 pub fn chi_moment(degrees: u64, power: i32) -> f64 {
     if degrees == 0 {
@@ -280,5 +321,30 @@ mod tests {
         let output = (1.0_f64 / 16.0).sqrt() * halved_chi_mean(16);
         let norm = input * hidden * hidden * output;
         assert!((norm - 7.0639).abs() < 5e-5, "{norm}");
+    }
+
+    /// Of a = 0 the sums over the binomial law, of a = ±1 χ; and between them the moments of a simulated mixture of two terms.
+    #[test]
+    fn gated_moments_are_those_of_the_laws_that_are_known() {
+        for width in [1, 2, 3, 10, 100, 1000] {
+            let near =
+                |found: f64, exact: f64| assert!((found / exact - 1.0).abs() < 1e-13, "{width}: {found} {exact}");
+            let relu = halved_chi_moments(width, 1);
+            let linear = [1, 2, 3].map(|power| chi_moment(width, power));
+            gated_chi_moments(width, 0.0).into_iter().zip(relu).for_each(|(found, exact)| near(found, exact));
+            gated_chi_moments(width, -1.0).into_iter().zip(linear).for_each(|(found, exact)| near(found, exact));
+        }
+        for width in [1_000_000, 1_000_000_000] {
+            let found = gated_chi_moments(width, 0.0)[0];
+            assert!((found / halved_chi_mean(width) - 1.0).abs() < 1e-12, "{width}: {found}");
+        }
+        // Of one unit √S is |z| or |az|.
+        assert!((gated_chi_mean(1, 0.3) - 0.65 * chi_mean(1)).abs() < 1e-14);
+        assert!((gated_chi_moments(1, 7.0)[2] - 172.0 * chi_moment(1, 3)).abs() < 1e-10);
+        // Of two of them, both, one or none is steep: E √(z₁² + a²z₂²) = √(2/π) E(1 − a²) with the complete elliptic integral, 1.118428 at
+        // a = ½.
+        let elliptic = 1.211_056_027_568_459_5 * (2.0 / std::f64::consts::PI).sqrt();
+        let exact = 0.25 * (1.0 + 0.5) * chi_mean(2) + 0.5 * elliptic;
+        assert!((gated_chi_mean(2, 0.5) - exact).abs() < 1e-13, "{} {exact}", gated_chi_mean(2, 0.5));
     }
 }

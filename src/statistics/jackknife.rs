@@ -129,51 +129,63 @@ impl Batches {
     }
 
     /// All draws, and all but each batch; `None` before two batches.
-    pub fn replicas(&self) -> Option<Replicas> {
+    pub fn replicas(&self) -> Option<Replicas<'_>> {
         if self.batches.len() < 2 {
             return None;
         }
-        let merged = |columns: &mut [Column], others: &[Column]| {
-            columns.iter_mut().zip(others).for_each(|(own, other)| own.merge(other));
+        let nothing = || vec![Moments::default(); self.quantiles.len()];
+        let add = |sums: &mut [Moments], batch: &Batch| {
+            sums.iter_mut().zip(&batch.columns).for_each(|(sum, column)| sum.merge(&column.moments));
         };
-        let nothing = || vec![Column::default(); self.quantiles.len()];
         // What comes after each batch, from the last on; what comes before it is gathered on the way back.
-        let mut without = vec![nothing()];
+        let mut after = vec![nothing()];
         for batch in self.batches.iter().skip(1).rev() {
-            let mut after = without.last().cloned().unwrap_or_else(nothing);
-            merged(&mut after, &batch.columns);
-            without.push(after);
+            let mut sums = after.last().cloned().unwrap_or_else(nothing);
+            add(&mut sums, batch);
+            after.push(sums);
         }
-        without.reverse();
         let mut before = nothing();
-        for (batch, after) in self.batches.iter().zip(&mut without) {
-            let mut columns = before.clone();
-            merged(&mut columns, after);
-            *after = columns;
-            merged(&mut before, &batch.columns);
+        let mut without = Vec::new();
+        for (batch, after) in self.batches.iter().zip(after.iter().rev()) {
+            let mut moments = before.clone();
+            moments.iter_mut().zip(after).for_each(|(own, other)| own.merge(other));
+            without.push(Without { moments, batch });
+            add(&mut before, batch);
+        }
+        let mut columns: Vec<Column> =
+            before.into_iter().map(|moments| Column { moments, ..Column::default() }).collect();
+        for batch in &self.batches {
+            columns.iter_mut().zip(&batch.columns).for_each(|(own, other)| own.quantiles.merge(&other.quantiles));
         }
         let total = self.draws() as f64;
         let shares = self.batches.iter().map(|batch| batch.draws as f64 / total).collect();
-        Some(Replicas { whole: Whole { columns: before, tangents: RefCell::default() }, without, shares })
+        Some(Replicas { whole: Whole { columns, tangents: RefCell::default() }, without, shares })
     }
 }
 
 /// All draws, and all but each batch, of which functions are computed.
 #[derive(Debug)]
-pub struct Replicas {
+pub struct Replicas<'a> {
     whole: Whole,
-    without: Vec<Vec<Column>>,
+    without: Vec<Without<'a>>,
     /// The batches' shares of the draws.
     shares: Vec<f64>,
 }
 
-impl Replicas {
+/// All draws but a batch: their moments, and the batch that is taken away from the quantiles of all.
+#[derive(Debug)]
+struct Without<'a> {
+    moments: Vec<Moments>,
+    batch: &'a Batch,
+}
+
+impl Replicas<'_> {
     /// A function of the observables' moments and quantiles.
     pub fn jackknife(&self, function: impl Fn(&Replica<'_>) -> f64) -> Jackknife {
         let value = function(&Replica::of_all(&self.whole.columns));
-        let pseudo_value = |(columns, share): (&Vec<Column>, &f64)| {
+        let pseudo_value = |(without, share): (&Without<'_>, &f64)| {
             let inverse = share.recip();
-            inverse * value - (inverse - 1.0) * function(&Replica { columns, whole: Some(&self.whole) })
+            inverse * value - (inverse - 1.0) * function(&Replica(Part::Without { whole: &self.whole, without }))
         };
         let pseudo: Vec<f64> = self.without.iter().zip(&self.shares).map(pseudo_value).collect();
         let centre: f64 = pseudo.iter().zip(&self.shares).map(|(pseudo, share)| pseudo * share).sum();
@@ -217,28 +229,38 @@ impl Whole {
 
 /// All draws, or all but a batch, of which a function is computed.
 #[derive(Debug, Clone, Copy)]
-pub struct Replica<'a> {
-    columns: &'a [Column],
-    whole: Option<&'a Whole>,
+pub struct Replica<'a>(Part<'a>);
+
+#[derive(Debug, Clone, Copy)]
+enum Part<'a> {
+    All(&'a [Column]),
+    Without { whole: &'a Whole, without: &'a Without<'a> },
 }
 
 impl<'a> Replica<'a> {
     /// Of what was kept of all draws.
     pub fn of_all(columns: &'a [Column]) -> Self {
-        Self { columns, whole: None }
+        Self(Part::All(columns))
     }
 
     /// The moments of an observable.
     pub fn moments(&self, index: usize) -> &'a Moments {
-        &self.columns[index].moments
+        match self.0 {
+            Part::All(columns) => &columns[index].moments,
+            Part::Without { without, .. } => &without.moments[index],
+        }
     }
 
     /// A quantile of an observable: of all draws its own, without a batch on the tangent at that of all.
     pub fn quantile(&self, index: usize, probability: f64) -> f64 {
-        let sketch = &self.columns[index].quantiles;
-        let Some(whole) = self.whole else { return sketch.quantile(probability) };
-        let Tangent { quantile, slope } = whole.tangent(index, probability);
-        quantile + slope * (probability - sketch.share_below(quantile))
+        match self.0 {
+            Part::All(columns) => columns[index].quantiles.quantile(probability),
+            Part::Without { whole, without } => {
+                let Tangent { quantile, slope } = whole.tangent(index, probability);
+                let (all, part) = (&whole.columns[index].quantiles, &without.batch.columns[index].quantiles);
+                quantile + slope * (probability - all.share_below_without(part, quantile))
+            }
+        }
     }
 }
 
@@ -314,7 +336,8 @@ mod tests {
         ];
         let (mut covered, mut judged) = ([0; 5], [0; 5]);
         for seed in 0..1000 {
-            let replicas = batches(seed, 200).replicas().unwrap();
+            let batches = batches(seed, 200);
+            let replicas = batches.replicas().unwrap();
             for (index, (function, truth)) in functions.iter().enumerate() {
                 let jackknife = replicas.jackknife(function);
                 let Ok(reference) = jackknife.reference() else { continue };

@@ -1,9 +1,9 @@
-//! The exact law of the logit gradient of a bias-free dense ReLU network with Gaussian weights.
+//! The exact law of the logit gradient of a bias-free dense network with Gaussian weights and homogeneous activations, such as ReLUs.
 //!
-//! For hidden widths n₁…n_D, W_l ~ N(0, σ_l²) independent and x ≠ 0, the rows' sign symmetry makes every mask a fair coin
-//! that is independent of the squared pre-activations, so that ∂ₓf_k is isotropic:
+//! For hidden widths n₁…n_D, W_l ~ N(0, σ_l²) independent, slopes a_l below zero and x ≠ 0, the rows' sign symmetry makes every mask a fair
+//! coin that is independent of the squared pre-activations, so that ∂ₓf_k is isotropic:
 //!
-//! ∂ₓf_k = σ₁ √A ξ in law, ξ ~ N(0, I_d), A = Π_{l=1..D} σ²_{l+1} χ²_{K_l}, K_l ~ Binomial(n_l, ½), all independent.
+//! ∂ₓf_k = σ₁ √A ξ in law, ξ ~ N(0, I_d), A = Π_{l=1..D} σ²_{l+1} (χ²_{K_l} + a_l² χ²_{n_l − K_l}), K_l ~ Binomial(n_l, ½), all independent.
 //!
 //! No width or dimension is taken to infinity. Moments are products over layers, held as [`Scaled`] numbers: at any depth, and
 //! with any variance, they lose a few units in the last place a layer and nothing else.
@@ -11,7 +11,7 @@
 use crate::network::{DenseChain, Norm};
 use crate::observable::{GradientObservable, Statistic};
 use crate::scaled::Scaled;
-use crate::statistics::gaussian::{expected_norm, halved_chi_mean};
+use crate::statistics::gaussian::{expected_norm, gated_chi_mean};
 
 /// Moments of ∂ₓf_k, of any logit k.
 ///
@@ -24,6 +24,7 @@ use crate::statistics::gaussian::{expected_norm, halved_chi_mean};
 ///     dimension: 100,
 ///     widths: vec![16, 16, 16],
 ///     std_devs: vec![he(100.0, 2.0), he(16.0, 2.0), he(16.0, 2.0), he(16.0, 1.0)],
+///     slopes: vec![0.0; 3],
 ///     outputs: 10,
 /// };
 /// let law = DenseLaw::new(&chain);
@@ -52,32 +53,51 @@ impl<'a> DenseLaw<'a> {
         Some(factor * self.scale_moment(observable.power)? * norm_moment.into())
     }
 
-    /// E (σ₁ √A)^p for p = 1, 2, 4: with E χ_K = m(n), E χ²_K = n/2 and E χ⁴_K = n(n + 5)/4 for K ~ Binomial(n, ½).
+    /// E (σ₁ √A)^p for p = 1, 2, 4: with S = χ²_K + a² χ²_{n − K}, K ~ Binomial(n, ½), E √S by [`gated_chi_mean`], E S = n m₁ and E S² =
+    /// n (m₂ − m₁²) + (n m₁)², m₁ = (1 + a²)/2 and m₂ = 3 (1 + a⁴)/2; of a ReLU n/2 and n(n + 5)/4.
     pub fn scale_moment(&self, power: i32) -> Option<Scaled> {
-        let width_moment = |width: usize| {
+        let layer_moment = |(width, slope): (usize, f64)| {
             let n = width as f64;
             match power {
-                1 => Some(halved_chi_mean(width as u64)),
-                2 => Some(n / 2.0),
-                4 => Some(n * (n + 5.0) / 4.0),
+                1 => Some(gated_chi_mean(width as u64, slope)),
+                2 => Some(n / 2.0 * (1.0 + slope * slope)),
+                4 => Some(n * ((n + 5.0) / 4.0) * ratio_to_relu(n, slope)),
                 _ => None,
             }
         };
+        let layers: Vec<(usize, f64)> = self.layers().collect();
         let mut widths = Scaled::ONE;
-        for equal in self.chain.widths.chunk_by(|a, b| a == b) {
-            let moment = Scaled::from(width_moment(equal[0])?);
+        for equal in layers.chunk_by(|a, b| a == b) {
+            let moment = Scaled::from(layer_moment(equal[0])?);
             widths = equal.iter().fold(widths, |product, _| product * moment);
         }
         let std_devs = self.chain.std_devs.iter().map(|&std_dev| Scaled::from(std_dev).power(power as u32));
         Some(widths * std_devs.product())
     }
 
-    /// E‖∂ₓf_k‖₂⁴/(E‖∂ₓf_k‖₂²)² = (1 + 2/d) Π(1 + 5/n_l): the finite-width fluctuations of Hanin and Nica (2018).
+    /// E‖∂ₓf_k‖₂⁴/(E‖∂ₓf_k‖₂²)² = (1 + 2/d) Π(1 + c_l/n_l), c = m₂/m₁² − 1, which is 5 for a ReLU: the finite-width fluctuations of Hanin
+    /// and Nica (2018).
     pub fn fourth_moment_ratio(&self) -> Scaled {
-        let fluctuation = |&width: &usize| Scaled::from(1.0 + 5.0 / width as f64);
-        let widths: Scaled = self.chain.widths.iter().map(fluctuation).product();
+        let fluctuation = |(width, slope): (usize, f64)| Scaled::from(1.0 + fluctuation(slope) / width as f64);
+        let widths: Scaled = self.layers().map(fluctuation).product();
         Scaled::from(1.0 + 2.0 / self.chain.dimension as f64) * widths
     }
+
+    /// Width and slope of each hidden layer.
+    fn layers(&self) -> impl Iterator<Item = (usize, f64)> + 'a {
+        self.chain.widths.iter().copied().zip(self.chain.slopes.iter().copied())
+    }
+}
+
+/// c = m₂/m₁² − 1, n times the relative variance of S.
+pub(super) fn fluctuation(slope: f64) -> f64 {
+    let square = slope * slope;
+    6.0 * (1.0 + square * square) / (1.0 + square).powi(2) - 1.0
+}
+
+/// E S² over that of a ReLU.
+fn ratio_to_relu(n: f64, slope: f64) -> f64 {
+    (1.0 + slope * slope).powi(2) * ((n + fluctuation(slope)) / (n + 5.0))
 }
 
 /// The mean of the observable's norm, to its power, of d independent N(0, 1) coordinates; `None` where there is no closed form, or it
@@ -99,13 +119,14 @@ pub(super) fn gaussian_moment(observable: &GradientObservable, dimension: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::gaussian::halved_chi_mean;
     use proptest::prelude::*;
 
     fn he_chain(dimension: usize, widths: &[usize]) -> DenseChain {
         let fan_ins: Vec<usize> = std::iter::once(dimension).chain(widths.iter().copied()).collect();
         let gain = |layer| if layer == widths.len() { 1.0 } else { 2.0 };
         let std_devs = fan_ins.iter().enumerate().map(|(layer, &n)| f64::sqrt(gain(layer) / n as f64)).collect();
-        DenseChain { dimension, widths: widths.to_vec(), std_devs, outputs: 10 }
+        DenseChain { dimension, widths: widths.to_vec(), std_devs, slopes: vec![0.0; widths.len()], outputs: 10 }
     }
 
     fn mean(chain: &DenseChain, name: &str) -> f64 {
@@ -135,7 +156,7 @@ mod tests {
         // E‖·‖₂² = Π σ²·(n/2)·d: variance ½/fan-in in every layer gives 4⁻⁸⁹/2, that is 2⁻¹⁷⁹, and E‖·‖₂⁴ has (1 + 5/2000)⁸⁹ more.
         let widths = vec![2000; 89];
         let std_devs = std::iter::once(3072.0).chain(vec![2000.0; 89]).map(|n: f64| (0.5 / n).sqrt()).collect();
-        let chain = DenseChain { dimension: 3072, widths, std_devs, outputs: 10 };
+        let chain = DenseChain { dimension: 3072, widths, std_devs, slopes: vec![0.0; 89], outputs: 10 };
         assert!((mean(&chain, "logit.l2sq") / 2f64.powi(-179) - 1.0).abs() < 1e-13);
         assert!((mean(&chain, "logit.l2sq") / 1.305e-54 - 1.0).abs() < 1e-3);
         let fourth = 2f64.powi(-358) * (1.0 + 2.0 / 3072.0) * (1.0f64 + 5.0 / 2000.0).powi(89);
@@ -149,12 +170,30 @@ mod tests {
     #[test]
     fn moments_beyond_double_precision_are_said_to_be_so() {
         let std_devs = vec![(0.5f64 / 64.0).sqrt(); 1001];
-        let chain = DenseChain { dimension: 64, widths: vec![64; 1000], std_devs, outputs: 10 };
+        let slopes = vec![0.0; 1000];
+        let chain = DenseChain { dimension: 64, widths: vec![64; 1000], std_devs, slopes, outputs: 10 };
         let moment = |name: &str| DenseLaw::new(&chain).mean(&name.parse().unwrap()).unwrap();
         // 4⁻¹⁰⁰⁰/2, and its root.
         assert_eq!(moment("logit.l2sq").to_f64(), None);
         assert!((moment("logit.l2sq").log2() + 2001.0).abs() < 1e-9);
         assert!(moment("logit.l2").to_f64().is_some_and(|length| length > 0.0 && length < 2f64.powi(-1000)));
+    }
+
+    /// theory.md 11, of slopes 0.2, −1, 1 and 0: E‖·‖₂² = 1 at He's variance, and the ratios of fourth moments.
+    #[test]
+    fn homogeneous_activations_have_the_moments_of_their_slopes() {
+        let widths = [8, 5, 12];
+        for (slope, ratio) in [(0.2, 4.415), (-1.0, 2.178), (1.0, 2.178), (0.0, 4.911)] {
+            let he = |fan_in: f64| (2.0 / ((1.0 + slope * slope) * fan_in)).sqrt();
+            let std_devs = vec![(1.0f64 / 30.0).sqrt(), he(8.0), he(5.0), he(12.0)];
+            let chain =
+                DenseChain { dimension: 30, widths: widths.to_vec(), std_devs, slopes: vec![slope; 3], outputs: 4 };
+            assert!((mean(&chain, "logit.l2sq") - 1.0).abs() < 1e-14, "{slope}");
+            let found = DenseLaw::new(&chain).fourth_moment_ratio().nearest();
+            assert!((found - ratio).abs() < 5e-4, "{slope}: {found}");
+            assert!((mean(&chain, "logit.l2sq.squared") / found - 1.0).abs() < 1e-13);
+            assert!(mean(&chain, "logit.l2") < 1.0);
+        }
     }
 
     #[test]
@@ -193,7 +232,8 @@ mod tests {
         ) {
             let widths: Vec<usize> = widths.into_iter().cycle().take(depth).collect();
             let std_dev = 10f64.powf(logarithm / 2.0);
-            let chain = DenseChain { dimension, std_devs: vec![std_dev; depth + 1], widths, outputs: 3 };
+            let slopes = vec![0.0; depth];
+            let chain = DenseChain { dimension, std_devs: vec![std_dev; depth + 1], widths, slopes, outputs: 3 };
             let law = DenseLaw::new(&chain);
             let is_product = |name: &str, power: usize, norm: f64, of_width: fn(f64) -> f64| {
                 let widths = chain.widths.iter().map(|&width| of_width(width as f64));

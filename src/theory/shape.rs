@@ -3,14 +3,14 @@
 //! A test of a mean must know how long the tail of the law is. A sample tells it too late, since samples that missed the tail are
 //! those that look symmetric; where theory has the law it tells before a draw is made.
 //!
-//! An observable is a product of independent factors: one χ^p a layer and one norm of ξ ~ N(0, I_d) to the power p. With a factor F of
+//! An observable is a product of independent factors: √S^p of each layer, S = χ²_K + a² χ²_{n − K}, and one norm of ξ ~ N(0, I_d) to the power p. With a factor F of
 //! mean 1, variance v and third central moment s, E F² = 1 + v and E F³ = 1 + 3v + s multiply.
 
 use std::f64::consts::FRAC_PI_2;
 
 use crate::network::{DenseChain, Norm};
 use crate::observable::GradientObservable;
-use crate::statistics::gaussian::{chi_moment, expected_maximum_power, halved_chi_moments};
+use crate::statistics::gaussian::{chi_moment, expected_maximum_power, gated_chi_moments, halved_chi_moments};
 
 /// Widths and dimensions above this take the leading terms of their expansion: the next are smaller by a thousand.
 const LARGEST_SUM: u64 = 1000;
@@ -54,7 +54,7 @@ impl Shape {
     /// Infinite where the moments leave the range of f64, as those of very deep and narrow networks do.
     pub fn of(chain: &DenseChain, observable: &GradientObservable) -> Self {
         let power = observable.power;
-        let layers = chain.widths.iter().map(|&width| layer(width as u64, power));
+        let layers = chain.widths.iter().zip(&chain.slopes).map(|(&width, &slope)| layer(width as u64, slope, power));
         let factors = layers.chain([norm(chain.dimension as u64, observable.norm().unwrap_or(Norm::ONE), power)]);
         // Logarithms of E F² and E F³, so that small variances do not drown beside 1.
         let (second, third) = factors.fold((0.0, 0.0), |(second, third), factor| {
@@ -71,14 +71,20 @@ impl Shape {
     }
 }
 
-/// χ_K^p over its mean, K ~ Binomial(n, ½): χ²_K has variance 5/n and third central moment 44/n² beside a mean of 1.
-fn layer(width: u64, power: i32) -> Factor {
+/// √S^p over its mean, S a sum of n terms of which each is χ²₁ or a² χ²₁ by a fair coin: with m_k the k-th moment of a term, S over its mean
+/// has variance (m₂/m₁² − 1)/n and third central moment (m₃/m₁³ − 3 m₂/m₁² + 2)/n², of a ReLU 5/n and 44/n².
+fn layer(width: u64, slope: f64, power: i32) -> Factor {
     let n = width as f64;
-    let square = Factor { variance: 5.0 / n, third: 44.0 / (n * n) };
+    let square = slope * slope;
+    let first = (1.0 + square) / 2.0;
+    let second = 1.5 * (1.0 + square * square) / (first * first);
+    let third = 7.5 * (1.0 + square.powi(3)) / first.powi(3);
+    let sum = Factor { variance: (second - 1.0) / n, third: (third - 3.0 * second + 2.0) / (n * n) };
     match power {
-        2 => square,
-        _ if width > LARGEST_SUM => square.power(f64::from(power) / 2.0),
-        _ => Factor::of_moments(halved_chi_moments(width, power)),
+        2 => sum,
+        1 if width <= LARGEST_SUM && slope != 0.0 => Factor::of_moments(gated_chi_moments(width, slope)),
+        _ if width <= LARGEST_SUM && slope == 0.0 => Factor::of_moments(halved_chi_moments(width, power)),
+        _ => sum.power(f64::from(power) / 2.0),
     }
 }
 
@@ -108,7 +114,8 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
 
     fn chain(dimension: usize, widths: &[usize]) -> DenseChain {
-        DenseChain { dimension, widths: widths.to_vec(), std_devs: vec![1.0; widths.len() + 1], outputs: 10 }
+        let (std_devs, slopes) = (vec![1.0; widths.len() + 1], vec![0.0; widths.len()]);
+        DenseChain { dimension, widths: widths.to_vec(), std_devs, slopes, outputs: 10 }
     }
 
     fn shape(dimension: usize, widths: &[usize], observable: &str) -> Shape {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use ndarray::{Array1, Array2};
-use ndarray_npy::{NpzWriter, write_npy};
+use ndarray::{Array1, Array2, Array3};
+use ndarray_npy::{NpzWriter, read_npy, write_npy};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -366,6 +366,70 @@ fn gradients_that_mask_and_logits_that_overflow_are_counted() {
 
 /// Each case below is wrong in one way: exit 2, at most four lines that name what is quoted, and nothing is printed.
 #[test]
+fn perturbed_samples_and_a_row_for_each_are_written() {
+    let place = Place::new();
+    let epsilons = [0.5, 4.0 / 3.0];
+    let report = place.linear("--attack fgsm --epsilon 0.5,4/3 --save adv.npy --per-sample rows.csv");
+    assert_eq!(number(&report, "/thresholds/1/epsilon"), epsilons[1]);
+    let perturbed: Array3<f64> = read_npy(place.path("adv.npy")).unwrap();
+    assert_eq!(perturbed.dim(), (2, 4, 3));
+    let mut rows = csv::Reader::from_path(place.path("rows.csv")).unwrap();
+    let header: Vec<String> = rows.headers().unwrap().iter().map(String::from).collect();
+    let third = epsilons[1].to_string();
+    let of_size = |size: &str| ["prediction", "loss", "success"].map(|name| format!("{name}@{size}"));
+    let usual = ["sample", "label", "prediction", "loss", "smallest"].map(String::from);
+    assert_eq!(header, [usual.to_vec(), of_size("0.5").to_vec(), of_size(&third).to_vec()].concat());
+    let records: Vec<csv::StringRecord> = rows.records().collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), 4);
+    for (index, record) in records.iter().enumerate() {
+        let (label, margin) = (LABELS[index], margins()[index]);
+        // The step of FGSM lowers the margin by ε times the ℓ₁ distance of the rows.
+        let steepness: f64 = ROWS[0].iter().zip(ROWS[1]).map(|(one, other)| (one - other).abs()).sum();
+        assert_eq!((&record[0], &record[1]), (index.to_string().as_str(), label.to_string().as_str()));
+        assert_near(record[3].parse().unwrap(), loss(margin), "loss");
+        // The tie is predicted as class 0, which is wrong, so that nothing is looked for.
+        assert_eq!(record[4].is_empty(), index == 3, "{record:?}");
+        for (at, epsilon) in epsilons.into_iter().enumerate() {
+            let after = margin - epsilon * steepness;
+            assert_near(record[5 + 3 * at + 1].parse().unwrap(), loss(after), "loss after");
+            assert_eq!(&record[5 + 3 * at + 2], if after < 0.0 { "1" } else { "0" }, "{record:?}");
+            for (coordinate, value) in perturbed.slice(ndarray::s![at, index, ..]).iter().enumerate() {
+                let away = (ROWS[1 - label][coordinate] - ROWS[label][coordinate]).signum();
+                assert_near(*value, SAMPLES[index][coordinate] + epsilon * away, "coordinate");
+            }
+        }
+    }
+    // One size has no axis of its own.
+    place.linear("--attack l2 --epsilon 0.5 --save adv.npy");
+    let perturbed: Array2<f64> = read_npy(place.path("adv.npy")).unwrap();
+    assert_eq!(perturbed.dim(), (4, 3));
+}
+
+#[test]
+fn attacks_are_aimed_started_again_and_take_steps_of_a_size() {
+    let place = Place::new();
+    // Towards class 1 from the two samples of class 0: both are there once the margin, 2 and 0.55 at ‖w₁ − w₀‖₁ = 3.25, is used up.
+    let aimed = place.linear("--attack fgsm --epsilon 0.3,1 --target 1");
+    assert_eq!(number(&aimed, "/target"), 1.0);
+    assert_eq!([number(&aimed, "/thresholds/0/success"), number(&aimed, "/thresholds/1/success")], [0.5, 1.0]);
+    assert_eq!(number(&aimed, "/smallest/count"), 2.0);
+    assert!(aimed.pointer("/thresholds/0/first_order").unwrap().is_null());
+    // Three steps of 0.1 without a way back are one of 0.3 where the network is linear.
+    let steps = place.linear("--attack ifgsm --steps 3 --step-size 0.1 --epsilon 1");
+    let one = place.linear("--attack fgsm --epsilon 0.3");
+    let damage = |report: &Value| number(report, "/thresholds/0/damage/mean");
+    assert!((damage(&steps) - damage(&one)).abs() < 1e-12);
+    // One step from a random start rarely ends in the best corner; the best of many nearly does.
+    let starts = |more: &str| place.linear(&format!("--attack pgd --steps 1 --step-size 0.05 --epsilon 0.3 {more}"));
+    let (once, often) = (starts(""), starts("--restarts 50"));
+    assert!(damage(&once) < damage(&often) && damage(&often) < damage(&one), "{once} {often}");
+    // What finds its size needs none.
+    let found = place.linear("--attack deepfool --per-sample rows.csv");
+    assert_eq!(found.pointer("/thresholds").unwrap(), &serde_json::json!([]));
+    assert_eq!(number(&found, "/smallest/count"), 3.0);
+}
+
+#[test]
 fn bad_input_gets_one_clear_error() {
     let place = Place::new();
     place.write("text.npy", "1 2 3");
@@ -406,6 +470,11 @@ fn bad_input_gets_one_clear_error() {
         ("--box", "0,1", "linear.npy: sample 0 has the value 2 outside the box"),
         ("--steps", "3", "--steps 3: fgsm takes one step"),
         ("--steps", "0", "--steps"),
+        ("--step-size", "0.1", "--step-size 0.1: fgsm has no such steps"),
+        ("--restarts", "2", "--restarts 2: fgsm draws no random numbers"),
+        ("--restarts", "0", "--restarts"),
+        ("--target", "2", "--target 2: must be a class from 0 to 1"),
+        ("--epsilon", "8/", "from 1e-10 to 1e30"),
         ("--dtype", "f16", "f16"),
         ("--resize-filter", "cubic", "nearest-exact"),
         ("--resize-filter", "area", "--resize-filter: goes with images"),

@@ -186,6 +186,69 @@ fn samples_may_be_flat_and_threads_do_not_matter() {
     assert_eq!(fs::read(place.path("one.npy")).unwrap(), fs::read(place.path("two.npy")).unwrap());
 }
 
+/// The recorded network with every array under another name.
+fn renamed(place: &Place, from: &str, to: &str, rename: impl Fn(&str) -> String) {
+    let bytes = fs::read(place.path(from)).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let arrays = file.tensors().into_iter().map(|(name, view)| (rename(&name), view));
+    fs::write(place.path(to), safetensors::serialize(arrays, None).unwrap()).unwrap();
+}
+
+#[test]
+fn weights_under_other_names_are_found() {
+    let place = Place::new();
+    let case = "given-residual";
+    let plain = place.ok((case, "safetensors"), &[]);
+    fs::copy(place.path("given-residual.toml"), place.path("other.toml")).unwrap();
+    fs::copy(place.path("given-residual.x.npy"), place.path("other.x.npy")).unwrap();
+    // As of a module that was compiled or wrapped.
+    renamed(&place, "given-residual.safetensors", "other.safetensors", |name| format!("_orig_mod.module.{name}"));
+    assert_eq!(place.ok(("other", "safetensors"), &[]), plain);
+    // As of modules that the layers' order tells nothing of, in an order of names that agrees with it.
+    let other = |name: &str| {
+        let (module, array) = name.rsplit_once('.').unwrap();
+        format!("{}.{array}", module.replace("projection", "z_shortcut").replace("layers", "body"))
+    };
+    renamed(&place, "given-residual.safetensors", "other.safetensors", other);
+    let refused = place.run("other", "safetensors", &[]);
+    let message = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(message.contains("also missing: ") && message.contains("of no use here: "), "{message}");
+    let matched = place.run("other", "safetensors", &["--match", "order"]);
+    assert!(matched.status.success(), "{}", text(&matched.stderr));
+    assert_eq!(serde_json::from_slice::<Value>(&matched.stdout).unwrap(), plain);
+    let table = text(&matched.stderr);
+    assert!(table.lines().any(|line| line.contains("projection") && line.contains("z_shortcut")), "{table}");
+}
+
+#[test]
+fn names_are_those_of_the_recorded_files() {
+    let place = Place::new();
+    let names = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gradlaw"));
+        let output = command.current_dir(place.folder.path()).arg("names").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let bytes = fs::read(place.path("given-residual.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let rows: Value = serde_json::from_str(&names(&["given-residual.toml", "--json"])).unwrap();
+    let rows = rows.as_array().unwrap();
+    for row in rows {
+        match file.tensor(row["name"].as_str().unwrap()) {
+            Ok(view) => assert_eq!(row["shape"], serde_json::json!(view.shape())),
+            Err(_) => assert_eq!(row["optional"], true, "{row}"),
+        }
+    }
+    let counted = |name: &&str| name.ends_with("num_batches_tracked");
+    assert!(file.names().iter().all(|name| counted(name) || rows.iter().any(|row| row["name"] == **name)));
+    // A name of its own stands in place of the position.
+    fs::write(place.path("own.toml"), "input = [3]\nlayers = [{ type = \"dense\", units = 2, weights = \"fc1\" }]")
+        .unwrap();
+    let table = names(&["own.toml"]);
+    assert!(table.contains("fc1.weight") && table.contains("[2, 3]") && table.contains("optional"), "{table}");
+}
+
 #[test]
 fn gradients_that_are_not_finite_are_counted_and_null() {
     let place = Place::new();

@@ -130,7 +130,10 @@ fn a_changed_spec_is_refused_with_the_difference_and_costs_no_draw_where_it_need
     assert_eq!(states(), before, "nothing is lost");
     for free in ["claim.0.tolerance=0.3", "title=other", "family_error=0.01", "draws=640"] {
         place.ok(&run(&["--set", free]));
-        assert_eq!(states(), before, "{free}");
+        // A point that took less than half a second before may have taken longer now, and have a state.
+        let now = states();
+        let lost: Vec<_> = before.iter().filter(|state| !now.contains(state)).map(|(path, _)| path).collect();
+        assert!(lost.is_empty(), "{free}: {lost:?}");
     }
     place.ok(&run(&["--seed", "4", "--fresh"]));
     assert_ne!(states(), before);

@@ -27,8 +27,14 @@ fn shipped_experiments_hold_under_another_seed() {
     let mut all = Vec::new();
     let needs_data = |text: &str| text.contains("cifar10");
     for shipped in catalogue::SHIPPED.iter().filter(|shipped| !needs_data(shipped.text)) {
-        // Convolutional networks are slow to draw.
-        let draws = if shipped.text.contains("\"conv\"") { "draws=400" } else { "draws=5000" };
+        // Convolutional networks are slow to draw, and so are those that are drawn whole.
+        let spec = load::parse(shipped.name, shipped.text, &[]).unwrap();
+        let is_slow = spec.heading().seconds.is_some_and(|seconds| seconds > 2.5);
+        let draws = match shipped.text.contains("\"conv\"") {
+            true => "draws=400",
+            false if is_slow => "draws=1000",
+            false => "draws=5000",
+        };
         let verdicts = verdicts(shipped.name, &["seed=2024", draws]);
         for verdict in &verdicts {
             assert_ne!(verdict.verdict, Outcome::Refuted, "{verdict:#?}");

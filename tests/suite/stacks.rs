@@ -300,8 +300,7 @@ fn attack(case: &Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
+    /// 256 stacks, or as many as `PROPTEST_CASES` says.
     #[test]
     fn random_stacks_work_in_all_work(seed in any::<u64>()) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

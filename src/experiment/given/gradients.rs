@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use ndarray::ArrayViewD;
-use ndarray_npy::{WritableElement, WriteNpyExt};
+use ndarray_npy::WritableElement;
 use rayon::prelude::*;
 
-use super::GivenNetwork;
+use super::{GivenNetwork, save_array};
 use crate::data::Npy;
 use crate::experiment::SpecError;
-use crate::experiment::results::{ResultsError, write_atomically};
+use crate::experiment::results::ResultsError;
 use crate::network::difference::{CentralDifferences, central_differences};
 use crate::network::norm::NormSums;
 use crate::network::path::{PathError, path_gradient};
@@ -101,11 +100,7 @@ impl<T: WritableElement> Gradients<T> {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ResultsError> {
-        let failed = |error: &dyn std::fmt::Display| ResultsError::new(path, format!("cannot be written: {error}"));
-        let array = ArrayViewD::from_shape(&self.shape[..], &self.of_loss).map_err(|error| failed(&error))?;
-        let mut contents = Vec::new();
-        array.write_npy(&mut contents).map_err(|error| failed(&error))?;
-        write_atomically(path, &contents)
+        save_array(path, &self.shape, &self.of_loss)
     }
 }
 

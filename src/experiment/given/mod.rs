@@ -6,19 +6,24 @@ mod samples;
 
 use std::path::Path;
 
+use ndarray::ArrayViewD;
+use ndarray_npy::{WritableElement, WriteNpyExt};
+
 use super::architecture::ArchitectureBinder;
+use super::results::{ResultsError, write_atomically};
 use super::specification::load::{parse_table, read_text};
 use super::specification::overrides::Override;
 use super::specification::reader::{Origin, Reader, SpecError};
-use super::specification::{NETWORK_KEYS, read_input, read_layers};
+use super::specification::{NETWORK_KEYS, OfNode, in_order_of_nodes, read_input, read_layers};
 use super::work::Limits;
 use crate::data::npy::read_labels;
 use crate::data::{DataError, Npy};
+use crate::network::architecture::Node;
 use crate::network::layer::LayerRule;
 use crate::network::weights::WeightsError;
-use crate::network::{Architecture, Parameters, Real, Statistics, WeightFile};
+use crate::network::{Architecture, Matching, Parameters, Real, Statistics, WeightFile};
 
-pub use attacks::{AttackRequest, Attacked, Mean, Smallest, Threshold, attacks};
+pub use attacks::{AttackRequest, Attacked, AttackedSample, Mean, Perturbed, Smallest, Threshold, attacks};
 pub use gradients::{Engine, Gradients, Request, gradients};
 pub use samples::{LabelledSamples, Selection};
 
@@ -34,7 +39,7 @@ pub struct GivenNetwork<T> {
 }
 
 /// Reads the architecture from a TOML file with the keys `input` and `layers`, or with one `[[network]]` table, and the
-/// parameters from a file of weights. Batch normalisation runs with its running statistics; a layer has biases where the file
+/// parameters from a file of weights, whose arrays find their layers by names or by order. Batch normalisation runs with its running statistics; a layer has biases where the file
 /// of weights holds them, or the TOML asks for them.
 ///
 /// # Errors
@@ -43,30 +48,60 @@ pub struct GivenNetwork<T> {
 pub fn load<T: Real>(
     network: &Path,
     weights: &Path,
+    matching: Matching,
     overrides: &[Override],
     limits: &Limits,
 ) -> Result<GivenNetwork<T>, SpecError> {
-    let (architecture, origin) = read_architecture(network, overrides)?;
-    let fail = |error: WeightsError| SpecError {
-        file: weights.display().to_string(),
-        key: error.tensor,
-        value: String::new(),
-        message: error.message,
-    };
-    let mut file = WeightFile::open(weights).map_err(fail)?;
-    let architecture = file.with_its_biases(architecture).map_err(fail)?;
-    check_memory(&architecture, &origin, limits)?;
-    let parameters = file.parameters(&architecture).map_err(fail)?;
-    Ok(GivenNetwork { architecture, parameters, origin })
+    let network = read_architecture(network, overrides)?;
+    let name = weights.display().to_string();
+    let file = WeightFile::open(weights).map_err(|error| of_weights(&name, error))?;
+    GivenNetwork::of(network, (&name, file), matching, limits)
 }
 
-fn read_architecture(path: &Path, overrides: &[Override]) -> Result<(Architecture, Origin), SpecError> {
+impl<T: Real> GivenNetwork<T> {
+    /// The network of an architecture, and of weights with the name that error messages give them.
+    ///
+    /// # Errors
+    /// The weights are not those of the network, or it needs more memory than allowed.
+    pub fn of(
+        (architecture, origin): (Architecture, Origin),
+        (name, mut weights): (&str, WeightFile),
+        matching: Matching,
+        limits: &Limits,
+    ) -> Result<Self, SpecError> {
+        let fail = |error: WeightsError| of_weights(name, error);
+        let architecture = weights.matched(architecture, matching).map_err(fail)?;
+        check_memory(&architecture, &origin, limits)?;
+        let parameters = weights.parameters(&architecture).map_err(fail)?;
+        Ok(Self { architecture, parameters, origin })
+    }
+}
+
+/// What is wrong with weights of this name.
+fn of_weights(name: &str, error: WeightsError) -> SpecError {
+    SpecError { file: name.into(), key: error.tensor, value: String::new(), message: error.message }
+}
+
+/// Reads the architecture alone, whose nodes know the names of their arrays ([`Node::arrays`](crate::network::architecture::Node)): the
+/// key `weights` of a layer, or its position.
+///
+/// # Errors
+/// The file is missing or damaged, or something in it is not allowed.
+pub fn read_architecture(path: &Path, overrides: &[Override]) -> Result<(Architecture, Origin), SpecError> {
     let name = path.display().to_string();
     let text = read_text(path).map_err(|error| {
         let message = format!("cannot be read ({error}); must be a TOML file with the keys input and layers");
         Origin { file: name.clone(), overridden: Vec::new() }.error("", "", message)
     })?;
-    let (table, origin) = parse_table(&name, &text, overrides)?;
+    parse_architecture(&name, &text, overrides)
+}
+
+/// The same of a text, which error messages call by this name.
+///
+/// # Errors
+/// Something in it is not allowed.
+pub fn parse_architecture(name: &str, text: &str, overrides: &[Override]) -> Result<(Architecture, Origin), SpecError> {
+    let (table, origin) = parse_table(name, text, overrides)?;
     let whole = Reader::new(&table, &origin, "", &["input", "layers", "network"])?;
     let (reader, key) = match whole.tables("network", "must be one table, [[network]]")?[..] {
         [] => (whole, ""),
@@ -87,7 +122,13 @@ fn read_architecture(path: &Path, overrides: &[Override]) -> Result<(Architectur
         );
         return Err(binder.refuse("layers", "", message));
     }
-    Ok((architecture, origin))
+    let own = in_order_of_nodes(&layers, &[]);
+    let own_name = |node: &Node, of_node: &OfNode<'_>| {
+        let own = of_node.as_ref().and_then(|(_, layer)| layer.weights.clone());
+        own.unwrap_or_else(|| node.position.clone())
+    };
+    let names: Vec<String> = architecture.nodes().iter().zip(&own).map(|(node, own)| own_name(node, own)).collect();
+    Ok((architecture.with_arrays(names), origin))
 }
 
 /// Refuses a network whose parameters, and passes of each thread, would not fit into memory in double precision.
@@ -143,6 +184,15 @@ impl Labels {
             }
         }
     }
+}
+
+/// Writes values as a `.npy` file of this shape.
+fn save_array<T: WritableElement>(path: &Path, shape: &[usize], values: &[T]) -> Result<(), ResultsError> {
+    let failed = |error: &dyn std::fmt::Display| ResultsError::new(path, format!("cannot be written: {error}"));
+    let array = ArrayViewD::from_shape(shape, values).map_err(|error| failed(&error))?;
+    let mut contents = Vec::new();
+    array.write_npy(&mut contents).map_err(|error| failed(&error))?;
+    write_atomically(path, &contents)
 }
 
 fn of_data(error: &DataError) -> SpecError {

@@ -70,6 +70,22 @@ impl<T: Real> LabelledSamples<T> {
         }
     }
 
+    /// The samples of an array with their labels, one each that the network has an output for, or the predicted ones.
+    ///
+    /// # Errors
+    /// A coordinate is outside the bounds.
+    pub fn of_array(
+        network: &GivenNetwork<T>,
+        array: Npy<T>,
+        labels: Option<Vec<usize>>,
+        bounds: Option<Bounds>,
+    ) -> Result<Self, SpecError> {
+        let available = array.count();
+        let labels = labels.unwrap_or_else(|| predicted(network, &array, available));
+        let samples = Self { values: Values::Array(array), labels, available, part: None, bounds };
+        samples.inside(Path::new("samples"))
+    }
+
     fn from_array(network: &GivenNetwork<T>, selection: &Selection<'_>) -> Result<Self, SpecError> {
         if selection.split.is_some() {
             return Err(refuse(Path::new("--split"), "goes with CIFAR-10; a .npy file has no parts"));
@@ -229,7 +245,7 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     extensions.iter().any(|extension| name.ends_with(extension))
 }
 
-fn refuse(place: &Path, message: &str) -> SpecError {
+pub(super) fn refuse(place: &Path, message: &str) -> SpecError {
     Origin { file: place.display().to_string(), overridden: Vec::new() }.error("", "", message)
 }
 

@@ -50,9 +50,9 @@ pub(super) const LAYER_INIT_KEYS: &[&str] = &["scheme", "variance", "bias_varian
 
 /// Reads the law of weights under the key `init`, a table with these keys at most.
 pub(super) fn read_init(reader: &Reader<'_>, origin: &Origin, known: &[&str]) -> Result<InitSpec, SpecError> {
-    use WeightDistribution::{Normal, Rademacher, Uniform};
+    use WeightDistribution::{Normal, Orthogonal, Rademacher, Uniform};
     let named = |distribution, variance| Ok(InitSpec::of(distribution, variance));
-    let schemes = "he-normal, he-uniform, he-rademacher, xavier-normal";
+    let schemes = "he-normal, he-uniform, he-rademacher, xavier-normal, orthogonal";
     match reader.value("init") {
         None => named(Normal, VarianceSpec::He),
         Some(Value::String(name)) => match name.as_str() {
@@ -60,6 +60,7 @@ pub(super) fn read_init(reader: &Reader<'_>, origin: &Origin, known: &[&str]) ->
             "he-uniform" => named(Uniform, VarianceSpec::He),
             "he-rademacher" => named(Rademacher, VarianceSpec::He),
             "xavier-normal" => named(Normal, VarianceSpec::Xavier),
+            "orthogonal" => named(Orthogonal, VarianceSpec::He),
             _ => Err(reader.refuse("init", format!("must be {schemes}, or a table {{ scheme, variance }}"))),
         },
         Some(Value::Table(table)) => {
@@ -69,7 +70,8 @@ pub(super) fn read_init(reader: &Reader<'_>, origin: &Origin, known: &[&str]) ->
                 "normal" => Normal,
                 "uniform" => Uniform,
                 "rademacher" => Rademacher,
-                _ => return Err(init.refuse("scheme", "must be normal, uniform or rademacher")),
+                "orthogonal" => Orthogonal,
+                _ => return Err(init.refuse("scheme", "must be normal, uniform, rademacher or orthogonal")),
             };
             let formula = "an expression of fan_in, fan_out and the sweep variables, such as \"2 / fan_in^1.5\"";
             let variance = init.expression("variance")?.ok_or_else(|| init.missing("variance", formula))?;

@@ -36,6 +36,8 @@ pub struct OneLayer {
     values: Vec<(&'static str, Given)>,
     /// The law of its own weights, in place of the network's.
     pub init: Option<InitSpec>,
+    /// The name of its arrays in a file of weights, in place of its position.
+    pub weights: Option<String>,
 }
 
 /// What a key holds.
@@ -49,23 +51,29 @@ enum Given {
     Fixed(keys::Value, String),
 }
 
-/// An own law of weights, and the dotted key of the layer that has it.
-pub type OwnInit<'a> = Option<(String, &'a InitSpec)>;
+/// What stands for a node of an architecture: a layer and its dotted key, or the end of a residual block.
+pub type OfNode<'a> = Option<(String, &'a OneLayer)>;
 
-/// The own laws of the weights of all layers in the order of an architecture's nodes, at these values of the sweep variables.
-pub fn own_inits<'a>(specs: &'a [LayerSpec], key: &str, variables: &Variables, found: &mut Vec<OwnInit<'a>>) {
+/// What stands for each node of an architecture, in its order, at these values of the sweep variables.
+pub fn in_order_of_nodes<'a>(specs: &'a [LayerSpec], variables: &Variables) -> Vec<OfNode<'a>> {
+    let mut found = Vec::new();
+    collect_nodes(specs, "layers", variables, &mut found);
+    found
+}
+
+fn collect_nodes<'a>(specs: &'a [LayerSpec], key: &str, variables: &Variables, found: &mut Vec<OfNode<'a>>) {
     for (index, layer) in specs.iter().enumerate() {
         let key = format!("{key}.{index}");
         match layer {
-            LayerSpec::Layer(layer) => found.push(layer.init.as_ref().map(|init| (key, init))),
+            LayerSpec::Layer(layer) => found.push(Some((key, layer))),
             LayerSpec::Repeat { times, layers } => {
                 for _ in 0..times.size(variables).unwrap_or_default() {
-                    own_inits(layers, &format!("{key}.layers"), variables, found);
+                    collect_nodes(layers, &format!("{key}.layers"), variables, found);
                 }
             }
             LayerSpec::Residual { layers, projection } => {
-                own_inits(layers, &format!("{key}.layers"), variables, found);
-                own_inits(projection, &format!("{key}.projection"), variables, found);
+                collect_nodes(layers, &format!("{key}.layers"), variables, found);
+                collect_nodes(projection, &format!("{key}.projection"), variables, found);
                 // The sum is a node of its own.
                 found.push(None);
             }
@@ -166,7 +174,8 @@ fn read_layer(table: &Table, origin: &Origin, path: &str) -> Result<LayerSpec, S
     }
     let has_init = kind.keys.contains(&Key::INIT) && reader.value(Key::INIT.name).is_some();
     let init = has_init.then(|| read_init(&reader, origin, LAYER_INIT_KEYS)).transpose()?;
-    Ok(LayerSpec::Layer(OneLayer { kind, values, init }))
+    let weights = if kind.keys.contains(&Key::WEIGHTS) { reader.string(Key::WEIGHTS.name)? } else { None };
+    Ok(LayerSpec::Layer(OneLayer { kind, values, init, weights: weights.map(String::from) }))
 }
 
 /// What a size may be.
@@ -190,7 +199,7 @@ fn read_value(reader: &Reader<'_>, key: &Key) -> Result<Option<Given>, SpecError
             reader.number(name, "must be a finite number", |number| number.is_finite())?.map(keys::Value::Number)
         }
         Kind::PerChannel => read_per_channel(reader, name)?.map(keys::Value::PerChannel),
-        Kind::Layers | Kind::Init => None,
+        Kind::Layers | Kind::Init | Kind::Arrays => None,
     };
     let text = reader.value(name).map(text_of).unwrap_or_default();
     Ok(fixed.map(|value| Given::Fixed(value, text)))

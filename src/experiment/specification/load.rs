@@ -27,17 +27,32 @@ pub(in crate::experiment) fn read_text(path: &Path) -> io::Result<String> {
     if metadata.len() > LONGEST {
         return Err(io::Error::other(format!("it is longer than {} MiB", LONGEST >> 20)));
     }
+    text_of_stream(File::open(path)?)
+}
+
+/// All that a stream gives, within bounds.
+fn text_of_stream(stream: impl Read) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
+    stream.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other(format!("it is longer than {} MiB", LONGEST >> 20)));
+    }
     Ok(text)
 }
 
-/// Loads the spec at a path or of a shipped name, changed by the overrides.
+/// The name of the spec that comes from standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Loads the spec at a path, of a shipped name, or from standard input where the name is `-`, changed by the overrides.
 ///
 /// # Errors
 /// There is no such spec, it is not TOML, or something in it is not allowed.
 pub fn load(name: &str, overrides: &[Override]) -> Result<AnySpec, SpecError> {
     let error = |message: String| Origin { file: name.into(), overridden: Vec::new() }.error("", "", message);
+    if name == STANDARD_INPUT {
+        let text = text_of_stream(io::stdin().lock());
+        return parse("standard input", &text.map_err(|reason| error(format!("cannot be read: {reason}")))?, overrides);
+    }
     match (catalogue::find(name), read_text(Path::new(name))) {
         (Some(shipped), Err(_)) => parse(&format!("experiments/{name}.toml"), shipped.text, overrides),
         (_, Ok(text)) => parse(name, &text, overrides),
@@ -69,18 +84,31 @@ pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<AnySpec, 
     AnySpec::from_table(&table, origin)
 }
 
-/// Parses a text as TOML and applies the overrides.
+/// Parses a text as TOML, or as JSON where it begins with a brace, and applies the overrides.
 pub(in crate::experiment) fn parse_table(
     file: &str,
     text: &str,
     overrides: &[Override],
 ) -> Result<(Table, Origin), SpecError> {
     let mut origin = Origin { file: file.into(), overridden: Vec::new() };
-    let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let [line, column] = place_of(text, error.span().map_or(0, |span| span.start));
-        let what = error.message().lines().next().unwrap_or("not TOML").to_owned();
-        origin.error("", "", format!("line {line}, column {column}: is not TOML: {what}"))
-    })?;
+    let refuse = |[line, column]: [usize; 2], what: String| {
+        origin.error("", "", format!("line {line}, column {column}: is not {what}"))
+    };
+    // No TOML begins so.
+    let is_json = text.trim_start().starts_with('{');
+    let mut table: Table = if is_json {
+        serde_json::from_str(text).map_err(|error| {
+            // Its words end with the place, which stands before them.
+            let what = error.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            refuse([error.line(), error.column()], format!("JSON: {what}"))
+        })?
+    } else {
+        text.parse().map_err(|error: toml::de::Error| {
+            let what = error.message().lines().next().unwrap_or("not TOML");
+            refuse(place_of(text, error.span().map_or(0, |span| span.start)), format!("TOML: {what}"))
+        })?
+    };
     // The path of the data last: whether a spec reads data may itself be overridden.
     let (paths, others): (Vec<_>, Vec<_>) = overrides.iter().partition(|change| change.is_data_path());
     for change in others.into_iter().chain(paths) {
@@ -99,6 +127,21 @@ fn place_of(text: &str, byte: usize) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn specs_may_be_json() {
+        let same = |text: &str| parse_table("spec", text, &[]).unwrap().0;
+        let table = same("name = \"a\"\ndraws = 3\nprecision = 0.5\n[sweep]\nd = [1, 2.5]");
+        assert_eq!(same(r#" {"name": "a", "draws": 3, "precision": 0.5, "sweep": {"d": [1, 2.5]}}"#), table);
+        for (text, message) in [
+            ("{\"a\": 1,\n \"b\" 2}", "spec: line 2, column 6: is not JSON: expected `:`"),
+            ("{\"a\": null}", "is not JSON"),
+            ("{\"a\": 1", "line 1, column 7: is not JSON: EOF"),
+        ] {
+            let error = parse_table("spec", text, &[]).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
 
     #[test]
     fn errors_of_toml_stand_where_they_are() {

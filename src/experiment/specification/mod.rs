@@ -29,7 +29,7 @@ pub use draw::DrawSpec;
 pub use heading::Heading;
 pub use init::{InitSpec, VarianceSpec};
 pub use input::{InputDistribution, InputSpec, LabelSpec};
-pub use layer::{LayerSpec, OneLayer, own_inits, read_layers};
+pub use layer::{LayerSpec, OfNode, OneLayer, in_order_of_nodes, read_layers};
 pub use network::{At, Make, NetworkSpec};
 pub(super) use network::{NETWORK_KEYS, read_input};
 pub use observables::{Definition, Making};

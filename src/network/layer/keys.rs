@@ -35,11 +35,16 @@ pub enum Kind {
     Layers,
     /// A law of the layer's own weights.
     Init,
+    /// The name of the layer's arrays in a file of weights.
+    Arrays,
 }
 
 impl Key {
     /// The law of a layer's own weights.
     pub const INIT: Self = Self::optional("init", Kind::Init);
+
+    /// The name of a layer's arrays in a file of weights, before the dot: `layer1.0.conv1` for `layer1.0.conv1.weight`.
+    pub const WEIGHTS: Self = Self::optional("weights", Kind::Arrays);
 
     /// A key that may be left out.
     pub const fn optional(name: &'static str, kind: Kind) -> Self {

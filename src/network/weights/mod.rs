@@ -2,15 +2,19 @@
 //! become [`Parameters`].
 //!
 //! An array is called by its layer's position and its own name, `0.weight` or `2.running_mean`; inside residual blocks by the
-//! whole way there, `3.layers.0.weight`. A file is opened by its headers alone. Its values are read once they are known to
+//! whole way there, `3.layers.0.weight`. Files that other programs wrote have other names, which [matching](Matching) finds. A file is opened by its headers alone. Its values are read once they are known to
 //! have the network's shapes, so that no damaged header asks for more memory than the network needs.
 
+mod matching;
+mod memory;
 mod npz;
 mod safetensors;
 
+pub use matching::{Expected, Matching, expected};
+pub use memory::NamedArray;
 pub use safetensors::{Array, to_bytes};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use thiserror::Error;
@@ -29,7 +33,7 @@ const ALLOWED: &[Element] = &[Element::F16, Element::Bf16, Element::F32, Element
 const IGNORED: &str = ".num_batches_tracked";
 
 /// Most names that an error lists.
-const MOST_NAMES: usize = 12;
+const MOST_NAMES: usize = 100;
 
 /// Why weights cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -70,6 +74,8 @@ trait Format: std::fmt::Debug {
 #[derive(Debug)]
 pub struct WeightFile {
     entries: BTreeMap<String, Entry>,
+    /// The names of the arrays in the file's order.
+    order: Vec<String>,
     format: Box<dyn Format>,
 }
 
@@ -106,7 +112,7 @@ impl WeightFile {
     /// # Errors
     /// It has too many parameters then.
     pub fn with_its_biases(&self, architecture: Architecture) -> Result<Architecture, WeightsError> {
-        let with = architecture.with_biases(|node| self.holds(&format!("{}.bias", node.position)));
+        let with = architecture.with_biases(|node| self.holds(&format!("{}.bias", node.arrays)));
         with.map_err(|error| WeightsError::of_file(error.to_string()))
     }
 
@@ -141,41 +147,59 @@ impl WeightFile {
     fn match_with<'a>(&self, architecture: &'a Architecture) -> Result<Vec<Wanted<'a>>, WeightsError> {
         let mut wanted = Vec::new();
         for node in architecture.nodes() {
-            let name = |tensor: &Tensor| format!("{}.{}", node.position, tensor.name);
+            let name = |tensor: &Tensor| format!("{}.{}", node.arrays, tensor.name);
             let is_affine = |tensor: &Tensor| matches!(tensor.role, Role::Scale | Role::Shift);
             let has_affine = node.tensors.iter().any(|tensor| is_affine(tensor) && self.holds(&name(tensor)));
             for (index, tensor) in node.tensors.iter().enumerate() {
                 if is_affine(tensor) && !has_affine {
                     continue;
                 }
-                let name = name(tensor);
-                let entry = self.entries.get(&name).ok_or_else(|| self.missing(&name, node, tensor))?;
-                check_shape(&entry.layout.shape, node, tensor).map_err(|message| WeightsError::of(&name, message))?;
-                wanted.push(Wanted { name, node, index });
+                wanted.push(Wanted { name: name(tensor), node, index });
             }
         }
-        let known = |name: &String| wanted.iter().any(|wanted| wanted.name == *name) || name.ends_with(IGNORED);
-        match self.entries.keys().find(|name| !known(name)) {
-            None => Ok(wanted),
-            Some(name) => {
-                let names: Vec<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
-                let hint = nearest(name, names.iter().copied());
-                let hint = hint.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-                Err(WeightsError::of(name, format!("is no parameter of this network{hint} (known: {})", list(&names))))
-            }
+        self.check_names(&wanted)?;
+        for Wanted { name, node, index } in &wanted {
+            let found = &self.entries[name].layout.shape;
+            check_shape(found, node, &node.tensors[*index]).map_err(|message| WeightsError::of(name, message))?;
         }
+        Ok(wanted)
     }
 
-    fn missing(&self, name: &str, node: &Node, tensor: &Tensor) -> WeightsError {
-        let names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
-        let held = if names.is_empty() { "nothing".into() } else { list(&names) };
-        let message = format!(
-            "is missing; layer {} ({}) needs it in shape {:?}, and the file holds {held}",
-            node.position,
-            node.layer.name(),
-            tensor.sizes
-        );
-        WeightsError::of(name, message)
+    /// Refuses arrays that are missing and arrays that the network does not have, all of them in one message.
+    fn check_names(&self, wanted: &[Wanted<'_>]) -> Result<(), WeightsError> {
+        let names: HashSet<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
+        let is_known = |name: &str| names.contains(name) || name.ends_with(IGNORED);
+        let unused: Vec<&str> = self.entries.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
+        let missing: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !self.holds(&wanted.name)).collect();
+        let also = |what: &str, names: &[&str]| match names {
+            [] => String::new(),
+            names => format!("; {what}: {}", list(names)),
+        };
+        match (&missing[..], &unused[..]) {
+            ([], []) => Ok(()),
+            ([first, others @ ..], _) => {
+                let others: Vec<&str> = others.iter().map(|wanted| wanted.name.as_str()).collect();
+                let held: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+                let message = format!(
+                    "is missing; layer {} ({}) needs it in shape {:?}, and the file holds {}{}{}",
+                    first.node.position,
+                    first.node.layer.name(),
+                    first.node.tensors[first.index].sizes,
+                    if held.is_empty() { "nothing".into() } else { list(&held) },
+                    also("also missing", &others),
+                    also("of no use here", &unused),
+                );
+                Err(WeightsError::of(&first.name, message))
+            }
+            ([], [first, others @ ..]) => {
+                let known: Vec<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
+                let hint = nearest(first, known.iter().copied());
+                let hint = hint.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+                let others = also("also of no use", others);
+                let message = format!("is no parameter of this network{hint}{others} (known: {})", list(&known));
+                Err(WeightsError::of(first, message))
+            }
+        }
     }
 }
 

@@ -19,14 +19,16 @@ pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
     let mut archive =
         ZipArchive::new(BufReader::new(file)).map_err(|error| fail(format!("cannot be read ({error})")))?;
     let mut entries = BTreeMap::new();
+    let mut order = Vec::new();
     for index in 0..archive.len() {
         let (name, entry) = read_entry(&mut archive, index)?;
         if entries.contains_key(&name) {
             return Err(WeightsError::of(&name, "stands in the archive twice; must stand once"));
         }
+        order.push(name.clone());
         entries.insert(name, entry);
     }
-    Ok(WeightFile { entries, format: Box::new(Npz { archive }) })
+    Ok(WeightFile { entries, order, format: Box::new(Npz { archive }) })
 }
 
 type Archive = ZipArchive<BufReader<File>>;

@@ -1,7 +1,7 @@
 //! Weights in `.safetensors` files: a length, a header in JSON, and the arrays' bytes, in C order and little-endian.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,6 +11,7 @@ use safetensors::tensor::Metadata;
 use safetensors::{Dtype, View};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::matching::natural;
 use super::{Entry, Format, WeightFile, WeightsError};
 use crate::array::{Element, Layout};
 use crate::network::architecture::{Architecture, Parameters};
@@ -101,8 +102,11 @@ pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
         // The header was checked: offsets follow each other.
         (name, Entry { layout, length: (to - from) as u64, place: 8 + header_length + from as u64 })
     };
-    let entries = metadata.tensors().into_iter().map(entry).collect();
-    Ok(WeightFile { entries, format: Box::new(Safetensors { file }) })
+    let entries: BTreeMap<String, Entry> = metadata.tensors().into_iter().map(entry).collect();
+    // The format sorts arrays by type and name, which says nothing of the layers' order.
+    let mut order: Vec<String> = entries.keys().cloned().collect();
+    order.sort_by(|one, other| natural(one, other));
+    Ok(WeightFile { entries, order, format: Box::new(Safetensors { file }) })
 }
 
 /// Any value in JSON in which no object has a key twice. Of two arrays of one name a parser would keep either, and networks whose

@@ -1,5 +1,5 @@
-//! The collapsed sampler: gradients of bias-free dense ReLU networks with Gaussian weights, exactly in law, from O(depth)
-//! scalars a draw whatever the widths.
+//! The collapsed sampler: gradients of bias-free dense networks with Gaussian weights and homogeneous activations, exactly in law, from
+//! O(depth) scalars a draw whatever the widths.
 //!
 //! Forward, ‖h_l‖² = σ_l²‖h_{l−1}‖² χ²_{K_l} with K_l ~ Binomial(n_l, ½), and the logits are f ~ N(0, σ²_{D+1}‖h_D‖² I). With
 //! δ = softmax(f) − onehot(y) and s = f·δ, homogeneity gives z_l·∂L/∂z_l = s at every layer; conditioning each W_l on
@@ -8,7 +8,8 @@
 //! - A_l = ‖∂L/∂z_l‖² = s²/‖h_l‖² + σ²_{l+1} A_{l+1} χ²_{K_l − 1} for l = D…1,
 //! - ∂ₓL = x s/‖x‖² + σ₁ √A₁ (I − x xᵀ/‖x‖²) ξ with ξ ~ N(0, I_d),
 //!
-//! and a layer with K_l = 0 makes the gradient zero. The logit's gradient is ∂ₓf₀ = σ₁ √A ξ, A = Π σ²_{l+1} χ²_{K_l}. Both
+//! and a layer with K_l = 0 makes the gradient zero. Those are the formulas of ReLUs; an activation with the slope a below zero adds a² χ²_{n −
+//! K} to χ²_K on the way forward, and has more terms on the way back (`Units::back`). The logit's gradient is ∂ₓf₀ = σ₁ √A ξ, A = Π σ²_{l+1} χ²_{K_l}. Both
 //! laws are exact for each gradient; where a spec asks for both, each draw takes two independent networks.
 //!
 //! For Gaussian inputs ∂ₓL is isotropic, so ‖∂ₓL‖₂ (which needs no coordinate) and one Gaussian direction give every
@@ -33,7 +34,7 @@ use crate::observable::{Gradient, GradientObservable, Observable, Statistic};
 use crate::scaled::{Magnitude, Scaled};
 use crate::statistics::gaussian::expected_sphere_norm;
 use crate::stop::Stop;
-use recursion::{FairCoins, LossGradient, Recursion, SINGLE, Scalars, chi_squared, ordinary, product_of_layers};
+use recursion::{LossGradient, Recursion, SINGLE, Scalars, Units, chi_squared, ordinary, product_of_layers};
 
 /// Coordinates held at a time.
 const BLOCK_OF_COORDINATES: usize = 4096;
@@ -45,7 +46,7 @@ pub struct CollapsedSampler {
     input: InputLaw,
     label: LabelRule,
     observables: Vec<GradientObservable>,
-    masks: Vec<FairCoins>,
+    units: Vec<Units>,
     /// σ₁²…σ²_{D+1}.
     variances: Vec<Scaled>,
     /// The same as doubles, where no product over neighbouring layers comes near the ends of their range.
@@ -58,8 +59,8 @@ impl CollapsedSampler {
     /// A sampler for this network.
     ///
     /// # Errors
-    /// Says why the collapsed law is not exact: other layers than alternating dense and ReLU, biases, weights that are not
-    /// Gaussian, or observables of other things than a gradient.
+    /// Says why the collapsed law is not exact: other layers than dense ones and homogeneous activations in turn, biases, weights that are
+    /// not Gaussian, or observables of other things than a gradient.
     pub fn new(
         architecture: &Architecture,
         initialisation: &Initialisation,
@@ -73,11 +74,11 @@ impl CollapsedSampler {
         }
         let gradients: Option<Vec<GradientObservable>> = observables.iter().map(|o| o.of_gradient().copied()).collect();
         let observables = gradients.ok_or_else(|| NotADenseChain("an observable needs the network itself".into()))?;
-        let masks = chain.widths.iter().map(|&width| FairCoins::new(width as u64)).collect();
+        let units = chain.widths.iter().zip(&chain.slopes).map(|(&width, &slope)| Units::new(width, slope)).collect();
         let direction_l1 = expected_sphere_norm(chain.dimension as u64, 1.0);
         let variances = chain.std_devs.iter().map(|&std_dev| Scaled::from(std_dev).power(2)).collect();
         let ordinary = ordinary(&chain);
-        Ok(Self { chain, input, label, observables, masks, variances, ordinary, direction_l1 })
+        Ok(Self { chain, input, label, observables, units, variances, ordinary, direction_l1 })
     }
 
     /// Coordinates that a worker holds at a time: a sample is held whole.
@@ -139,6 +140,7 @@ impl Sampler for CollapsedSampler {
             logits: vec![0.0; self.chain.outputs],
             logit_gradient: vec![0.0; self.chain.outputs],
             active: vec![0; self.chain.widths.len()],
+            shares: vec![1.0; self.chain.widths.len()],
             lengths: vec![Scaled::ZERO; self.chain.widths.len()],
             ordinary_lengths: vec![0.0; self.chain.widths.len()],
             stop: Stop::default(),
@@ -155,8 +157,9 @@ struct CollapsedWorker<'a> {
     normals: Vec<f32>,
     logits: Vec<f64>,
     logit_gradient: Vec<f64>,
-    /// K_l, units that a draw's ReLUs let through.
+    /// K_l, units of a draw that are above zero, and their share of ‖h_l‖².
     active: Vec<u64>,
+    shares: Vec<f64>,
     /// ‖h_l‖².
     lengths: Vec<Scaled>,
     ordinary_lengths: Vec<f64>,
@@ -214,8 +217,8 @@ impl CollapsedWorker<'_> {
 
     /// The recursions forward and back.
     fn draw_scalars(&mut self, input_square: f64, label: usize, stream: &mut Stream) -> Scalars {
-        let Self { sampler, active, lengths, ordinary_lengths, logits, logit_gradient, .. } = self;
-        let mut recursion = Recursion { sampler, active, logits, logit_gradient, label };
+        let Self { sampler, active, shares, lengths, ordinary_lengths, logits, logit_gradient, .. } = self;
+        let mut recursion = Recursion { sampler, active, shares, logits, logit_gradient, label };
         match &sampler.ordinary {
             Some(variances) if SINGLE.contains(&input_square) => {
                 recursion.run(variances, input_square, ordinary_lengths, stream)
@@ -309,14 +312,14 @@ impl CollapsedWorker<'_> {
 
     /// ∂ₓf₀ = σ₁ √A ξ, of a network of its own.
     fn draw_logit(&mut self, stream: &mut Stream, values: &mut [f64]) {
-        let CollapsedSampler { variances, ordinary, masks, .. } = self.sampler;
+        let CollapsedSampler { variances, ordinary, units, .. } = self.sampler;
         match ordinary {
             Some(variances) => {
-                let scale = product_of_layers(variances, masks, stream).root();
+                let scale = product_of_layers(variances, units, stream).root();
                 self.measure_logit(scale, stream, values);
             }
             None => {
-                let scale = product_of_layers(variances, masks, stream).root();
+                let scale = product_of_layers(variances, units, stream).root();
                 self.measure_logit(scale, stream, values);
             }
         }

@@ -48,7 +48,10 @@ const ORDINARY: (usize, f64) = (64, 100.0);
 /// σ₁²…σ²_{D+1}, where the recursions need no more range than doubles have.
 pub(super) fn ordinary(chain: &DenseChain) -> Option<Vec<f64>> {
     let fan_ins = std::iter::once(&chain.dimension).chain(&chain.widths);
-    let factors = fan_ins.zip(&chain.std_devs).map(|(&fan_in, std_dev)| (fan_in as f64).log2() + 2.0 * std_dev.log2());
+    let steepest = std::iter::once(1.0).chain(chain.slopes.iter().map(|slope| slope.abs().max(1.0)));
+    let factors = fan_ins.zip(&chain.std_devs).zip(steepest);
+    let factors =
+        factors.map(|((&fan_in, std_dev), slope)| (fan_in as f64).log2() + 2.0 * (std_dev.log2() + slope.log2()));
     let (mut sum, mut least, mut most) = (0.0f64, 0.0f64, 0.0f64);
     for factor in factors {
         sum += factor;
@@ -59,13 +62,67 @@ pub(super) fn ordinary(chain: &DenseChain) -> Option<Vec<f64>> {
     fits.then(|| chain.std_devs.iter().map(|std_dev| std_dev * std_dev).collect())
 }
 
-/// σ₁² Π σ²_{l+1} χ²_{K_l}.
-pub(super) fn product_of_layers<L: Length>(variances: &[L], masks: &[FairCoins], stream: &mut Stream) -> L {
+/// σ₁² Π σ²_{l+1} S_l.
+pub(super) fn product_of_layers<L: Length>(variances: &[L], units: &[Units], stream: &mut Stream) -> L {
     let mut square = variances[0];
-    for (mask, &variance) in masks.iter().zip(&variances[1..]) {
-        square = square * (variance * chi_squared(mask.heads(stream), stream).into());
+    for (units, &variance) in units.iter().zip(&variances[1..]) {
+        let open = units.coins.heads(stream);
+        square = square * (variance * units.passed(open, stream).sum.into());
     }
     square
+}
+
+/// The units of a hidden layer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Units {
+    count: u64,
+    coins: FairCoins,
+    /// The square of the activation's slope below zero.
+    square: f64,
+}
+
+/// What a layer passes of n standard normals: S = χ²_K + a² χ²_{n − K}.
+struct Passed {
+    sum: f64,
+    /// The share of the open units, those above zero.
+    share: f64,
+}
+
+impl Units {
+    pub fn new(width: usize, slope: f64) -> Self {
+        Self { count: width as u64, coins: FairCoins::new(width as u64), square: slope * slope }
+    }
+
+    fn passed(&self, open: u64, stream: &mut Stream) -> Passed {
+        let above = chi_squared(open, stream);
+        if self.square == 0.0 {
+            return Passed { sum: above, share: 1.0 };
+        }
+        let sum = above + self.square * chi_squared(self.count - open, stream);
+        Passed { sum, share: above / sum }
+    }
+
+    /// ‖D(c h + τ P ξ)‖², D the activation's slopes, P the projection orthogonal to h: from u = |c|‖h‖ (its square) and τ² with the share ρ of
+    /// the open units in ‖h‖².
+    ///
+    /// Within the open units and within the others ξ has a part along h and one across. Of the two along, the projection leaves one normal
+    /// w, of which the open units have √(1 − ρ) and the others −√ρ: A = (u√ρ + τ w√(1 − ρ))² + τ² χ²_{K−1} + a² ((u√(1 − ρ) − τ w√ρ)² + τ²
+    /// χ²_{n−K−1}). Where all units are on one side there is no w.
+    fn back<L: Length>(&self, open: u64, share: f64, along: L, across: L, stream: &mut Stream) -> L {
+        if self.square == 0.0 {
+            return along + across * chi_squared(open - 1, stream).into();
+        }
+        if open == 0 || open == self.count {
+            let slope = if open == 0 { self.square } else { 1.0 };
+            return L::from(slope) * (along + across * chi_squared(self.count - 1, stream).into());
+        }
+        let (rest, w): (f64, f64) = (1.0 - share, stream.sample(StandardNormal));
+        let others = chi_squared(open - 1, stream) + self.square * chi_squared(self.count - open - 1, stream);
+        let mixed = 2.0 * w * (share * rest).sqrt() * (1.0 - self.square);
+        let of_along = share + self.square * rest;
+        let of_across = w * w * (rest + self.square * share) + others;
+        along * of_along.into() + across * of_across.into() + (along * across).root() * mixed.into()
+    }
 }
 
 /// ∂ₓL = along·x + across·P ξ, with P the projection orthogonal to x.
@@ -89,8 +146,9 @@ pub(super) enum Scalars {
 /// The memory of one pass forward and back.
 pub(super) struct Recursion<'a> {
     pub sampler: &'a CollapsedSampler,
-    /// K_l.
+    /// K_l, the units above zero, and their share of ‖h_l‖².
     pub active: &'a mut [u64],
+    pub shares: &'a mut [f64],
     pub logits: &'a mut [f64],
     pub logit_gradient: &'a mut [f64],
     pub label: usize,
@@ -105,13 +163,14 @@ impl Recursion<'_> {
         lengths: &mut [L],
         stream: &mut Stream,
     ) -> Scalars {
-        let CollapsedSampler { chain: DenseChain { std_devs, widths, .. }, masks, .. } = self.sampler;
+        let CollapsedSampler { chain: DenseChain { std_devs, widths, .. }, units, .. } = self.sampler;
         let (mut square, mut closed) = (input_square, false);
-        for (layer, (mask, &variance)) in masks.iter().zip(variances).enumerate() {
-            self.active[layer] = mask.heads(stream);
-            closed |= self.active[layer] == 0;
-            square = square * (variance * chi_squared(self.active[layer], stream).into());
-            lengths[layer] = square;
+        for (layer, (units, &variance)) in units.iter().zip(variances).enumerate() {
+            let open = units.coins.heads(stream);
+            let Passed { sum, share } = units.passed(open, stream);
+            closed |= open == 0 && units.square == 0.0;
+            square = square * (variance * sum.into());
+            (self.active[layer], self.shares[layer], lengths[layer]) = (open, share, square);
         }
         if closed || (!widths.is_empty() && square.is_zero()) {
             return Scalars::Zero;
@@ -138,8 +197,8 @@ impl Recursion<'_> {
     fn back<L: Length>(&self, variances: &[L], mut square: L, homogeneity: L, lengths: &[L], stream: &mut Stream) -> L {
         let of_homogeneity = homogeneity * homogeneity;
         for layer in (0..lengths.len()).rev() {
-            let across = variances[layer + 1] * square * chi_squared(self.active[layer] - 1, stream).into();
-            square = of_homogeneity / lengths[layer] + across;
+            let (along, across) = (of_homogeneity / lengths[layer], variances[layer + 1] * square);
+            square = self.sampler.units[layer].back(self.active[layer], self.shares[layer], along, across, stream);
         }
         L::from(self.sampler.chain.std_devs[0]) * square.root()
     }

@@ -1,5 +1,8 @@
 use super::*;
+use crate::network::layer::{Activation, Pointwise};
 use crate::network::{Dense, Relu, Shape, Variances};
+use crate::sampling::explicit::ExplicitSampler;
+use crate::statistics::Moments;
 use crate::stream::StreamKey;
 
 const NAMES: [&str; 6] = ["logit.l1", "logit.l2", "logit.l3", "loss.l1", "loss.l2", "loss.l1.rao-blackwell"];
@@ -34,7 +37,8 @@ fn assert_scaled(draws: &[Vec<f64>], ordinary: &[Vec<f64>], power: i32, toleranc
 /// Doubles and scaled numbers give the same bits, where doubles will do.
 #[test]
 fn ordinary_networks_are_drawn_in_doubles_to_the_same_bits() {
-    let hidden = (0..4).flat_map(|_| [Dense::new(5).into(), Relu.into()]);
+    let activations = [Activation::Relu, Activation::LeakyRelu { slope: 0.3 }, Activation::Abs, Activation::Identity];
+    let hidden = activations.into_iter().flat_map(|activation| [Dense::new(5).into(), Pointwise(activation).into()]);
     let layers = hidden.chain([Dense::new(3).into()]).collect();
     let network = Architecture::new(Shape::new([30]).unwrap(), layers).unwrap();
     let initialisation = Initialisation::he(&network, WeightDistribution::Normal, 1.0);
@@ -115,4 +119,51 @@ fn what_is_beyond_doubles_is_infinite_or_just_above_zero() {
     assert!(huge.iter().all(|values| values[0] == f64::INFINITY && values[1].is_normal()), "{huge:?}");
     let tiny = draws(800, |_| -1, InputLaw::Gaussian, &names);
     assert!(tiny.iter().all(|values| values[0] == f64::from_bits(1) && values[1].is_normal()), "{tiny:?}");
+}
+
+/// Means and squares of the loss's gradient agree with those of networks that are drawn whole, for slopes on both sides of 0 and of 1 and
+/// layers so narrow that all units are often on one side: |z| below 4.5 for each of 48 numbers, false alarms below 4·10⁻⁴.
+#[test]
+fn homogeneous_activations_have_the_law_of_networks_that_are_drawn_whole() {
+    let names = ["loss.l1", "loss.l2sq", "loss.linf", "loss.l1.squared", "logit.l1", "logit.l2sq"];
+    for slopes in [[0.2, -0.5], [-1.0, 1.0], [1.0, 0.0], [1.7, 0.0]] {
+        for widths in [[2, 3], [9, 6]] {
+            let layer = |index: usize| {
+                let activation = Activation::LeakyRelu { slope: slopes[index] };
+                [Dense::new(widths[index]).into(), Pointwise(activation).into()]
+            };
+            let layers = (0..2).flat_map(layer).chain([Dense::new(3).into()]).collect();
+            let network = Architecture::new(Shape::new([7]).unwrap(), layers).unwrap();
+            let he = Initialisation::he(&network, WeightDistribution::Normal, 4.0);
+            let observables: Vec<Observable> = names.iter().map(|name| name.parse().unwrap()).collect();
+            let input = InputLaw::Constant(0.8);
+            let collapsed =
+                CollapsedSampler::new(&network, &he, input.clone(), LabelRule::Random, observables.clone()).unwrap();
+            let explicit = ExplicitSampler {
+                architecture: network,
+                initialisation: he,
+                input,
+                label: LabelRule::Random,
+                observables,
+                batch: 1,
+                path_total: None,
+            };
+            let moments = |sampler: &dyn Sampler, name: &str| {
+                let (key, mut worker) = (StreamKey::new(8, &[name]), sampler.worker());
+                let mut moments = vec![Moments::default(); names.len()];
+                let mut values = vec![f64::NAN; names.len()];
+                for draw in 0..20_000 {
+                    worker.draw(key.draw(draw), &mut values);
+                    moments.iter_mut().zip(&values).for_each(|(moments, &value)| moments.push(value));
+                }
+                moments
+            };
+            let (one, other) = (moments(&collapsed, "collapsed"), moments(&explicit, "explicit"));
+            for (name, (one, other)) in names.iter().zip(one.iter().zip(&other)) {
+                let error = one.std_error().hypot(other.std_error());
+                let z = (one.mean() - other.mean()) / error;
+                assert!(z.abs() < 4.5, "{name} {slopes:?} {widths:?}: {} {} z = {z}", one.mean(), other.mean());
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::explicit::ExplicitSampler;
 use super::general::{DRAWN, GeneralWorker};
 use super::monte_carlo::{Sampler, Worker};
 use crate::network::layer::{LayerRule, Product};
-use crate::network::{Architecture, BrokenHypotheses, Node, WeightDistribution};
+use crate::network::{Architecture, Node, WeightDistribution};
 use crate::observable::{HypothesisObservable, Observable};
 use crate::scaled::Scaled;
 use weights::Conditioned;
@@ -55,7 +55,7 @@ impl ConditionedSampler {
         if networks.initialisation.distribution() != Some(WeightDistribution::Normal) {
             return Err("the weights are not Gaussian".into());
         }
-        if networks.initialisation.broken_hypotheses != BrokenHypotheses::default() {
+        if !networks.initialisation.is_independent() {
             return Err("the weights are not independent, or biases have a mean".into());
         }
         let is_of_gradient = |observable: &Observable| match observable {

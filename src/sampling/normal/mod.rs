@@ -38,7 +38,8 @@ macro_rules! with_source {
     ($law:expr, $source:ident => $run:expr) => {{
         let WeightLaw { distribution, std_dev } = $law;
         match distribution {
-            WeightDistribution::Normal => {
+            // What orthogonal weights are made of.
+            WeightDistribution::Normal | WeightDistribution::Orthogonal => {
                 let $source = Normals { std_dev: std_dev as f32 };
                 $run
             }

@@ -26,7 +26,7 @@ impl ObjectiveRule for ProjectedGradient {
         rng: &mut impl Rng,
         seen: impl FnOnce(&BatchModel<T>),
     ) -> f64 {
-        let attack = attack::ProjectedGradient { norm: Norm::INFINITY, steps: self.steps };
+        let attack = attack::ProjectedGradient { norm: Norm::INFINITY, steps: self.steps, step_size: None };
         let mut perturbed = input.to_vec();
         attack.ascend(model, input, labels, Threat::unbounded(self.strength), rng, &mut perturbed);
         model.forward(&perturbed);

@@ -192,7 +192,7 @@ fn sure_samples_are_attacked_in_training_too() {
         }
         // Every coordinate ends a third of the way at least, at the right side.
         let (mut model, samples) = linear(&margins);
-        let attack = crate::attack::ProjectedGradient { norm: Norm::INFINITY, steps: 3 };
+        let attack = crate::attack::ProjectedGradient { norm: Norm::INFINITY, steps: 3, step_size: None };
         let labels = vec![0; margins.len()];
         let mut moved = samples.clone();
         let mut rng = ChaCha8Rng::seed_from_u64(7);

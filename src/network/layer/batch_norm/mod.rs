@@ -97,8 +97,11 @@ impl BatchNorm {
 }
 
 impl Keyed for BatchNorm {
-    const KEYS: &'static [Key] =
-        &[Key::optional("statistics", Kind::Word(&["batch", "running"])), Key::optional("epsilon", Kind::Positive)];
+    const KEYS: &'static [Key] = &[
+        Key::optional("statistics", Kind::Word(&["batch", "running"])),
+        Key::optional("epsilon", Kind::Positive),
+        Key::WEIGHTS,
+    ];
 
     fn from_values(values: &Values, defaults: Defaults<'_>) -> Result<Self, Refusal> {
         let statistics = match values.word("statistics") {

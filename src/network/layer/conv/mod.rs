@@ -313,6 +313,7 @@ impl Keyed for Conv {
         Key::optional("padding_mode", Kind::Word(PaddingMode::NAMES)),
         Key::optional("bias", Kind::Flag),
         Key::INIT,
+        Key::WEIGHTS,
     ];
 
     fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {

@@ -26,7 +26,8 @@ impl Dense {
 }
 
 impl Keyed for Dense {
-    const KEYS: &'static [Key] = &[Key::required("units", Kind::Size), Key::optional("bias", Kind::Flag), Key::INIT];
+    const KEYS: &'static [Key] =
+        &[Key::required("units", Kind::Size), Key::optional("bias", Kind::Flag), Key::INIT, Key::WEIGHTS];
 
     fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
         Ok(Self { units: values.size("units"), bias: values.flag("bias") })

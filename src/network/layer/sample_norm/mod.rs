@@ -49,11 +49,15 @@ fn make(kin: Kin, values: &Values) -> Result<Layer, Refusal> {
 
 impl Family for SampleNorm {
     const TYPES: &'static [LayerType] = &[
-        LayerType { name: "layer-norm", keys: &[EPSILON], make: |values, _: Defaults<'_>| make(Kin::Layer, values) },
-        LayerType { name: "rms-norm", keys: &[EPSILON], make: |values, _| make(Kin::Rms, values) },
+        LayerType {
+            name: "layer-norm",
+            keys: &[EPSILON, Key::WEIGHTS],
+            make: |values, _: Defaults<'_>| make(Kin::Layer, values),
+        },
+        LayerType { name: "rms-norm", keys: &[EPSILON, Key::WEIGHTS], make: |values, _| make(Kin::Rms, values) },
         LayerType {
             name: "group-norm",
-            keys: &[Key::required("groups", Kind::Size), EPSILON],
+            keys: &[Key::required("groups", Kind::Size), EPSILON, Key::WEIGHTS],
             make: |values, _| make(Kin::Group(values.size("groups")), values),
         },
     ];
