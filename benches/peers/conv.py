@@ -1,8 +1,8 @@
 """Peer: norms of the loss gradient of convolutional networks at He initialisation, in PyTorch.
 
-3 x s x s, four 3x3 convolutions of 64 channels (padding 1, strides 1, 2, 1, 2), ReLU after each, global average pool, linear
-to 10. Fresh weights, input x ~ N(0, I) and label for every draw; l1, l2 and linf of the gradient with respect to x.
-Case: {"side": s}. Several draws run as one grouped convolution, channels last; the backward pass is written by hand, and takes
+3 x s x s, four 3x3 convolutions of 64 channels or as many as the case says (padding 1, strides 1, 2, 1, 2), ReLU after each, global
+average pool, linear to 10. Fresh weights, input x ~ N(0, I) and label for every draw; l1, l2 and linf of the gradient with respect to x.
+Case: {"side": s, "channels": 64}. Several draws run as one grouped convolution, channels last; the backward pass is written by hand, and takes
 gradients with respect to activations only. Weights are drawn as N(0, 1): all scales are folded into the logits and the
 gradient, which homogeneity allows.
 """
@@ -12,7 +12,6 @@ import math
 import pair
 from normals import source
 
-CHANNELS = 64
 STRIDES = (1, 2, 1, 2)
 
 
@@ -20,6 +19,7 @@ def settings(case, framework):
     if framework != "torch":
         return []
     group = 16 if case["side"] < 32 else 8 if case["side"] < 64 else 2
+    group = max(1, group * 64 // case.get("channels", 64))
     allocator = pair.allocators()[0]
     # `split`: the first layer's backward pass one draw at a time, which oneDNN does faster where images are large.
     base = {"rng": "compiled", "fused": False, "split": case["side"] >= 32, "malloc": allocator}
@@ -38,13 +38,13 @@ def batches(case, setting, seed):
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    aten, side, group, channels = torch.ops.aten, case["side"], setting["group"], CHANNELS
+    aten, side, group, channels = torch.ops.aten, case["side"], setting["group"], case.get("channels", 64)
     inputs = (3, channels, channels, channels)
     sizes = [channels * 9 * n for n in inputs]
     normals = source(setting["rng"], group * (sum(sizes) + 10 * channels + 3 * side * side), seed)
     torch.manual_seed(seed)
     pooled = (side // 4) ** 2
-    factor = math.sqrt(2 / 27) * math.sqrt(2 / 576) ** 3 * math.sqrt(1 / 64) / pooled
+    factor = math.sqrt(2 / 27) * math.sqrt(2 / (9 * channels)) ** 3 * math.sqrt(1 / channels) / pooled
     batch = max(1, 32 // group) * group
     gradients, norms, index = torch.empty(batch, side, side, 3), torch.empty(3, batch), torch.arange(group)
 

@@ -1,14 +1,19 @@
-"""Peer: norms of the loss gradient of dense ReLU networks at He initialisation, in PyTorch and in JAX.
+"""Peer: norms of the loss gradient of dense networks at He initialisation, in PyTorch and in JAX.
 
 Fresh weights, input x ~ N(0, I) and label for every draw; l1, l2 and linf of the gradient with respect to x.
-Case: {"inputs": d, "widths": [...], "outputs": 10}. Weights are drawn as N(0, 1): all scales are folded into the logits and
-the gradient, which homogeneity allows.
+Case: {"inputs": d, "widths": [...], "outputs": 10, "between": "relu" | "tanh" | "layer-norm"}, the last with a ReLU behind it. Weights are
+drawn as N(0, 1): with ReLUs all scales are folded into the logits and the gradient, which homogeneity allows. The others go by automatic
+differentiation, whose own cost is small beside that of the weights.
 """
 
 import math
 
 import pair
 from normals import source
+
+
+def is_homogeneous(case):
+    return case.get("between", "relu") == "relu"
 
 
 def settings(case, framework):
@@ -24,7 +29,8 @@ def settings(case, framework):
             + [dict(base, batch=best, malloc="system"), dict(base, batch=best, rng="rbg")]
         )
     allocator = pair.allocators()[0]
-    base = {"framework": "torch", "rng": "torch", "backward": "hand", "malloc": allocator}
+    hand = "hand" if is_homogeneous(case) else "autograd"
+    base = {"framework": "torch", "rng": "torch", "backward": hand, "malloc": allocator}
     best = max((b for b in batches if b * weights <= 1 << 19), default=1)
     return (
         [dict(base, batch=best)]
@@ -50,6 +56,12 @@ def scale(case):
     return hidden * math.sqrt(1 / widths[-2])
 
 
+def scales(case):
+    """The standard deviation of each layer's weights, where they are not folded: 1 / E tanh(z)^2 is 2.5362."""
+    widths, factor = sizes(case), 2.536240 if case["between"] == "tanh" else 2
+    return [math.sqrt(factor / n) for n in widths[:-2]] + [math.sqrt(1 / widths[-2])]
+
+
 def batches(case, setting, seed):
     return {"torch": torch_batches, "jax": jax_batches}[setting["framework"]](case, setting, seed)
 
@@ -62,7 +74,17 @@ def torch_batches(case, setting, seed):
     batch, widths = setting["batch"], sizes(case)
     shapes = list(zip(widths[1:], widths))
     normals = source(setting["rng"], batch * (count(case) + case["inputs"]), seed)
-    factor, index, norms = scale(case), torch.arange(batch), torch.empty(3, batch)
+    homogeneous = is_homogeneous(case)
+    each = [1] * len(shapes) if homogeneous else scales(case)
+    factor, index, norms = scale(case) if homogeneous else 1, torch.arange(batch), torch.empty(3, batch)
+
+    def between(h):
+        if homogeneous:
+            return h.relu()
+        if case["between"] == "tanh":
+            return h.tanh()
+        return torch.nn.functional.layer_norm(h.squeeze(2), h.shape[1:2]).relu().unsqueeze(2)
+
     below = [torch.empty(batch, n, 1) for n in widths[1:]]
     above = [torch.empty(batch, 1, n) for n in widths[:-1]]
 
@@ -97,9 +119,9 @@ def torch_batches(case, setting, seed):
         h = x.clone().requires_grad_(True)
         leaf = h
         for layer, w in enumerate(weights):
-            h = torch.bmm(w, h)
+            h = torch.bmm(w, h) if homogeneous else torch.bmm(w, h) * each[layer]
             if layer + 1 < len(weights):
-                h = h.relu()
+                h = between(h)
         loss = torch.nn.functional.cross_entropy(h.squeeze(2) * factor, labels, reduction="sum")
         return torch.autograd.grad(loss, leaf)[0].squeeze(2) / factor
 
@@ -119,12 +141,21 @@ def jax_batches(case, setting, seed):
     import jax
     import jax.numpy as jnp
 
-    batch, widths, factor = setting["batch"], sizes(case), scale(case)
+    homogeneous = is_homogeneous(case)
+    batch, widths, factor = setting["batch"], sizes(case), scale(case) if homogeneous else 1
+    each = [1] * (len(widths) - 1) if homogeneous else scales(case)
+
+    def between(z):
+        if homogeneous:
+            return jax.nn.relu(z)
+        if case["between"] == "tanh":
+            return jnp.tanh(z)
+        return jax.nn.relu((z - z.mean()) / jnp.sqrt(z.var() + 1e-5))
 
     def loss(x, weights, label):
-        for w in weights[:-1]:
-            x = jax.nn.relu(w @ x)
-        return -jax.nn.log_softmax(factor * (weights[-1] @ x))[label]
+        for w, size in zip(weights[:-1], each):
+            x = between(w @ x if homogeneous else size * (w @ x))
+        return -jax.nn.log_softmax(factor * each[-1] * (weights[-1] @ x))[label]
 
     def one(key):
         keys = jax.random.split(key, len(widths) + 1)

@@ -155,15 +155,25 @@ pub fn explicit() -> Vec<Case> {
 
 /// The networks of the table of conditioned draws.
 pub fn conditioned() -> Vec<Case> {
-    let case =
-        |name: String, architecture| Case { name, architecture, weights: WeightDistribution::Normal, peer: None };
+    let case = |name: String, architecture, peer| Case {
+        name,
+        architecture,
+        weights: WeightDistribution::Normal,
+        peer: Some(peer),
+    };
     let wide = [512, 2048, 8192].into_iter().flat_map(|n| {
-        [(false, "tanh"), (true, "layer norm, ReLU")].map(|(normalised, between)| {
-            case(format!("3072; {n}, {n}, {n}, {between}"), activated(3072, &[n; 3], normalised))
+        [(false, "tanh", "tanh"), (true, "layer norm, ReLU", "layer-norm")].map(|(normalised, words, between)| {
+            let peer = format!(
+                "{{\"inputs\": 3072, \"widths\": [{n}, {n}, {n}], \"outputs\": 10, \"between\": \"{between}\"}}"
+            );
+            case(format!("3072; {n}, {n}, {n}, {words}"), activated(3072, &[n; 3], normalised), ("dense.py", peer))
         })
     });
-    let channels =
-        [64, 256, 512].map(|channels| case(format!("convolutions of {channels}, 3×16×16"), convolutions(16, channels)));
+    let channels = [(16, 64), (16, 256), (16, 512), (16, 1024), (32, 512)].map(|(side, channels)| {
+        let peer = format!("{{\"side\": {side}, \"channels\": {channels}}}");
+        let name = format!("convolutions of {channels}, 3×{side}×{side}");
+        case(name, convolutions(side, channels), ("conv.py", peer))
+    });
     wide.chain(channels).collect()
 }
 

@@ -76,10 +76,6 @@ fn main() {
         let work = Work::of(&case.architecture, case.weights);
         let floor = ceilings.draws_per_second(&work);
         let best = peers.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
-        let peer = |framework: Framework| {
-            let rate = peers.iter().find(|(of, _)| *of == framework).map(|(_, rate)| *rate);
-            rate.map_or("–".into(), digits)
-        };
         println!(
             "| {} | {} | {} | {} | {} | {} | {:.2} | {} | {} | {} |",
             case.name,
@@ -89,20 +85,29 @@ fn main() {
             digits(floor),
             digits(ours),
             floor / ours,
-            peer(Framework::Torch),
-            peer(Framework::Jax),
+            of_peer(&peers, Framework::Torch),
+            of_peer(&peers, Framework::Jax),
             ratio(ours, best),
         );
         best_peers.push((case.name.clone(), best));
     }
 
-    println!("\n| conditioned draws | draws/s | explicit, draws/s | ratio |");
-    println!("|---|---|---|---|");
+    println!("\n| conditioned draws | draws/s | explicit, draws/s | PyTorch | JAX | / explicit | / better peer |");
+    println!("|---|---|---|---|---|---|---|");
     for case in cases::conditioned() {
-        let conditioned = measure(&case.conditioned(), threads, &options).draws_per_second;
+        let (conditioned, peers) = side_by_side(&options, &case, &case.conditioned(), threads);
         let explicit = measure(&case.sampler(), threads, &options).draws_per_second;
-        let ratio = conditioned / explicit;
-        println!("| {} | {} | {} | {}× |", case.name, digits(conditioned), digits(explicit), digits(ratio));
+        let best = peers.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            case.name,
+            digits(conditioned),
+            digits(explicit),
+            of_peer(&peers, Framework::Torch),
+            of_peer(&peers, Framework::Jax),
+            ratio(conditioned, explicit),
+            ratio(conditioned, best),
+        );
     }
 
     println!("\n| collapsed draws | draws/s, `loss.l2` | draws/s, ℓ₁, ℓ₂ and ℓ_∞ | / better peer |");
@@ -138,6 +143,12 @@ fn side_by_side(options: &Options, case: &Case, sampler: &dyn Sampler, threads: 
         }
     }
     (ours, peers.iter().map(|(framework, _)| *framework).zip(theirs).collect())
+}
+
+/// The rate of a peer, where there is one.
+fn of_peer(peers: &[(Framework, f64)], framework: Framework) -> String {
+    let rate = peers.iter().find(|(of, _)| *of == framework).map(|(_, rate)| *rate);
+    rate.map_or("–".into(), digits)
 }
 
 /// The best of several rounds.

@@ -3,12 +3,12 @@
 use gradlaw::attack::{AnyAttack, Bounds};
 use gradlaw::data::Npy;
 use gradlaw::experiment::given::{
-    AttackRequest, Attacked, Engine, GivenNetwork, Gradients, LabelledSamples, Labels, Perturbed, Request, attacks,
-    gradients, parse_architecture, read_architecture,
+    AttackRequest, Attacked, Engine, GivenNetwork, Gradients, LabelledSamples, Labels, Perturbed, Request, Threshold,
+    attacks, gradients, parse_architecture, read_architecture,
 };
 use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::{Limits, SpecError};
-use gradlaw::network::weights::{NamedArray, expected};
+use gradlaw::network::weights::{Expected, NamedArray, WeightsError, expected};
 use gradlaw::network::{Architecture, Matching, Norm, Real, WeightFile};
 use ndarray::{ArrayD, IxDyn};
 use numpy::{Element, IntoPyArray, PyArrayDyn, PyReadonlyArrayDyn};
@@ -93,7 +93,7 @@ fn network_of<T: Real>(
     memory: u64,
 ) -> Result<GivenNetwork<T>, SpecError> {
     let matching = matching(match_by)?;
-    let of_file = |name: &str, error: gradlaw::network::weights::WeightsError| refuse(name, &error.to_string());
+    let of_file = |name: &str, error: WeightsError| refuse(name, &error.to_string());
     let (name, file) = match weights {
         Held::Path(path) => {
             let name = path.display().to_string();
@@ -347,7 +347,8 @@ pub fn attack<'py>(
     answer.set_item("loss", loss)?;
     answer.set_item("zero_gradients", zero_gradients)?;
     answer.set_item("nonfinite", nonfinite)?;
-    let columns: [(&str, fn(&gradlaw::experiment::given::Threshold) -> f64); 9] = [
+    type Column = (&'static str, fn(&Threshold) -> f64);
+    let columns: [Column; 9] = [
         ("epsilon", |threshold| threshold.epsilon),
         ("size", |threshold| threshold.size),
         ("accuracy", |threshold| threshold.accuracy),
@@ -377,11 +378,13 @@ pub fn attack<'py>(
     Ok(answer)
 }
 
-/// The arrays that a network expects: name, shape, type of the layer, and whether it can do without.
+/// An array that a network expects: name, shape, type of the layer, and whether it can do without.
+type Name = (String, Vec<usize>, String, bool);
+
+/// The arrays that a network expects.
 #[pyfunction]
-pub fn names(network: GivenText) -> PyResult<Vec<(String, Vec<usize>, String, bool)>> {
+pub fn names(network: GivenText) -> PyResult<Vec<Name>> {
     let (architecture, _) = architecture_of(&network).map_err(|error| bad_input(&error))?;
-    let row =
-        |array: gradlaw::network::weights::Expected| (array.name, array.shape, array.layer.to_owned(), array.optional);
+    let row = |array: Expected| (array.name, array.shape, array.layer.to_owned(), array.optional);
     Ok(expected(&architecture).into_iter().map(row).collect())
 }

@@ -96,17 +96,45 @@ pub enum AnyAttack {
     Boundary(Boundary),
 }
 
-/// Every attack by its name, with the steps it takes unless told otherwise.
-const ATTACKS: [(&str, AnyAttack); 9] = [
-    ("fgsm", AnyAttack::GradientStep(GradientStep { norm: Norm::INFINITY })),
-    ("l2", AnyAttack::GradientStep(GradientStep { norm: Norm::TWO })),
-    ("ifgsm", AnyAttack::Iterative(Iterative { norm: Norm::INFINITY, steps: 7, step_size: None })),
-    ("il2", AnyAttack::Iterative(Iterative { norm: Norm::TWO, steps: 7, step_size: None })),
-    ("pgd", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::INFINITY, steps: 7, step_size: None })),
-    ("pgd-l2", AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::TWO, steps: 7, step_size: None })),
-    ("deepfool", AnyAttack::DeepFool(DeepFool { norm: Norm::TWO, steps: 50 })),
-    ("deepfool-linf", AnyAttack::DeepFool(DeepFool { norm: Norm::INFINITY, steps: 50 })),
-    ("boundary", AnyAttack::Boundary(Boundary { steps: 1000 })),
+/// Every attack by its name, with what it does in a line of the reference, and the steps it takes unless told otherwise.
+const ATTACKS: [(&str, &str, AnyAttack); 9] = [
+    (
+        "fgsm",
+        "one step of size ε along the sign of ∂ₓL, clipped to the box",
+        AnyAttack::GradientStep(GradientStep { norm: Norm::INFINITY }),
+    ),
+    (
+        "l2",
+        "one step of size ε√d along ∂ₓL, clipped to the box",
+        AnyAttack::GradientStep(GradientStep { norm: Norm::TWO }),
+    ),
+    (
+        "ifgsm",
+        "K steps of ε/(0.75 K) along the sign, each projected onto the ball and clipped",
+        AnyAttack::Iterative(Iterative { norm: Norm::INFINITY, steps: 7, step_size: None }),
+    ),
+    ("il2", "the same in the ℓ₂ norm", AnyAttack::Iterative(Iterative { norm: Norm::TWO, steps: 7, step_size: None })),
+    (
+        "pgd",
+        "`ifgsm` from a random start in the ball",
+        AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::INFINITY, steps: 7, step_size: None }),
+    ),
+    (
+        "pgd-l2",
+        "`il2` from a random start in the ball",
+        AnyAttack::ProjectedGradient(ProjectedGradient { norm: Norm::TWO, steps: 7, step_size: None }),
+    ),
+    (
+        "deepfool",
+        "steps to the nearest boundary of the linearised network in the ℓ₂ norm, then back along the line",
+        AnyAttack::DeepFool(DeepFool { norm: Norm::TWO, steps: 50 }),
+    ),
+    ("deepfool-linf", "the same in the ℓ_∞ norm", AnyAttack::DeepFool(DeepFool { norm: Norm::INFINITY, steps: 50 })),
+    (
+        "boundary",
+        "a random walk along the boundary that asks for decisions only",
+        AnyAttack::Boundary(Boundary { steps: 1000 }),
+    ),
 ];
 
 /// Evaluates an expression with the attack that is inside.
@@ -125,14 +153,19 @@ macro_rules! inside {
 impl AnyAttack {
     /// The names of all attacks.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        ATTACKS.iter().map(|(name, _)| *name)
+        ATTACKS.iter().map(|(name, _, _)| *name)
+    }
+
+    /// What the attacks do, by name.
+    pub fn summaries() -> impl Iterator<Item = (&'static str, &'static str)> {
+        ATTACKS.iter().map(|(name, summary, _)| (*name, *summary))
     }
 
     /// The attack of this name: `fgsm` (one step of ε sign ∂ₓL), `l2` (one step along ∂ₓL), `ifgsm` and `il2` (seven
     /// projected steps), `pgd` and `pgd-l2` (the same from a random start), `deepfool` and `deepfool-linf` (at most fifty steps
     /// to the nearest boundary in ‖·‖₂ and ‖·‖_∞), `boundary` (a thousand random proposals in ‖·‖₂).
     pub fn named(name: &str) -> Option<Self> {
-        ATTACKS.iter().find(|(known, _)| *known == name).map(|(_, attack)| *attack)
+        ATTACKS.iter().find(|(known, _, _)| *known == name).map(|(_, _, attack)| *attack)
     }
 
     /// The name of the attack, with whichever number of steps.
@@ -142,7 +175,7 @@ impl AnyAttack {
             self.step_size().and_then(|size| other.with_step_size(size)).unwrap_or(other) == *self
         };
         // Every attack is one of the table, but for its steps.
-        ATTACKS.iter().find(|(_, attack)| is_same(*attack)).map_or("", |(name, _)| name)
+        ATTACKS.iter().find(|(_, _, attack)| is_same(*attack)).map_or("", |(name, _, _)| name)
     }
 
     /// How many steps the attack takes at most; `None` where that is no choice.

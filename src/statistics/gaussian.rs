@@ -105,7 +105,10 @@ pub fn gated_chi_moments(width: u64, slope: f64) -> [f64; 3] {
         let v = centre + LOGARITHMIC_STEP * f64::from(step);
         let t = (2.0 * v).exp();
         let (of_one, of_other) = ((2.0 * t).ln_1p(), (2.0 * square * t).ln_1p());
-        let transform = (0.5 * ((-0.5 * of_one).exp_m1() + (-0.5 * of_other).exp_m1())).ln_1p();
+        let below = 0.5 * ((-0.5 * of_one).exp_m1() + (-0.5 * of_other).exp_m1());
+        // Near 0, where −1 has left it no digits, the transform itself.
+        let itself = || (0.5 * ((-0.5 * of_one).exp() + (-0.5 * of_other).exp())).ln();
+        let transform = if below > -0.5 { below.ln_1p() } else { itself() };
         // −ℓ'(t) over its value at 0.
         let slope_below = 0.5 * ((-1.5 * of_one).exp_m1() + square * (-1.5 * of_other).exp_m1()) / first;
         let weight = (-v).exp();

@@ -15,6 +15,7 @@ mod observables;
 mod own_laws;
 mod paths;
 mod place;
+mod reference;
 mod reliability;
 mod shipped;
 mod stacks;

@@ -117,6 +117,52 @@ fn peaked() -> Vec<Part> {
     layers.map(Part::from).into()
 }
 
+fn activation(activation: Activation) -> Part {
+    Pointwise(activation).into()
+}
+
+fn within_sample(kin: Kin) -> Part {
+    SampleNorm { kin, epsilon: 1e-5 }.into()
+}
+
+fn smooth() -> Vec<Part> {
+    let branch = vec![
+        conv(4, false, same(PaddingMode::Reflect)).into(),
+        activation(Activation::Tanh),
+        conv(4, false, Window::new(1, 1)).into(),
+        activation(Activation::Silu),
+    ];
+    vec![
+        conv(4, true, same(PaddingMode::Zeros)).into(),
+        within_sample(Kin::Group(2)),
+        activation(Activation::Gelu),
+        AveragePool(Window::new(2, 2)).into(),
+        Part::Residual { branch, projection: vec![] },
+        Flatten.into(),
+        within_sample(Kin::Layer),
+        dense(7, true).into(),
+        activation(Activation::Softplus),
+        dense(4, true).into(),
+    ]
+}
+
+fn bent() -> Vec<Part> {
+    vec![
+        conv(4, false, Window { stride: 2, ..same(PaddingMode::Zeros) }).into(),
+        norm().into(),
+        activation(Activation::LeakyRelu { slope: 0.2 }),
+        conv(5, true, same(PaddingMode::Zeros)).into(),
+        activation(Activation::Sigmoid),
+        Flatten.into(),
+        within_sample(Kin::Rms),
+        dense(6, true).into(),
+        activation(Activation::Elu),
+        dense(6, true).into(),
+        activation(Activation::Erf),
+        dense(3, true).into(),
+    ]
+}
+
 fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/training").join(file)
 }
@@ -157,7 +203,10 @@ fn check<T: Real>(name: &str, parts: Vec<Part>, tolerance: f64) {
 
 #[test]
 fn objectives_have_the_gradients_that_pytorch_computes() {
-    for (name, network) in [("pooled", pooled as fn() -> _), ("strided", strided), ("peaked", peaked)] {
+    type Network = (&'static str, fn() -> Vec<Part>);
+    let networks: [Network; 5] =
+        [("pooled", pooled), ("strided", strided), ("peaked", peaked), ("smooth", smooth), ("bent", bent)];
+    for (name, network) in networks {
         check::<f64>(name, network(), 1e-9);
         check::<f32>(name, network(), 1e-4);
     }

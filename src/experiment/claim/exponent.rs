@@ -44,6 +44,7 @@ pub enum Baseline {
 pub(super) const ENTRY: Entry = Entry {
     key: "exponent",
     name: "exponent",
+    summary: "the mean grows as this power of `against` (the dimension, or a sweep variable), of each network; `\"fit\"` asks for it without a claim",
     keys: &["observable", "against", "relative_to", "network", "tolerance"],
     read,
     predicted: |predicted, tolerance| format!("{} ± {}", rounded(predicted, 4), rounded(tolerance, 4)),

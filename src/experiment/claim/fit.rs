@@ -39,6 +39,7 @@ struct Claimed {
 pub(super) const ENTRY: Entry = Entry {
     key: "fit",
     name: "fit",
+    summary: "the means follow a formula with free constants; claims of `constants` are judged, the others fitted",
     keys: &["observable", "network", "constants", "tolerance"],
     read,
     predicted: |predicted, tolerance| format!("{} ± {}", rounded(predicted, 4), rounded(tolerance, 4)),

@@ -116,6 +116,8 @@ pub struct Entry {
     pub key: &'static str,
     /// The name in verdicts.
     pub name: &'static str,
+    /// What is claimed, in a line of the reference.
+    pub summary: &'static str,
     /// Keys beside its own, `statement` and `within`.
     pub keys: &'static [&'static str],
     /// Reads what is its own in a table.

@@ -24,6 +24,7 @@ pub struct Less {
 pub(super) const ENTRY: Entry = Entry {
     key: "less",
     name: "less",
+    summary: "the mean of the first of two networks is below that of the second, at every point",
     keys: &["observable"],
     read,
     predicted: |_, _| "< 0".into(),

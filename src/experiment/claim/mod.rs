@@ -76,6 +76,11 @@ const TABLE: &[Entry] = &[
     fit::ENTRY,
 ];
 
+/// All kinds of claims, by their keys.
+pub fn kinds() -> impl Iterator<Item = &'static Entry> {
+    TABLE.iter()
+}
+
 impl Claim {
     fn new(statement: String, tolerance: f64, law: impl Law + 'static) -> Self {
         let terms = Terms { statement, network: None, tolerance, within: Vec::new(), path: "claim".into() };

@@ -27,6 +27,7 @@ struct Monotone {
 pub(super) const INCREASING: Entry = Entry {
     key: "increasing",
     name: "increasing",
+    summary: "the means grow from each point to the next along `against`",
     keys: &["observable", "against", "network"],
     read: |claim| read(claim, true),
     predicted: |_, _| "steps > 0".into(),
@@ -37,6 +38,7 @@ pub(super) const INCREASING: Entry = Entry {
 pub(super) const DECREASING: Entry = Entry {
     key: "decreasing",
     name: "decreasing",
+    summary: "the means fall from each point to the next along `against`",
     read: |claim| read(claim, false),
     predicted: |_, _| "steps < 0".into(),
     ..INCREASING

@@ -26,6 +26,7 @@ pub struct Quotient {
 pub(super) const ENTRY: Entry = Entry {
     key: "quotient",
     name: "quotient",
+    summary: "the mean of the first of two observables over that of the second is `value`, at every point",
     keys: &["value", "network", "tolerance"],
     read,
     predicted: relative,

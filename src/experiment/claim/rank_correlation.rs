@@ -24,6 +24,7 @@ pub struct RankCorrelation {
 pub(super) const ENTRY: Entry = Entry {
     key: "rank_correlation",
     name: "rank_correlation",
+    summary: "two observables of trained networks rise together: their correlation of ranks is `at_least`",
     keys: &["at_least"],
     read,
     predicted: |predicted, _| format!("≥ {}", rounded(predicted, 4)),

@@ -30,6 +30,7 @@ pub struct Ratio {
 pub(super) const ENTRY: Entry = Entry {
     key: "ratio",
     name: "ratio",
+    summary: "the mean of the first of two networks is `factor` times that of the second, at every point",
     keys: &["observable", "factor", "tolerance"],
     read,
     predicted: relative,

@@ -25,6 +25,7 @@ struct SameExponent {
 pub(super) const ENTRY: Entry = Entry {
     key: "same_exponent",
     name: "same-exponent",
+    summary: "two networks have one exponent, within the tolerance",
     keys: &["observable", "against", "tolerance"],
     read,
     predicted: |_, tolerance| format!("0 ± {}", rounded(tolerance, 4)),

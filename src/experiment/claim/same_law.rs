@@ -24,6 +24,7 @@ pub struct SameLaw {
 pub(super) const ENTRY: Entry = Entry {
     key: "same_law",
     name: "same-law",
+    summary: "an observable has one law in two networks: their distance of Kolmogorov and Smirnov is within the tolerance",
     keys: &["observable", "tolerance"],
     read,
     predicted: |_, tolerance| format!("≤ {}", rounded(tolerance, 4)),

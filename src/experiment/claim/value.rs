@@ -37,6 +37,7 @@ pub enum Source {
 pub(super) const ENTRY: Entry = Entry {
     key: "value",
     name: "value",
+    summary: "the mean, or an expression of statistics, is this number, formula, or `\"theory\"`, at every point",
     keys: &["observable", "network", "tolerance"],
     read,
     predicted: relative,

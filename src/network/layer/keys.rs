@@ -144,6 +144,8 @@ pub struct Refusal {
 
 /// A layer as its room makes it.
 pub trait Keyed: Sized {
+    /// What it does, in a line of the reference.
+    const SUMMARY: &'static str;
     /// Its keys.
     const KEYS: &'static [Key] = &[];
 
@@ -168,6 +170,8 @@ pub trait Family {
 pub struct LayerType {
     /// Its name.
     pub name: &'static str,
+    /// What it does, in a line of the reference.
+    pub summary: &'static str,
     /// Its keys.
     pub keys: &'static [Key],
     /// Makes it of their values.

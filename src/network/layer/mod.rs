@@ -286,6 +286,7 @@ macro_rules! layers {
             pub fn types() -> impl Iterator<Item = &'static LayerType> {
                 const SINGLE: &[LayerType] = &[$(LayerType {
                     name: $name,
+                    summary: <$variant as Keyed>::SUMMARY,
                     keys: <$variant as Keyed>::KEYS,
                     make: |values, defaults| <$variant as Keyed>::from_values(values, defaults).map(Layer::from),
                 }),*];

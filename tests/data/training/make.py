@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 
 HERE = Path(__file__).parent
 SAMPLES = 8
+NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 class Residual(nn.Module):
@@ -83,6 +84,45 @@ def peaked():
         nn.AdaptiveMaxPool2d(1),
         nn.Flatten(),
         nn.Linear(5, 3),
+    )
+
+
+class Erf(nn.Module):
+    def forward(self, x):
+        return torch.erf(x)
+
+
+def smooth():
+    """Activations that bend everywhere, whose second derivatives the penalties need, and normalisations within a sample."""
+    return nn.Sequential(
+        conv(2, 4, bias=True),
+        nn.GroupNorm(2, 4),
+        nn.GELU(),
+        nn.AvgPool2d(2),
+        Residual([conv(4, 4, padding_mode="reflect"), nn.Tanh(), conv(4, 4, size=1), nn.SiLU()]),
+        nn.Flatten(),
+        nn.LayerNorm(64),
+        nn.Linear(64, 7),
+        nn.Softplus(),
+        nn.Linear(7, 4),
+    )
+
+
+def bent():
+    """The other activations, one with a kink behind batch statistics among them."""
+    return nn.Sequential(
+        conv(2, 4, stride=2),
+        nn.BatchNorm2d(4),
+        nn.LeakyReLU(0.2),
+        conv(4, 5, bias=True),
+        nn.Sigmoid(),
+        nn.Flatten(),
+        nn.RMSNorm(80, eps=1e-5),
+        nn.Linear(80, 6),
+        nn.ELU(),
+        nn.Linear(6, 6),
+        Erf(),
+        nn.Linear(6, 3),
     )
 
 
@@ -187,7 +227,7 @@ def make(name, network, seed):
     network.double().train()
     for module in network.modules():
         for key, parameter in module.named_parameters(recurse=False):
-            normalises = isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))
+            normalises = isinstance(module, NORMALISATIONS)
             if normalises and key == "weight":
                 parameter.data.uniform_(0.5, 1.5)
             else:
@@ -216,3 +256,5 @@ if __name__ == "__main__":
     make("pooled", pooled(), seed=1)
     make("strided", strided(), seed=1)
     make("peaked", peaked(), seed=1)
+    make("smooth", smooth(), seed=1)
+    make("bent", bent(), seed=1)

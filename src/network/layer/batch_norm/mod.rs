@@ -97,6 +97,8 @@ impl BatchNorm {
 }
 
 impl Keyed for BatchNorm {
+    const SUMMARY: &'static str =
+        "(x − μ)/√(σ² + ε) a channel, by the statistics of the batch or the running ones, then a scale and a shift";
     const KEYS: &'static [Key] = &[
         Key::optional("statistics", Kind::Word(&["batch", "running"])),
         Key::optional("epsilon", Kind::Positive),

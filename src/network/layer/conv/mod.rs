@@ -304,6 +304,8 @@ impl Conv {
 }
 
 impl Keyed for Conv {
+    const SUMMARY: &'static str =
+        "kernels slide over the image, whose border is padded by `padding_mode`: `zeros`, `reflect` or `circular`";
     const KEYS: &'static [Key] = &[
         Key::required("channels", Kind::Size),
         Key::required("kernel", Kind::Size),

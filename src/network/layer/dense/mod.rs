@@ -26,6 +26,7 @@ impl Dense {
 }
 
 impl Keyed for Dense {
+    const SUMMARY: &'static str = "W x + b, the biases only where `bias = true`";
     const KEYS: &'static [Key] =
         &[Key::required("units", Kind::Size), Key::optional("bias", Kind::Flag), Key::INIT, Key::WEIGHTS];
 

@@ -16,8 +16,9 @@ pub struct Flatten;
 pub struct Sum;
 
 macro_rules! identities {
-    ($($layer:ident, $keys:expr, $shape:expr, $on_batches:expr;)*) => {$(
+    ($($layer:ident, $summary:literal, $keys:expr, $shape:expr, $on_batches:expr;)*) => {$(
         impl Keyed for $layer {
+            const SUMMARY: &'static str = $summary;
             const KEYS: &'static [Key] = $keys;
 
             fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
@@ -66,8 +67,8 @@ macro_rules! identities {
 }
 
 identities! {
-    Flatten, &[], Shape::flattened, |site: Site<'_>| batch::Transpose(site.input.clone());
-    Sum, &[Key::required("layers", Kind::Layers), Key::optional("projection", Kind::Layers)], Shape::clone, |_| batch::Pass;
+    Flatten, "the vector of all values", &[], Shape::flattened, |site: Site<'_>| batch::Transpose(site.input.clone());
+    Sum, "a residual block: layers(x) + projection(x), or + x without one", &[Key::required("layers", Kind::Layers), Key::optional("projection", Kind::Layers)], Shape::clone, |_| batch::Pass;
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ impl Normalise {
 }
 
 impl Keyed for Normalise {
+    const SUMMARY: &'static str =
+        "(x − mean)/std by constants, for each channel or one for all; those of the training data unless given";
     const KEYS: &'static [Key] = &[Key::optional("mean", Kind::PerChannel), Key::optional("std", Kind::PerChannel)];
 
     fn from_values(values: &Values, defaults: Defaults<'_>) -> Result<Self, Refusal> {

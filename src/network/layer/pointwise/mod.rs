@@ -18,9 +18,10 @@ const NOT_HOMOGENEOUS: NoPathTheory = NoPathTheory::Layers(
 
 /// A layer without keys that is this activation.
 macro_rules! plain {
-    ($activation:ident) => {
+    ($activation:ident, $summary:literal) => {
         LayerType {
             name: Activation::$activation.name(),
+            summary: $summary,
             keys: &[],
             make: |_, _| Ok(Pointwise(Activation::$activation).into()),
         }
@@ -29,17 +30,22 @@ macro_rules! plain {
 
 impl Family for Pointwise {
     const TYPES: &'static [LayerType] = &[
-        LayerType { name: "leaky-relu", keys: &[Key::optional("slope", Kind::Number)], make: leaky_relu },
-        plain!(Abs),
-        plain!(Identity),
-        plain!(Tanh),
-        plain!(Sigmoid),
-        plain!(Erf),
-        plain!(Gelu),
-        plain!(Silu),
-        plain!(Elu),
-        plain!(Softplus),
-        plain!(HardTanh),
+        LayerType {
+            name: "leaky-relu",
+            summary: "z above zero, `slope` · z below; 0.01 unless given",
+            keys: &[Key::optional("slope", Kind::Number)],
+            make: leaky_relu,
+        },
+        plain!(Abs, "|z|"),
+        plain!(Identity, "z"),
+        plain!(Tanh, "tanh z"),
+        plain!(Sigmoid, "1/(1 + e^(−z))"),
+        plain!(Erf, "the error function, 2/√π ∫₀ᶻ e^(−t²) dt"),
+        plain!(Gelu, "z Φ(z) with the normal distribution function"),
+        plain!(Silu, "z/(1 + e^(−z))"),
+        plain!(Elu, "z above zero, e^z − 1 below"),
+        plain!(Softplus, "ln(1 + e^z)"),
+        plain!(HardTanh, "z, cut off at −1 and 1"),
     ];
 
     fn name(&self) -> &'static str {

@@ -33,6 +33,7 @@ pub struct GlobalAveragePool;
 pub struct GlobalMaxPool;
 
 impl Keyed for AveragePool {
+    const SUMMARY: &'static str = "the mean of each window";
     const KEYS: &'static [Key] = Window::KEYS_OF_POOLS;
 
     fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
@@ -41,6 +42,7 @@ impl Keyed for AveragePool {
 }
 
 impl Keyed for MaxPool {
+    const SUMMARY: &'static str = "the maximum of each window";
     const KEYS: &'static [Key] = Window::KEYS_OF_POOLS;
 
     fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
@@ -49,12 +51,14 @@ impl Keyed for MaxPool {
 }
 
 impl Keyed for GlobalAveragePool {
+    const SUMMARY: &'static str = "the mean of each channel, as a vector";
     fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
         Ok(Self)
     }
 }
 
 impl Keyed for GlobalMaxPool {
+    const SUMMARY: &'static str = "the maximum of each channel, as a vector";
     fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
         Ok(Self)
     }

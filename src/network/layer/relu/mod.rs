@@ -12,6 +12,7 @@ use crate::network::simd::vectorized;
 pub struct Relu;
 
 impl Keyed for Relu {
+    const SUMMARY: &'static str = "max(z, 0)";
     fn from_values(_: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
         Ok(Self)
     }

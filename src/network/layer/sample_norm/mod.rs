@@ -51,12 +51,19 @@ impl Family for SampleNorm {
     const TYPES: &'static [LayerType] = &[
         LayerType {
             name: "layer-norm",
+            summary: "(x − μ)/√(σ² + ε) over all values of the sample, then a scale and a shift of each",
             keys: &[EPSILON, Key::WEIGHTS],
             make: |values, _: Defaults<'_>| make(Kin::Layer, values),
         },
-        LayerType { name: "rms-norm", keys: &[EPSILON, Key::WEIGHTS], make: |values, _| make(Kin::Rms, values) },
+        LayerType {
+            name: "rms-norm",
+            summary: "x/√(mean x² + ε) over all values of the sample, then a scale of each",
+            keys: &[EPSILON, Key::WEIGHTS],
+            make: |values, _| make(Kin::Rms, values),
+        },
         LayerType {
             name: "group-norm",
+            summary: "(x − μ)/√(σ² + ε) over groups of channels, then a scale and a shift a channel",
             keys: &[Key::required("groups", Kind::Size), EPSILON, Key::WEIGHTS],
             make: |values, _| make(Kin::Group(values.size("groups")), values),
         },

@@ -40,6 +40,7 @@ impl WeightPool {
 }
 
 impl Keyed for WeightPool {
+    const SUMMARY: &'static str = "one learned filter a channel, over windows";
     const KEYS: &'static [Key] = &[Window::KEYS_OF_POOLS[0], Window::KEYS_OF_POOLS[1], Key::INIT, Key::WEIGHTS];
 
     fn from_values(values: &Values, _: Defaults<'_>) -> Result<Self, Refusal> {
