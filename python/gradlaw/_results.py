@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+# Columns that hold words, also where all of them are empty.
+_TEXTS = ("network", "observable", "theory_kind")
 _MARKS = {"holds": "#1a7f37", "refuted": "#c62828", "inconclusive": "#9a6700", "estimate": "#57606a"}
 
 
@@ -29,7 +31,7 @@ class Table(Mapping[str, np.ndarray]):
         rows = list(csv.reader(io.StringIO(text)))
         if not rows:
             return cls({})
-        return cls({name: _column([row[index] for row in rows[1:]]) for index, name in enumerate(rows[0])})
+        return cls({name: _column(name, [row[index] for row in rows[1:]]) for index, name in enumerate(rows[0])})
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._columns[name]
@@ -196,15 +198,15 @@ def load(folder: str | os.PathLike[str]) -> Results:
     )
 
 
-def _column(texts: list[str]) -> np.ndarray:
-    """Numbers where all texts are numbers or empty and one is a number, else the texts."""
+def _column(name: str, texts: list[str]) -> np.ndarray:
+    """Numbers where all texts are numbers or empty, else the texts."""
+    if name in _TEXTS:
+        return np.array(texts, dtype=object)
     try:
         numbers = np.array([float(text) if text else np.nan for text in texts])
     except ValueError:
         return np.array(texts, dtype=object)
-    if not any(texts):
-        return np.array(texts, dtype=object) if texts else numbers
-    if all(text and text.lstrip("-").isdigit() for text in texts):
+    if texts and all(text and text.lstrip("-").isdigit() for text in texts):
         return np.array([int(text) for text in texts])
     return numbers
 

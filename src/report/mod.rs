@@ -1,5 +1,6 @@
 //! The report: one HTML page that stands alone, with the verdicts, figures and specs of saved results.
 
+use math_core::{LatexToMathML, MathCoreConfig, MathDisplay};
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
@@ -37,6 +38,9 @@ struct Section<'a> {
     name: &'a str,
     title: &'a str,
     source: &'a str,
+    /// The claim as MathML; as it was written where it is no LaTeX.
+    formula: Option<String>,
+    latex: &'a str,
     explanation: &'a str,
     version: &'a str,
     seed: u64,
@@ -78,6 +82,8 @@ fn section(saved: &Reported) -> Section<'_> {
         name: &saved.heading.name,
         title: &saved.heading.title,
         source: &saved.heading.source,
+        formula: mathml(&saved.heading.formula),
+        latex: &saved.heading.formula,
         explanation: &saved.heading.explanation,
         version: saved.spec.get("version").and_then(|version| version.as_str()).unwrap_or_default(),
         seed: saved.heading.seed,
@@ -89,6 +95,16 @@ fn section(saved: &Reported) -> Section<'_> {
         figure: saved.figure.as_deref(),
         spec: saved.spec.to_string(),
     }
+}
+
+/// A formula as MathML, which every browser shows without a script; `None` of no formula, or one that is no LaTeX.
+fn mathml(latex: &str) -> Option<String> {
+    if latex.is_empty() {
+        return None;
+    }
+    let converter = LatexToMathML::new(MathCoreConfig::default()).ok()?;
+    let converted = converter.convert_with_local_state(latex, MathDisplay::Block).ok()?;
+    Some(converted.mathml)
 }
 
 fn line(verdict: &Verdict) -> Line<'_> {
@@ -109,6 +125,17 @@ mod tests {
     use crate::experiment::specification::load;
 
     #[test]
+    fn formulas_of_shipped_experiments_are_set() {
+        for shipped in crate::experiment::catalogue::SHIPPED {
+            let spec = load::parse(shipped.name, shipped.text, &[]).unwrap();
+            let set = mathml(&spec.heading().formula);
+            assert!(set.is_some_and(|math| math.starts_with("<math") && !math.contains("merror")), "{}", shipped.name);
+        }
+        assert_eq!(mathml(""), None);
+        assert_eq!(mathml("\\frac{1"), None);
+    }
+
+    #[test]
     fn a_page_holds_what_was_saved_and_escapes_it() {
         let changes = ["title=\"a < b & c\"".parse().unwrap()];
         let spec = load::load("dense-dimension", &changes).unwrap();
@@ -117,7 +144,7 @@ mod tests {
         let page = html(&[saved.into()]);
         assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
         assert!(page.contains("a &lt; b &amp; c") && !page.contains("a < b"), "titles are escaped");
-        assert!(page.contains("<figure><svg>curve</svg></figure>"), "figures are not");
+        assert!(page.contains("><svg>curve</svg></figure>"), "figures are not");
         assert!(page.contains("0 claims: 0 hold") && page.contains("Theorem 4"));
     }
 }

@@ -16,6 +16,8 @@ pub struct Heading {
     pub title: String,
     /// Theorem, section or paper.
     pub source: String,
+    /// The claim as a formula, in LaTeX.
+    pub formula: String,
     /// The claim in words and formulas, with its assumptions, and what was reduced.
     pub explanation: String,
     /// How long the experiment takes on two cores, in seconds, where its author says so.
@@ -41,6 +43,7 @@ impl Heading {
             name: name.into(),
             title: reader.string("title")?.unwrap_or(name).into(),
             source: reader.string("source")?.unwrap_or_default().into(),
+            formula: reader.string("formula")?.unwrap_or_default().trim().into(),
             explanation: reader.string("explanation")?.unwrap_or_default().trim().into(),
             seconds: reader.number("seconds", "must be a number above 0", |seconds| seconds > 0.0)?,
             // Within the limits of `whole`, so not negative.

@@ -56,6 +56,7 @@ const KEYS: &[&str] = &[
     "name",
     "title",
     "source",
+    "formula",
     "explanation",
     "seconds",
     "version",

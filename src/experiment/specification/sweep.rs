@@ -13,7 +13,8 @@ use crate::experiment::results::COLUMNS;
 const RESERVED: &[&str] = &["fan_in", "fan_out", "network", "observable"];
 
 /// Keys whose values are words for people, or names of the spec's own.
-const WORDS: &[&str] = &["name", "title", "source", "explanation", "version", "label", "statement", "guide_label"];
+const WORDS: &[&str] =
+    &["name", "title", "source", "formula", "explanation", "version", "label", "statement", "guide_label"];
 const MOST_POINTS: usize = 100_000;
 
 /// The swept variables and their values; the grid is their product.

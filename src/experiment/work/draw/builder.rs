@@ -190,6 +190,7 @@ impl ExperimentBuilder {
             title: self.name.clone(),
             name: self.name,
             source: String::new(),
+            formula: String::new(),
             explanation: String::new(),
             seconds: None,
             seed: self.seed,
