@@ -31,6 +31,7 @@ mod nearest;
 pub mod network;
 pub mod observable;
 pub mod prelude;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod sampling;
 pub mod scaled;

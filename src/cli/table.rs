@@ -122,8 +122,8 @@ fn row(experiment: &str, verdict: &Verdict) -> Vec<Cell> {
 
 /// Statement, network, prediction, measurement, interval and verdict.
 fn texts(verdict: &Verdict) -> [String; 6] {
-    let statement = match &verdict.reason {
-        Some(reason) => format!("{}\n({reason})", verdict.statement),
+    let statement = match words::remark(verdict) {
+        Some(remark) => format!("{}\n({remark})", verdict.statement),
         None => verdict.statement.clone(),
     };
     let word = verdict.verdict.name().to_owned();

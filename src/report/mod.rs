@@ -57,7 +57,7 @@ struct Section<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     statement: &'a str,
-    reason: Option<&'a str>,
+    remark: Option<String>,
     network: &'a str,
     predicted: String,
     measured: String,
@@ -110,7 +110,7 @@ fn mathml(latex: &str) -> Option<String> {
 fn line(verdict: &Verdict) -> Line<'_> {
     Line {
         statement: &verdict.statement,
-        reason: verdict.reason.as_deref(),
+        remark: words::remark(verdict),
         network: &verdict.network,
         predicted: claim::predicted(verdict),
         measured: words::measured(verdict),

@@ -1,11 +1,30 @@
 //! Verdicts in words.
 
-use super::{Outcome, Verdict};
-use crate::experiment::format::with_error;
+use super::{Outcome, Relation, Verdict};
+use crate::experiment::format::{rounded, with_error};
 
 /// What a verdict measured, with its standard error.
 pub fn measured(verdict: &Verdict) -> String {
     verdict.measured.map(|measured| with_error(measured, verdict.std_error.unwrap_or(0.0))).unwrap_or_default()
+}
+
+/// Standard errors from a prediction at which what holds is said to differ from it: chance alone comes so far once in 16 000 times.
+const FAR: f64 = 4.0;
+
+/// What there is to say of a verdict beside its numbers: why, and how far from its prediction that is which holds by its tolerance only.
+pub fn remark(verdict: &Verdict) -> Option<String> {
+    let differs = match (verdict.verdict, verdict.relation, verdict.predicted, verdict.measured, verdict.std_error) {
+        (Outcome::Holds, Relation::Is, Some(predicted), Some(measured), Some(error)) if error > 0.0 => {
+            let distance = (measured - predicted).abs() / error;
+            (distance >= FAR).then(|| {
+                let predicted = rounded(predicted, 4);
+                format!("differs from {predicted} by {distance:.0} standard errors, inside the tolerance")
+            })
+        }
+        _ => None,
+    };
+    let all: Vec<String> = verdict.reason.clone().into_iter().chain(differs).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// "37 claims: 36 hold, 1 refuted, 0 inconclusive".
@@ -46,4 +65,29 @@ pub fn outcomes(verdicts: &[Verdict]) -> String {
         }
     }
     parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_by_its_tolerance_only_says_how_far_it_is() {
+        let verdict = |measured: f64, outcome, relation| Verdict {
+            predicted: Some(0.0),
+            measured: Some(measured),
+            std_error: Some(0.0029),
+            verdict: outcome,
+            relation,
+            ..Verdict::blank("", "", "", "value", 0.1)
+        };
+        let of = |measured, outcome, relation| remark(&verdict(measured, outcome, relation));
+        let far = of(0.032, Outcome::Holds, Relation::Is).unwrap();
+        assert_eq!(far, "differs from 0 by 11 standard errors, inside the tolerance");
+        assert_eq!(of(0.005, Outcome::Holds, Relation::Is), None);
+        assert_eq!(of(0.032, Outcome::Inconclusive, Relation::Is), None);
+        assert_eq!(of(0.032, Outcome::Holds, Relation::AtMost), None);
+        let with_reason = Verdict { reason: Some("early".into()), ..verdict(0.032, Outcome::Holds, Relation::Is) };
+        assert_eq!(remark(&with_reason).unwrap(), format!("early; {far}"));
+    }
 }
