@@ -139,25 +139,25 @@ fn a_longer_run_continues_the_saved_states_of_a_shorter_one() {
     let place = Place::new(SPEC);
     let run =
         |out: &str, draws: &str| place.ok(&[&["run", "spec.toml", "--out", out, "--set", draws][..], &SLOW].concat());
-    run("grown", "draws=2501");
+    run("grown", "draws=6001");
     let states = || fs::read_dir(place.path("grown/small/state")).unwrap().collect::<Vec<_>>();
     assert!(!states().is_empty(), "the explicit network takes more than half a second");
-    run("grown", "draws=5001");
-    run("whole", "draws=5001");
+    run("grown", "draws=12001");
+    run("whole", "draws=12001");
     assert_eq!(place.read("grown/small/points.csv"), place.read("whole/small/points.csv"));
 
     // A shorter run gives what it gives anew, and leaves the state of the longer one.
     let kept = || states().into_iter().map(|state| fs::read(state.unwrap().path()).unwrap()).collect::<Vec<_>>();
     let longer = kept();
-    run("grown", "draws=2501");
-    run("short", "draws=2501");
+    run("grown", "draws=6001");
+    run("short", "draws=6001");
     assert_eq!(place.read("grown/small/points.csv"), place.read("short/small/points.csv"));
     assert_eq!(kept(), longer);
 
     for state in states() {
         fs::write(state.unwrap().path(), "damaged").unwrap();
     }
-    let arguments = [&["run", "spec.toml", "--out", "grown", "--set", "draws=5001"][..], &SLOW].concat();
+    let arguments = [&["run", "spec.toml", "--out", "grown", "--set", "draws=12001"][..], &SLOW].concat();
     let broken = place.run(&arguments);
     assert_eq!(broken.status.code(), Some(3));
     assert!(text(&broken.stderr).contains("broken checkpoint") && text(&broken.stderr).contains("--fresh"));
