@@ -36,6 +36,7 @@ shipped! {
     "conv-dimension",
     "conv-padding",
     "conv-dilation",
+    "wide-convolutions",
     "pooling",
     "pooling-depth",
     "pooling-nine",

@@ -39,6 +39,14 @@ impl Cell {
         self
     }
 
+    /// In words, why there is no theoretical mean of an observable.
+    pub fn no_theory(&self, observable: &Observable) -> String {
+        match self.expectation() {
+            Some(expectation) => expectation.reason(observable),
+            None => "nothing is known of the law of its inputs".into(),
+        }
+    }
+
     fn expectation(&self) -> Option<Expectation<'_>> {
         Some(Expectation::new(&self.architecture, &self.initialisation, self.input?))
     }

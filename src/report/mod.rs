@@ -41,7 +41,7 @@ struct Section<'a> {
     /// The claim as MathML; as it was written where it is no LaTeX.
     formula: Option<String>,
     latex: &'a str,
-    explanation: &'a str,
+    explanation: Vec<Paragraph>,
     version: &'a str,
     seed: u64,
     points: usize,
@@ -51,6 +51,27 @@ struct Section<'a> {
     verdicts: Vec<Line<'a>>,
     figure: Option<&'a str>,
     spec: String,
+}
+
+/// A part of an explanation.
+#[derive(Debug, PartialEq, Serialize)]
+struct Paragraph {
+    text: String,
+    /// Whether its lines are to stay as they are, as those of a list or a table.
+    is_set: bool,
+}
+
+/// The parts between empty lines. Lines of a paragraph run on, for a page breaks them where it wants; those that are indented, or begin as a
+/// list or a table does, stay.
+fn paragraphs(explanation: &str) -> Vec<Paragraph> {
+    let parts = explanation.split("\n\n").map(|part| part.trim_matches('\n')).filter(|part| !part.is_empty());
+    let starts = |line: &str| line.starts_with([' ', '\t', '-', '*', '|', '·']);
+    let paragraph = |part: &str| {
+        let is_set = part.lines().any(starts);
+        let text = if is_set { part.to_owned() } else { part.lines().collect::<Vec<_>>().join(" ") };
+        Paragraph { text, is_set }
+    };
+    parts.map(paragraph).collect()
 }
 
 /// One verdict, in words and rounded numbers.
@@ -84,7 +105,7 @@ fn section(saved: &Reported) -> Section<'_> {
         source: &saved.heading.source,
         formula: mathml(&saved.heading.formula),
         latex: &saved.heading.formula,
-        explanation: &saved.heading.explanation,
+        explanation: paragraphs(&saved.heading.explanation),
         version: saved.spec.get("version").and_then(|version| version.as_str()).unwrap_or_default(),
         seed: saved.heading.seed,
         points: saved.points,
@@ -123,6 +144,14 @@ fn line(verdict: &Verdict) -> Line<'_> {
 mod tests {
     use super::*;
     use crate::experiment::specification::load;
+
+    #[test]
+    fn lines_of_a_paragraph_run_on_and_lists_stay() {
+        let found = paragraphs("one\ntwo\n\n\n- a\n- b\n");
+        let expected = [("one two", false), ("- a\n- b", true)];
+        assert_eq!(found, expected.map(|(text, is_set)| Paragraph { text: text.into(), is_set }));
+        assert!(paragraphs("").is_empty());
+    }
 
     #[test]
     fn formulas_of_shipped_experiments_are_set() {

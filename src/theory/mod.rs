@@ -130,6 +130,23 @@ impl<'a> Expectation<'a> {
         self.by_paths(observable).or_else(|| self.in_the_limit(observable))
     }
 
+    /// In words, why there is no mean of an observable.
+    pub fn reason(&self, observable: &Observable) -> String {
+        let gradient = match observable {
+            Observable::Gradient(observable) => observable,
+            Observable::Hypothesis(_) => return "it is not measured of such a network".into(),
+            Observable::Attack(_) => return "what attacks do has no closed form".into(),
+            Observable::Defined => return "no mean is known of an expression".into(),
+        };
+        if gradient.gradient == Gradient::Loss {
+            return "gradients of the loss have no closed form".into();
+        }
+        match self.variances() {
+            Err(reason) => reason.to_string(),
+            Ok(_) => "no closed form of such a power of a norm is known".into(),
+        }
+    }
+
     /// The mean in the limit of wide layers, where all coordinates are independent Gaussians of one variance.
     fn in_the_limit(&self, observable: &GradientObservable) -> Option<TheoryValue> {
         let limit = MeanField::new(self.architecture, self.initialisation, self.input.mean_square?)?;

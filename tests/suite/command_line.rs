@@ -252,6 +252,11 @@ fn theory_prints_the_rows_without_sampling() {
     assert!(column(&csv, "mean").iter().all(String::is_empty));
     let theory = column(&csv, "theory");
     assert!(theory[0].is_empty(), "loss.l1 has no closed form");
+    let notes = text(&place.run(&["theory", "spec.toml"]).stderr);
+    assert!(
+        notes.contains("no value for loss.l1 of ") && notes.contains("gradients of the loss have no closed form"),
+        "{notes}"
+    );
     // n = 20, last variance 1/20: E‖∂f‖₂² = 1 at every d.
     let squares: Vec<f64> = theory.iter().skip(2).step_by(3).map(|value| value.parse().unwrap()).collect();
     assert!(squares.iter().all(|square| (square - 1.0).abs() < 1e-12));

@@ -64,7 +64,11 @@ pub(super) fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, 
                  nor fan_in, fan_out, a function or a constant of formulas (e, E, pi, PI, tau, TAU)",
             ));
         }
-        let allowed = "must be a list of different numbers, at least one";
+        if let Some(Value::Table(table)) = sweep.value(name) {
+            grid.push((name.to_owned(), read_range(&Reader::new(table, origin, &sweep.path_of(name), RANGE_KEYS)?)?));
+            continue;
+        }
+        let allowed = "must be a list of different numbers, at least one, or a table { from, to, points, scale }";
         let values = sweep.array(name, allowed)?.unwrap_or_default();
         let numbers: Option<Vec<f64>> = values.iter().map(as_number).collect();
         let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
@@ -81,6 +85,51 @@ pub(super) fn read_sweep(reader: &Reader<'_>, origin: &Origin) -> Result<Sweep, 
         Some(size) if size <= MOST_POINTS => Ok(Sweep(grid)),
         _ => Err(reader.complain("sweep", "", format!("must have at most {MOST_POINTS} points in all"))),
     }
+}
+
+/// Keys of a range of values.
+const RANGE_KEYS: &[&str] = &["from", "to", "points", "scale", "whole"];
+
+/// Reads `{ from, to, points, scale = "linear" | "log", whole }`: values in equal steps, or in equal ratios, both ends among them. Rounded to
+/// whole numbers where both ends are whole and nothing else is said, as sizes have to be; to twelve digits otherwise.
+fn read_range(range: &Reader<'_>) -> Result<Vec<f64>, SpecError> {
+    let end = |key: &str| {
+        let number = range.number(key, "must be a finite number", |number| number.is_finite())?;
+        number.ok_or_else(|| range.missing(key, "a number"))
+    };
+    let (from, to) = (end("from")?, end("to")?);
+    let points = range.whole("points", 2, MOST_POINTS as i64)?;
+    let points = points.ok_or_else(|| range.missing("points", "a whole number, at least 2"))?;
+    let is_log = match range.string("scale")? {
+        None | Some("linear") => false,
+        Some("log") => true,
+        Some(_) => return Err(range.refuse("scale", "must be linear or log")),
+    };
+    if is_log
+        && let Some(key) = ["from", "to"].into_iter().zip([from, to]).find_map(|(key, end)| (end <= 0.0).then_some(key))
+    {
+        return Err(range.refuse(key, "must be above 0 where the scale is log"));
+    }
+    let whole = range.boolean("whole")?.unwrap_or(from.fract() == 0.0 && to.fract() == 0.0);
+    let value = |index: i64| {
+        let share = index as f64 / (points - 1) as f64;
+        let exact = if is_log { from * (to / from).powf(share) } else { from + share * (to - from) };
+        match index {
+            0 => from,
+            _ if index == points - 1 => to,
+            _ if whole => exact.round(),
+            // A number that can be written is printed back with these digits at most.
+            _ => format!("{exact:.11e}").parse().unwrap_or(exact),
+        }
+    };
+    let values: Vec<f64> = (0..points).map(value).collect();
+    let different: HashSet<u64> = values.iter().map(|number| (number + 0.0).to_bits()).collect();
+    if different.len() < values.len() {
+        let message =
+            format!("must be at most {}, the different numbers that there are between the ends", different.len());
+        return Err(range.refuse("points", message));
+    }
+    Ok(values)
 }
 
 /// Refuses a swept variable that nothing else in the spec names: it would sample every point again for each of its values.
@@ -117,5 +166,42 @@ fn collect_names<'a>(key: &'a str, value: &'a Value, keys: &mut BTreeSet<&'a str
             names.extend(size.into_iter().chain(formula.unwrap_or_else(|_| words())));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::specification::load::parse_table;
+
+    fn values(range: &str) -> Result<Vec<f64>, String> {
+        let (table, origin) = parse_table("spec", &format!("[sweep]\nd = {range}"), &[]).unwrap();
+        let reader = Reader::new(&table, &origin, "", &["sweep"]).unwrap();
+        read_sweep(&reader, &origin).map(|sweep| sweep.0[0].1.clone()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn ranges_are_lists_that_need_not_be_written_down() {
+        let doubling: Vec<f64> = (6..=16).map(|power| f64::from(1 << power)).collect();
+        assert_eq!(values("{ from = 64, to = 65536, points = 11, scale = \"log\" }").unwrap(), doubling);
+        assert_eq!(values("{ from = 1, to = 2, points = 3, whole = false }").unwrap(), [1.0, 1.5, 2.0]);
+        assert_eq!(
+            values("{ from = 0.1, to = 0.0001, points = 4, scale = \"log\" }").unwrap(),
+            [0.1, 0.01, 0.001, 0.0001]
+        );
+        assert_eq!(values("{ from = 10, to = 1, points = 4 }").unwrap(), [10.0, 7.0, 4.0, 1.0]);
+        assert_eq!(values("[3, 1]").unwrap(), [3.0, 1.0]);
+        for (range, part) in [
+            ("{ from = 1, to = 3, points = 4 }", "sweep.d.points = 4: must be at most 3"),
+            ("{ from = 0, to = 3, points = 4, scale = \"log\" }", "sweep.d.from = 0: must be above 0"),
+            ("{ from = 1, points = 4 }", "sweep.d.to: is missing"),
+            ("{ from = 1, to = 3, points = 1 }", "sweep.d.points = 1"),
+            ("{ from = 1, to = 3, points = 3, scale = \"cubic\" }", "must be linear or log"),
+            ("{ from = 1, to = 3, step = 1 }", "sweep.d.step"),
+            ("3", "or a table"),
+        ] {
+            let refused = values(range).unwrap_err();
+            assert!(refused.contains(part), "{range}: {refused}");
+        }
     }
 }

@@ -339,7 +339,7 @@ impl Sampling<'_> {
 }
 
 /// The rows that theory alone gives, at every point; neither data nor memory is needed. And, in words, the means that they leave
-/// out because they are beyond double precision, and where deep networks come to whose limit mean-field theory knows.
+/// out because they are beyond double precision, where deep networks come to whose limit mean-field theory knows, and why there is no value.
 ///
 /// # Errors
 /// The first size, shape or variance that is not allowed.
@@ -350,8 +350,30 @@ pub fn theory_rows(spec: &Spec<DrawSpec>) -> Result<(Vec<Row>, Vec<String>), Spe
         rows.extend(blank_rows(spec, &cell));
         notes.extend(beyond_double(spec, &cell));
         notes.extend(phase(spec, &cell));
+        for note in gaps(spec, &cell) {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
     }
     Ok((rows, notes))
+}
+
+/// In words, why a network has no theoretical mean of some observables, a sentence for each reason; the same at every point of a sweep.
+fn gaps(spec: &Spec<DrawSpec>, cell: &Cell) -> Vec<String> {
+    let empty = spec.observables.iter().zip(&cell.theory).filter(|(_, theory)| theory.is_none());
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for ((name, observable), _) in empty {
+        let reason = cell.no_theory(observable);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    let words = |(reason, names): (String, Vec<&str>)| {
+        format!("{}: no value for {} of {}: {reason}", spec.name, names.join(", "), cell.network)
+    };
+    reasons.into_iter().map(words).collect()
 }
 
 /// In words, the theoretical means that are beyond double precision.
