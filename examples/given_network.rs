@@ -29,14 +29,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let samples = || Npy::of_values(&pixels, &[5, 64], &[64]);
     let labels = vec![3; 5];
     let norms = [Norm::ONE, Norm::TWO];
-    let request = Request { samples: &samples()?, labels: Some(&labels), norms: &norms, engine: Engine::Backpropagation };
+    let request =
+        Request { samples: &samples()?, labels: Some(&labels), norms: &norms, engine: Engine::Backpropagation };
     for sample in gradients(&network, &request)?.samples {
         println!("loss {:.4}, ‖∂ₓL‖₁ {:.4}, ‖∂ₓL‖₂ {:.4}", sample.loss, sample.loss_norms[0], sample.loss_norms[1]);
     }
 
     let attack = AnyAttack::named("pgd").ok_or("an attack")?;
-    let request =
-        AttackRequest { attack, epsilons: &[0.01, 0.1], seed: 1, restarts: 3, target: None, keep: false };
+    let request = AttackRequest { attack, epsilons: &[0.01, 0.1], seed: 1, restarts: 3, target: None, keep: false };
     let samples = LabelledSamples::of_array(&network, samples()?, Some(labels), None)?;
     for size in attacks(&network, &samples, &request, &Unwatched).0.thresholds {
         println!("ε = {}: damage {:.4}, to first order {:.4}", size.epsilon, size.damage.mean, size.first_order);

@@ -21,6 +21,7 @@ layers = [
 
 [[method]]
 label = "plain"
+objective = "plain"
 
 [[method]]
 label = "penalised"

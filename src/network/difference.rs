@@ -2,8 +2,9 @@
 //! gives.
 
 use super::Norm;
-use super::architecture::{Architecture, Parameters};
+use super::architecture::Architecture;
 use super::gradient::Tape;
+use super::parameters::Parameters;
 
 /// The step, as a power of two of the largest coordinate of the input: few units open or close within it, and rounding costs no more than
 /// ten digits.

@@ -4,8 +4,9 @@ use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::Real;
-use super::architecture::{Architecture, Node, Parameters};
+use super::architecture::{Architecture, Node};
 use super::layer::Role;
+use super::parameters::Parameters;
 use crate::scaled::Scaled;
 use crate::stop::Stop;
 

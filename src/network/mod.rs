@@ -15,6 +15,7 @@ pub mod loss;
 pub(crate) mod matrix;
 pub mod norm;
 pub mod operator;
+pub mod parameters;
 pub mod path;
 mod pool_first;
 pub mod real;
@@ -22,7 +23,7 @@ pub mod shape;
 pub(crate) mod simd;
 pub mod weights;
 
-pub use architecture::{Architecture, ArchitectureError, Node, Parameters, Part};
+pub use architecture::{Architecture, ArchitectureError, Node, Part};
 pub use dense_chain::{DenseChain, NotADenseChain};
 pub use gradient::{LossDirection, Tape};
 pub use initialisation::{BrokenHypotheses, Initialisation, Variances, WeightDistribution};
@@ -33,6 +34,7 @@ pub use layer::{
 };
 pub use norm::Norm;
 pub use operator::{Operator, Place};
+pub use parameters::Parameters;
 pub use pool_first::pools_first;
 pub use real::Real;
 pub use shape::Shape;

@@ -2,8 +2,9 @@
 //! has no weights, only the law of what they do, gives them as an operator of their own.
 
 use super::Real;
-use super::architecture::{Node, Parameters};
+use super::architecture::Node;
 use super::layer::{LayerRule, Pass, Scratch};
+use super::parameters::Parameters;
 
 /// A node of a network, while samples run through it together.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,10 @@
 use thiserror::Error;
 
 use super::Real;
-use super::architecture::{Architecture, Parameters};
+use super::architecture::Architecture;
 use super::gradient::Tape;
 use super::layer::{LayerRule, NoPathTheory, Pass};
+use super::parameters::Parameters;
 use crate::short::short;
 
 /// Most paths that are enumerated.

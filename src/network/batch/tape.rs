@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::super::Real;
-use super::super::architecture::{Addend, Architecture, Node, Parameters};
+use super::super::architecture::{Addend, Architecture, Node};
 use super::super::layer::{Activation, LayerRule};
 use super::super::layer::{mask, rectify};
+use super::super::parameters::Parameters;
 use super::{BatchRule, CHUNK, OnBatches, for_each_chunk, samples};
 
 /// The values, gradients and tangents of a network at a batch of samples.

@@ -20,8 +20,9 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::Real;
-use super::architecture::{Architecture, Node, Parameters};
+use super::architecture::{Architecture, Node};
 use super::layer::{Role, Tensor};
+use super::parameters::Parameters;
 use crate::array::{Element, Layout, unravel};
 use crate::nearest::nearest;
 use crate::short::short;

@@ -14,7 +14,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use super::matching::natural;
 use super::{Entry, Format, WeightFile, WeightsError};
 use crate::array::{Element, Layout};
-use crate::network::architecture::{Architecture, Parameters};
+use crate::network::{Architecture, Parameters};
 
 /// Longest header that the format allows.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
