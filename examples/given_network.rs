@@ -3,9 +3,7 @@
 
 use gradlaw::attack::AnyAttack;
 use gradlaw::data::Npy;
-use gradlaw::experiment::given::{
-    AttackRequest, Engine, GivenNetwork, LabelledSamples, Request, attacks, gradients, parse_architecture,
-};
+use gradlaw::experiment::given::{AttackRequest, Engine, GivenNetwork, Precision, Request, parse_architecture};
 use gradlaw::network::weights::NamedArray;
 use gradlaw::network::{Matching, Norm, WeightFile};
 use gradlaw::prelude::*;
@@ -31,14 +29,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let norms = [Norm::ONE, Norm::TWO];
     let request =
         Request { samples: &samples()?, labels: Some(&labels), norms: &norms, engine: Engine::Backpropagation };
-    for sample in gradients(&network, &request)?.samples {
+    for sample in f64::gradients(&network, &request)?.samples {
         println!("loss {:.4}, ‖∂ₓL‖₁ {:.4}, ‖∂ₓL‖₂ {:.4}", sample.loss, sample.loss_norms[0], sample.loss_norms[1]);
     }
 
     let attack = AnyAttack::named("pgd").ok_or("an attack")?;
     let request = AttackRequest { attack, epsilons: &[0.01, 0.1], seed: 1, restarts: 3, target: None, keep: false };
-    let samples = LabelledSamples::of_array(&network, samples()?, Some(labels), None)?;
-    for size in attacks(&network, &samples, &request, &Unwatched).0.thresholds {
+    let samples = f64::of_array(&network, samples()?, Some(labels), None)?;
+    for size in f64::attacks(&network, &samples, &request, &Unwatched).0.thresholds {
         println!("ε = {}: damage {:.4}, to first order {:.4}", size.epsilon, size.damage.mean, size.first_order);
     }
     Ok(())

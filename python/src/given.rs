@@ -3,8 +3,8 @@
 use gradlaw::attack::{AnyAttack, Bounds};
 use gradlaw::data::Npy;
 use gradlaw::experiment::given::{
-    AttackRequest, Attacked, Engine, GivenNetwork, Gradients, LabelledSamples, Labels, Perturbed, Request, Threshold,
-    attacks, gradients, parse_architecture, read_architecture,
+    AttackRequest, Attacked, Engine, GivenNetwork, Gradients, Labels, Perturbed, Precision, Request, Threshold,
+    parse_architecture, read_architecture,
 };
 use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::{Limits, SpecError};
@@ -121,7 +121,7 @@ fn array<T: Element>(py: Python<'_>, shape: &[usize], values: Vec<T>) -> PyResul
 /// A computation in either precision.
 trait InPrecision {
     type Output: Send;
-    fn run<T: Real + Element + Send>(self, reporter: &Reporter) -> Result<(Self::Output, Vec<T>), SpecError>;
+    fn run<T: Precision + Element>(self, reporter: &Reporter) -> Result<(Self::Output, Vec<T>), SpecError>;
 }
 
 /// Runs it and gives what it computes, with the array in its precision.
@@ -170,12 +170,12 @@ struct GradientOutput {
 impl InPrecision for GradientJob {
     type Output = GradientOutput;
 
-    fn run<T: Real + Element + Send>(self, _: &Reporter) -> Result<(GradientOutput, Vec<T>), SpecError> {
+    fn run<T: Precision + Element>(self, _: &Reporter) -> Result<(GradientOutput, Vec<T>), SpecError> {
         let network = network_of::<T>(&self.network, self.weights, &self.match_by, self.memory)?;
         let samples = self.samples.read::<T>(&network.architecture)?;
         let labels = labels_of(self.labels, samples.count(), network.architecture.outputs())?;
         let request = Request { samples: &samples, labels: labels.as_deref(), norms: &self.norms, engine: self.engine };
-        let Gradients { of_loss, samples, shape } = gradients(&network, &request)?;
+        let Gradients { of_loss, samples, shape } = T::gradients(&network, &request)?;
         let of_norm = |index: usize| {
             let of_loss = samples.iter().map(|sample| sample.loss_norms[index]).collect();
             [of_loss, samples.iter().map(|sample| sample.logit_norms[index]).collect()]
@@ -269,11 +269,11 @@ struct AttackOutput {
 impl InPrecision for AttackJob {
     type Output = AttackOutput;
 
-    fn run<T: Real + Element + Send>(self, reporter: &Reporter) -> Result<(AttackOutput, Vec<T>), SpecError> {
+    fn run<T: Precision + Element>(self, reporter: &Reporter) -> Result<(AttackOutput, Vec<T>), SpecError> {
         let network = network_of::<T>(&self.network, self.weights, &self.match_by, self.memory)?;
         let array = self.samples.read::<T>(&network.architecture)?;
         let labels = labels_of(self.labels, array.count(), network.architecture.outputs())?;
-        let samples = LabelledSamples::of_array(&network, array, labels, self.bounds)?;
+        let samples = T::of_array(&network, array, labels, self.bounds)?;
         let request = AttackRequest {
             attack: self.attack,
             epsilons: &self.epsilons,
@@ -284,7 +284,7 @@ impl InPrecision for AttackJob {
         };
         let limits = Limits { threads: rayon::current_num_threads(), memory: self.memory };
         request.check(&network.architecture, &samples, &limits)?;
-        let (attacked, Perturbed { shape, values }) = attacks(&network, &samples, &request, reporter);
+        let (attacked, Perturbed { shape, values }) = T::attacks(&network, &samples, &request, reporter);
         Ok((AttackOutput { shape, attacked }, values))
     }
 }

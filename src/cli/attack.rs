@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use ndarray_npy::WritableElement;
 use serde::Serialize;
 
 use gradlaw::attack::{AnyAttack, Attack, Bounds, SIZES};
 use gradlaw::data::{ResizeFilter, Split};
 use gradlaw::experiment::Watcher;
-use gradlaw::experiment::given::{self, AttackRequest, Attacked, LabelledSamples, Labels, Selection};
+use gradlaw::experiment::given::{self, AttackRequest, Attacked, LabelledSamples, Labels, Precision, Selection};
 use gradlaw::experiment::specification::expression::Expression;
 use gradlaw::network::Real;
 
@@ -223,11 +222,7 @@ pub fn attack(arguments: &AttackArguments, common: &Common, terminal: &Terminal)
     Ok(ExitCode::SUCCESS)
 }
 
-fn compute<T: Real + WritableElement>(
-    arguments: &AttackArguments,
-    common: &Common,
-    terminal: &Terminal,
-) -> Result<Report, Failure> {
+fn compute<T: Precision>(arguments: &AttackArguments, common: &Common, terminal: &Terminal) -> Result<Report, Failure> {
     let attack = chosen(arguments)?;
     let network = arguments.given.load::<T>(common, terminal)?;
     common.check_paths([&network.origin])?;
@@ -241,7 +236,7 @@ fn compute<T: Real + WritableElement>(
     };
     // First, since images are read on all threads.
     common.start_threads()?;
-    let samples = LabelledSamples::read(&network, &selection)?;
+    let samples = T::read(&network, &selection)?;
     let seed = common.seed.unwrap_or(SEED);
     let progress = Progress::of_parts(1, terminal);
     progress.point(0, 1, &arguments.attack);
@@ -254,7 +249,7 @@ fn compute<T: Real + WritableElement>(
         keep: arguments.save.is_some(),
     };
     request.check(&network.architecture, &samples, &common.limits())?;
-    let (attacked, perturbed) = given::attacks(&network, &samples, &request, &progress);
+    let (attacked, perturbed) = T::attacks(&network, &samples, &request, &progress);
     progress.clear();
     if let Some(path) = &arguments.save {
         perturbed.save(path)?;

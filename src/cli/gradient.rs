@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use ndarray_npy::WritableElement;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use gradlaw::experiment::given::{self, Gradients, Labels, Request};
+use gradlaw::experiment::given::{self, Gradients, Labels, Precision, Request};
 use gradlaw::network::{Norm, Real};
 
 use super::Common;
@@ -99,7 +98,7 @@ pub fn gradient(arguments: &GradientArguments, common: &Common, terminal: &Termi
     Ok(ExitCode::SUCCESS)
 }
 
-fn compute<T: Real + WritableElement>(
+fn compute<T: Precision>(
     arguments: &GradientArguments,
     common: &Common,
     terminal: &Terminal,
@@ -113,7 +112,7 @@ fn compute<T: Real + WritableElement>(
     let request =
         Request { samples: &samples, labels: labels.as_deref(), norms: &norms, engine: arguments.engine.into() };
     common.start_threads()?;
-    let gradients = given::gradients(&network, &request)?;
+    let gradients = T::gradients(&network, &request)?;
     if let Some(path) = &arguments.save {
         gradients.save(path)?;
     }

@@ -233,7 +233,7 @@ pub fn attacks<T: Real>(
     network: &GivenNetwork<T>,
     samples: &LabelledSamples<T>,
     request: &AttackRequest<'_>,
-    watcher: &impl Watcher,
+    watcher: &dyn Watcher,
 ) -> (Attacked, Perturbed<T>) {
     let key = StreamKey::new(request.seed, &["attack"]);
     let (done, count) = (AtomicU64::new(0), samples.count() as u64);

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod gradients;
+mod precision;
 mod samples;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ use crate::network::{Architecture, Matching, Parameters, Real, Statistics, Weigh
 
 pub use attacks::{AttackRequest, Attacked, AttackedSample, Mean, Perturbed, Smallest, Threshold, attacks};
 pub use gradients::{Engine, Gradients, Request, gradients};
+pub use precision::Precision;
 pub use samples::{LabelledSamples, Selection};
 
 /// A network whose parameters are given.
