@@ -194,7 +194,8 @@ impl Binder<'_> {
                 }
                 Err(reason) if choice == SamplerChoice::Collapsed => {
                     let message = format!(
-                        "is exact only for dense layers without biases, alternating with relu, and Gaussian weights: {reason}"
+                        "is exact only for dense layers without biases, alternating with relu (or leaky-relu, abs, identity), and Gaussian \
+                         weights: {reason}"
                     );
                     return Err(self.refuse("sampler", "collapsed", self.at(message)));
                 }
