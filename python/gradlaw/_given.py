@@ -74,7 +74,7 @@ def gradient(
     answer = _native.gradient(
         named_text(network, "network"),
         _weights(weights),
-        _samples(x),
+        _array(x),
         _labels(label),
         exponents,
         engine,
@@ -113,7 +113,7 @@ def attack(
     answer = _native.attack(
         named_text(network, "network"),
         _weights(weights),
-        _samples(x),
+        _array(x),
         attack,
         [float(size) for size in np.atleast_1d(np.asarray(epsilon, dtype=np.float64))],
         _labels(label),
@@ -143,10 +143,6 @@ def _array(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):
         value = value.detach().cpu().double().numpy()
     return np.ascontiguousarray(value, dtype=np.float64)
-
-
-def _samples(x: Any) -> np.ndarray:
-    return _array(x)
 
 
 def _weights(weights: Mapping[str, Any] | str | os.PathLike[str]) -> Any:

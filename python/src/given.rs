@@ -1,6 +1,6 @@
 //! Given networks: their gradients, attacks on them, and the names of their weights, between NumPy arrays.
 
-use gradlaw::attack::{AnyAttack, Bounds};
+use gradlaw::attack::{AnyAttack, Bounds, SIZES};
 use gradlaw::data::Npy;
 use gradlaw::experiment::given::{
     AttackRequest, Attacked, Engine, GivenNetwork, Gradients, Labels, Perturbed, Precision, Request, Threshold,
@@ -109,8 +109,27 @@ fn network_of<T: Real>(
     GivenNetwork::of(architecture_of(network)?, (&name, file), matching, &limits)
 }
 
-fn labels_of(labels: Option<Vec<usize>>, samples: usize, outputs: usize) -> Result<Option<Vec<usize>>, SpecError> {
-    labels.map_or(Labels::Predicted, Labels::Listed).resolve(samples, outputs)
+/// A network with weights and samples, as every computation takes them.
+struct Given {
+    network: GivenText,
+    weights: Held,
+    samples: Samples,
+    labels: Option<Vec<usize>>,
+    match_by: String,
+    memory: u64,
+}
+
+/// The same, read and checked.
+type Opened<T> = (GivenNetwork<T>, Npy<T>, Option<Vec<usize>>);
+
+impl Given {
+    fn open<T: Real>(self) -> Result<Opened<T>, SpecError> {
+        let network = network_of::<T>(&self.network, self.weights, &self.match_by, self.memory)?;
+        let samples = self.samples.read::<T>(&network.architecture)?;
+        let labels = self.labels.map_or(Labels::Predicted, Labels::Listed);
+        let labels = labels.resolve(samples.count(), network.architecture.outputs())?;
+        Ok((network, samples, labels))
+    }
 }
 
 fn array<T: Element>(py: Python<'_>, shape: &[usize], values: Vec<T>) -> PyResult<Py<PyArrayDyn<T>>> {
@@ -121,44 +140,39 @@ fn array<T: Element>(py: Python<'_>, shape: &[usize], values: Vec<T>) -> PyResul
 /// A computation in either precision.
 trait InPrecision {
     type Output: Send;
-    fn run<T: Precision + Element>(self, reporter: &Reporter) -> Result<(Self::Output, Vec<T>), SpecError>;
+    fn run<T: Precision + Element>(self, reporter: &Reporter) -> Result<Done<Self::Output, T>, SpecError>;
 }
+
+/// What a computation gives: an array with its shape, and what else there is.
+type Done<O, T> = (O, Vec<usize>, Vec<T>);
 
 /// Runs it and gives what it computes, with the array in its precision.
 fn in_precision<J: InPrecision + Send>(
     py: Python<'_>,
     single: bool,
     threads: Option<usize>,
-    shape: impl Fn(&J::Output) -> Vec<usize>,
     job: J,
 ) -> PyResult<(J::Output, Py<PyAny>)> {
-    if single {
-        let done = supervised(py, threads, None, |reporter| job.run::<f32>(reporter))?;
-        let (output, values) = done.map_err(|error| bad_input(&error))?;
-        let values = array(py, &shape(&output), values)?.into_any();
-        Ok((output, values))
-    } else {
-        let done = supervised(py, threads, None, |reporter| job.run::<f64>(reporter))?;
-        let (output, values) = done.map_err(|error| bad_input(&error))?;
-        let values = array(py, &shape(&output), values)?.into_any();
-        Ok((output, values))
+    fn run<J: InPrecision + Send, T: Precision + Element>(
+        py: Python<'_>,
+        threads: Option<usize>,
+        job: J,
+    ) -> PyResult<(J::Output, Py<PyAny>)> {
+        let done = supervised(py, threads, None, |reporter| job.run::<T>(reporter))?;
+        let (output, shape, values) = done.map_err(|error| bad_input(&error))?;
+        Ok((output, array(py, &shape, values)?.into_any()))
     }
+    if single { run::<J, f32>(py, threads, job) } else { run::<J, f64>(py, threads, job) }
 }
 
 struct GradientJob {
-    network: GivenText,
-    weights: Held,
-    samples: Samples,
-    labels: Option<Vec<usize>>,
+    given: Given,
     norms: Vec<Norm>,
     engine: Engine,
-    match_by: String,
-    memory: u64,
 }
 
 /// What a gradient job gives beside ∂ₓL.
 struct GradientOutput {
-    shape: Vec<usize>,
     labels: Vec<usize>,
     logits: Vec<f64>,
     loss: Vec<f64>,
@@ -170,10 +184,8 @@ struct GradientOutput {
 impl InPrecision for GradientJob {
     type Output = GradientOutput;
 
-    fn run<T: Precision + Element>(self, _: &Reporter) -> Result<(GradientOutput, Vec<T>), SpecError> {
-        let network = network_of::<T>(&self.network, self.weights, &self.match_by, self.memory)?;
-        let samples = self.samples.read::<T>(&network.architecture)?;
-        let labels = labels_of(self.labels, samples.count(), network.architecture.outputs())?;
+    fn run<T: Precision + Element>(self, _: &Reporter) -> Result<Done<GradientOutput, T>, SpecError> {
+        let (network, samples, labels) = self.given.open::<T>()?;
         let request = Request { samples: &samples, labels: labels.as_deref(), norms: &self.norms, engine: self.engine };
         let Gradients { of_loss, samples, shape } = T::gradients(&network, &request)?;
         let of_norm = |index: usize| {
@@ -181,14 +193,13 @@ impl InPrecision for GradientJob {
             [of_loss, samples.iter().map(|sample| sample.logit_norms[index]).collect()]
         };
         let output = GradientOutput {
-            shape,
             labels: samples.iter().map(|sample| sample.label).collect(),
             logits: samples.iter().flat_map(|sample| &sample.logits).map(|logit| logit.as_f64()).collect(),
             loss: samples.iter().map(|sample| sample.loss).collect(),
             norms: (0..self.norms.len()).map(of_norm).collect(),
             nonfinite: samples.iter().map(|sample| sample.nonfinite).sum(),
         };
-        Ok((output, of_loss))
+        Ok((output, shape, of_loss))
     }
 }
 
@@ -217,18 +228,11 @@ pub fn gradient<'py>(
         "differences" => Engine::Differences,
         _ => return Err(crate::bad_value("engine: must be backprop, paths or differences")),
     };
-    let job = GradientJob {
-        network,
-        weights: weights.held(),
-        samples: Samples::new(&samples),
-        labels,
-        norms: norms.iter().map(norm).collect::<PyResult<_>>()?,
-        engine,
-        match_by,
-        memory: bytes(memory)?,
-    };
+    let (weights, samples, memory) = (weights.held(), Samples::new(&samples), bytes(memory)?);
+    let given = Given { network, weights, samples, labels, match_by, memory };
+    let job = GradientJob { given, norms: norms.iter().map(norm).collect::<PyResult<_>>()?, engine };
     let named: Vec<String> = job.norms.iter().map(Norm::to_string).collect();
-    let (output, of_loss) = in_precision(py, single, threads, |output: &GradientOutput| output.shape.clone(), job)?;
+    let (output, of_loss) = in_precision(py, single, threads, job)?;
     let count = output.labels.len();
     let answer = PyDict::new(py);
     answer.set_item("gradient", of_loss)?;
@@ -246,33 +250,21 @@ pub fn gradient<'py>(
 }
 
 struct AttackJob {
-    network: GivenText,
-    weights: Held,
-    samples: Samples,
-    labels: Option<Vec<usize>>,
+    given: Given,
     bounds: Option<Bounds>,
     attack: AnyAttack,
     epsilons: Vec<f64>,
     restarts: usize,
     target: Option<usize>,
     seed: u64,
-    match_by: String,
-    memory: u64,
-}
-
-/// What an attack gives beside the perturbed samples.
-struct AttackOutput {
-    shape: Vec<usize>,
-    attacked: Attacked,
 }
 
 impl InPrecision for AttackJob {
-    type Output = AttackOutput;
+    type Output = Attacked;
 
-    fn run<T: Precision + Element>(self, reporter: &Reporter) -> Result<(AttackOutput, Vec<T>), SpecError> {
-        let network = network_of::<T>(&self.network, self.weights, &self.match_by, self.memory)?;
-        let array = self.samples.read::<T>(&network.architecture)?;
-        let labels = labels_of(self.labels, array.count(), network.architecture.outputs())?;
+    fn run<T: Precision + Element>(self, reporter: &Reporter) -> Result<Done<Attacked, T>, SpecError> {
+        let limits = Limits { threads: rayon::current_num_threads(), memory: self.given.memory };
+        let (network, array, labels) = self.given.open::<T>()?;
         let samples = T::of_array(&network, array, labels, self.bounds)?;
         let request = AttackRequest {
             attack: self.attack,
@@ -282,10 +274,9 @@ impl InPrecision for AttackJob {
             target: self.target,
             keep: true,
         };
-        let limits = Limits { threads: rayon::current_num_threads(), memory: self.memory };
         request.check(&network.architecture, &samples, &limits)?;
         let (attacked, Perturbed { shape, values }) = T::attacks(&network, &samples, &request, reporter);
-        Ok((AttackOutput { shape, attacked }, values))
+        Ok((attacked, shape, values))
     }
 }
 
@@ -315,8 +306,12 @@ pub fn attack<'py>(
     let chosen =
         AnyAttack::named(attack).ok_or_else(|| crate::bad_value(format!("attack: must be one of {}", names())))?;
     let chosen = chosen.configured(steps, step_size, restarts).map_err(crate::bad_value)?;
-    if let Some(wrong) = epsilons.iter().find(|epsilon| !gradlaw::attack::SIZES.contains(epsilon)) {
-        return Err(crate::bad_value(format!("epsilon {wrong}: must be a number from 1e-10 to 1e30")));
+    if steps == Some(0) || restarts == 0 {
+        return Err(crate::bad_value("steps and restarts: must be whole numbers from 1 on"));
+    }
+    if let Some(wrong) = epsilons.iter().chain(&step_size).find(|size| !SIZES.contains(size)) {
+        let [least, most] = [SIZES.start(), SIZES.end()];
+        return Err(crate::bad_value(format!("size {wrong}: must be a number from {least:e} to {most:e}")));
     }
     let bounds = match bounds {
         None => None,
@@ -325,22 +320,11 @@ pub fn attack<'py>(
             Some(Bounds::new(low, high).ok_or_else(refused)?)
         }
     };
-    let job = AttackJob {
-        network,
-        weights: weights.held(),
-        samples: Samples::new(&samples),
-        labels,
-        bounds,
-        attack: chosen,
-        epsilons,
-        restarts,
-        target,
-        seed,
-        match_by,
-        memory: bytes(memory)?,
-    };
-    let (output, perturbed) = in_precision(py, single, threads, |output: &AttackOutput| output.shape.clone(), job)?;
-    let Attacked { accuracy, loss, thresholds, samples, zero_gradients, nonfinite, .. } = output.attacked;
+    let (weights, samples, memory) = (weights.held(), Samples::new(&samples), bytes(memory)?);
+    let given = Given { network, weights, samples, labels, match_by, memory };
+    let job = AttackJob { given, bounds, attack: chosen, epsilons, restarts, target, seed };
+    let (attacked, perturbed) = in_precision(py, single, threads, job)?;
+    let Attacked { accuracy, loss, thresholds, samples, zero_gradients, nonfinite, .. } = attacked;
     let answer = PyDict::new(py);
     answer.set_item("perturbed", perturbed)?;
     answer.set_item("accuracy", accuracy)?;
@@ -369,8 +353,7 @@ pub fn attack<'py>(
     each.set_item("label", array(py, &[count], samples.iter().map(|sample| sample.label as i64).collect())?)?;
     each.set_item("prediction", array(py, &[count], samples.iter().map(|sample| sample.prediction as i64).collect())?)?;
     each.set_item("loss", array(py, &[count], samples.iter().map(|sample| sample.loss).collect())?)?;
-    let smallest = |size: f64| if size.is_nan() { f64::INFINITY } else { size };
-    let smallest = samples.iter().map(|sample| sample.smallest.map_or(f64::NAN, smallest));
+    let smallest = samples.iter().map(|sample| sample.smallest.unwrap_or(f64::NAN));
     each.set_item("smallest", array(py, &[count], smallest.collect())?)?;
     answer.set_item("by_sample", each)?;
     let successes = (0..thresholds.len()).flat_map(|at| samples.iter().map(move |sample| sample.after[at].2));

@@ -169,5 +169,24 @@ def test_bad_arguments_raise_one_clear_error(change, part):
         gradlaw.gradient(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"attack": "fsgm"}, "fgsm"),
+        ({"epsilon": 0}, "1e-10"),
+        ({"step_size": float("nan"), "attack": "pgd"}, "NaN"),
+        ({"step_size": 0.1}, "no such steps"),
+        ({"restarts": 0}, "restarts"),
+        ({"target": 3}, "target 3"),
+        ({"box": (1, 0)}, "box"),
+    ],
+)
+def test_bad_attacks_raise_one_clear_error(change, part):
+    rng = np.random.default_rng(10)
+    arguments = {"network": NETWORK, "weights": state(rng), "x": np.zeros((2, 6, 6)), "attack": "fgsm", "epsilon": 0.1, **change}
+    with pytest.raises(ValueError, match=part):
+        gradlaw.attack(**arguments)
+
+
 def test_names_are_those_of_the_module():
     assert set(gradlaw.names(NETWORK)) >= {"stem.conv.weight", "block.norm.running_var", "head.weight"}

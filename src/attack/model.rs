@@ -66,14 +66,17 @@ impl<'a, T: Real> Model<'a, T> {
         self.state(input, label).is_success(label, target)
     }
 
-    /// What attacks raise at `input`: the loss with this label, or minus the loss with the target.
-    pub fn goal(&mut self, input: &[T], label: usize) -> f64 {
+    /// How far an attack has come at `input`: whether it has succeeded, and what it raises, the loss with this label or minus the loss with
+    /// the target.
+    pub fn standing(&mut self, input: &[T], label: usize) -> (bool, f64) {
         let target = self.target;
         let logits = self.logits(input);
-        target.map_or_else(|| loss::cross_entropy(logits, label), |target| -loss::cross_entropy(logits, target))
+        let state = State::new(logits, label);
+        let raised = target.map_or(state.loss, |target| -loss::cross_entropy(logits, target));
+        (state.is_success(label, target), raised)
     }
 
-    /// The direction in which [`goal`](Self::goal) rises most steeply in ‖·‖₂ at `input`, without its scale.
+    /// The direction in which what an attack raises rises most steeply in ‖·‖₂ at `input`, without its scale.
     pub(super) fn steepest_rise(&mut self, input: &[T], label: usize) -> &[T] {
         let Some(target) = self.target else { return self.loss_direction(input, label).along };
         let mut descent = std::mem::take(&mut self.descent);

@@ -4,7 +4,7 @@ use ndarray_rand::rand::Rng;
 
 use super::{Attack, Bounds, Model, Threat};
 use crate::network::{Norm, Real};
-use crate::stream::StreamKey;
+use crate::stream::{Stream, StreamKey};
 
 /// The worst of several attacks on one sample (Madry et al., arXiv 1706.06083): one that succeeds before one that does not, then the one
 /// with the largest loss; of smallest perturbations the smallest. The first takes the random numbers that it would take alone.
@@ -18,7 +18,7 @@ pub struct Restarts<A> {
 
 impl<A: Attack> Restarts<A> {
     /// Calls `try_once` for each restart but the first, with random numbers of its own.
-    fn again<R: Rng>(&self, rng: &mut R, mut try_once: impl FnMut(&mut crate::stream::Stream)) {
+    fn again<R: Rng>(&self, rng: &mut R, mut try_once: impl FnMut(&mut Stream)) {
         if self.count > 1 {
             let key = StreamKey::from_random(rng);
             (1..self.count as u64).for_each(|restart| try_once(&mut key.draw(restart)));
@@ -48,11 +48,11 @@ impl<A: Attack> Attack for Restarts<A> {
         if self.count == 1 {
             return;
         }
-        let mut worst = (model.is_fooled(perturbed, label), model.goal(perturbed, label));
+        let mut worst = model.standing(perturbed, label);
         let mut point = perturbed.to_vec();
         self.again(rng, |rng| {
             self.attack.perturb(model, input, label, threat, rng, &mut point);
-            let found = (model.is_fooled(&point, label), model.goal(&point, label));
+            let found = model.standing(&point, label);
             if found > worst {
                 worst = found;
                 perturbed.copy_from_slice(&point);

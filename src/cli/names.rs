@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde::Serialize;
-
 use gradlaw::experiment::given;
 use gradlaw::network::weights::{Expected, expected};
 
@@ -12,28 +10,14 @@ use super::failure::Failure;
 use super::terminal::Terminal;
 use super::{Common, table};
 
-/// One array as JSON.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    shape: Vec<usize>,
-    layer: &'static str,
-    optional: bool,
-}
-
 /// Prints the name, the shape and the layer's type of every array.
 pub fn names(network: &Path, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let (architecture, origin) = given::read_architecture(network, &common.overrides)?;
     common.check_paths([&origin])?;
     let arrays = expected(&architecture);
     if common.json {
-        let row = |array: Expected| {
-            let Expected { name, shape, layer, optional } = array;
-            Row { name, shape, layer, optional }
-        };
-        let rows: Vec<Row> = arrays.into_iter().map(row).collect();
         // Strings and numbers, which JSON can hold.
-        terminal.print(&serde_json::to_string(&rows).unwrap_or_default())?;
+        terminal.print(&serde_json::to_string(&arrays).unwrap_or_default())?;
     } else {
         let row = |array: &Expected| {
             let optional = if array.optional { "optional" } else { "" };

@@ -30,6 +30,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
+    terminal: Terminal,
     /// When the last line was written, where there are lines in place of a bar.
     lines: Option<Mutex<Instant>>,
     /// The seconds that all of it usually takes, as far as that is known.
@@ -82,6 +83,7 @@ impl Progress {
         let began = Instant::now();
         Self {
             bar,
+            terminal: *terminal,
             lines: writes_lines.then(|| Mutex::new(began)),
             usual,
             began,
@@ -98,8 +100,8 @@ impl Progress {
     }
 
     /// Says something to people beside the bar.
-    pub fn note(&self, text: &str, terminal: &Terminal) {
-        self.bar.suspend(|| terminal.note(text));
+    pub fn note(&self, text: &str) {
+        self.bar.suspend(|| self.terminal.note(text));
     }
 
     /// Takes the bar away.
@@ -130,7 +132,7 @@ impl Progress {
         let left = seconds_left(self.began.elapsed().as_secs_f64(), share, self.usual);
         let left =
             Duration::try_from_secs_f64(left).map_or_else(|_| "?".into(), |left| format!("{:#}", HumanDuration(left)));
-        eprintln!("{:.0} %, {left} left: {}", 100.0 * share, self.bar.message());
+        self.terminal.note(&format!("{:.0} %, {left} left: {}", 100.0 * share, self.bar.message()));
     }
 }
 

@@ -287,7 +287,7 @@ fn work(
         }
         let outcomes = words::outcomes(verdicts);
         let outcomes = if outcomes.is_empty() { "no claims".into() } else { outcomes };
-        progress.note(&format!("{name}: {outcomes} · {seconds:.1} s"), terminal);
+        progress.note(&format!("{name}: {outcomes} · {seconds:.1} s"));
     }
     progress.clear();
     (done, stopped)

@@ -39,12 +39,13 @@ impl Cell {
         self
     }
 
-    /// In words, why there is no theoretical mean of an observable.
-    pub fn no_theory(&self, observable: &Observable) -> String {
-        match self.expectation() {
-            Some(expectation) => expectation.reason(observable),
-            None => "nothing is known of the law of its inputs".into(),
-        }
+    /// In words, why there is no theoretical mean of these observables.
+    pub fn no_theory<'o>(&self, observables: impl Iterator<Item = &'o Observable>) -> Vec<String> {
+        let expectation = self.expectation();
+        let unknown = || "nothing is known of the law of its inputs".into();
+        observables
+            .map(|observable| expectation.as_ref().map_or_else(unknown, |expectation| expectation.reason(observable)))
+            .collect()
     }
 
     fn expectation(&self) -> Option<Expectation<'_>> {

@@ -7,6 +7,7 @@ use super::Real;
 use super::architecture::{Architecture, Node};
 use super::layer::Role;
 use super::parameters::Parameters;
+use super::simd::{LANES, dot};
 use crate::scaled::Scaled;
 use crate::stop::Stop;
 
@@ -246,11 +247,11 @@ fn orthogonalise<T: Real>(matrix: &mut [T], rows: usize, std_dev: f64) {
         own.extend((0..length).map(|entry| matrix[place(vector, entry)].as_f64()));
         for _ in 0..2 {
             for other in vectors[..done].chunks_exact(length) {
-                let along: f64 = own.iter().zip(other).map(|(a, b)| a * b).sum();
+                let along = dot::<LANES, f64>(&own, other);
                 own.iter_mut().zip(other).for_each(|(value, unit)| *value -= along * unit);
             }
         }
-        let norm = own.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let norm = dot::<LANES, f64>(&own, &own).sqrt();
         vectors.extend(own.iter().map(|value| value / norm));
     }
     let scale = std_dev * (length as f64).sqrt();

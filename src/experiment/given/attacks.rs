@@ -106,7 +106,7 @@ pub struct AttackedSample {
     pub prediction: usize,
     /// Its loss before.
     pub loss: f64,
-    /// The smallest successful perturbation in the unit of ε, of a right prediction that is not the target; NaN where none was found.
+    /// The smallest successful perturbation in the unit of ε, of a right prediction that is not the target; infinite where none was found.
     pub smallest: Option<f64>,
     /// Its prediction and loss at each size, and whether the attack of that size succeeds: whether the prediction is wrong, or the
     /// target.
@@ -126,13 +126,12 @@ impl Attacked {
         let header = ["sample", "label", "prediction", "loss", "smallest"].map(String::from).into_iter();
         let header = header.chain(self.thresholds.iter().flat_map(of_size)).collect();
         let record = |(index, sample): (usize, &AttackedSample)| {
-            let smallest = sample.smallest.map(|size| if size.is_nan() { f64::INFINITY } else { size });
             let first = [
                 index.to_string(),
                 sample.label.to_string(),
                 sample.prediction.to_string(),
                 number(sample.loss),
-                smallest.map(number).unwrap_or_default(),
+                sample.smallest.map(number).unwrap_or_default(),
             ];
             let after = sample.after.iter().flat_map(|(prediction, loss, success)| {
                 [prediction.to_string(), number(*loss), u8::from(*success).to_string()]
@@ -222,7 +221,7 @@ impl<T> Outcome<T> {
             label: self.label,
             prediction: self.before.prediction,
             loss: self.before.loss,
-            smallest: self.smallest,
+            smallest: self.smallest.map(|size| if size.is_nan() { f64::INFINITY } else { size }),
             after: self.after.iter().map(|state| (state.prediction, state.loss, self.succeeds(state))).collect(),
         }
     }

@@ -1,7 +1,9 @@
 //! Which arrays of a file belong to which layer: by names, whatever stands before all of them, or by their order and shapes.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+
+use serde::Serialize;
 
 use super::{Architecture, IGNORED, Node, Tensor, WeightFile, WeightsError, list};
 use crate::network::layer::{LayerRule, Role};
@@ -19,7 +21,7 @@ pub enum Matching {
 }
 
 /// An array that a network expects in a file of weights.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Expected {
     /// Its name.
     pub name: String,
@@ -134,13 +136,14 @@ impl WeightFile {
 
     /// The file's arrays by what stands before the last dot of their names, in order.
     fn groups(&self) -> Vec<Group> {
-        let mut groups: Vec<Group> = Vec::new();
+        let (mut groups, mut places) = (Vec::<Group>::new(), HashMap::new());
         for name in self.order.iter().filter(|name| !name.ends_with(IGNORED)) {
             let (module, array) = name.rsplit_once('.').unwrap_or(("", name));
-            match groups.iter_mut().find(|group| group.module == module) {
-                Some(group) => group.arrays.push(array.to_owned()),
-                None => groups.push(Group { module: module.to_owned(), arrays: vec![array.to_owned()] }),
-            }
+            let place = *places.entry(module).or_insert_with(|| {
+                groups.push(Group { module: module.to_owned(), arrays: Vec::new() });
+                groups.len() - 1
+            });
+            groups[place].arrays.push(array.to_owned());
         }
         groups
     }

@@ -4,6 +4,7 @@ mod builder;
 mod inputs;
 mod point;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -344,27 +345,23 @@ impl Sampling<'_> {
 /// # Errors
 /// The first size, shape or variance that is not allowed.
 pub fn theory_rows(spec: &Spec<DrawSpec>) -> Result<(Vec<Row>, Vec<String>), SpecError> {
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let (mut rows, mut notes, mut reasons) = (Vec::new(), Vec::new(), HashSet::new());
     for cell in cells(spec)? {
         let cell = cell.with_theory(spec.observables.iter().map(|(_, observable)| observable));
         rows.extend(blank_rows(spec, &cell));
         notes.extend(beyond_double(spec, &cell));
         notes.extend(phase(spec, &cell));
-        for note in gaps(spec, &cell) {
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-        }
+        // Mostly the same at every point of a sweep.
+        notes.extend(gaps(spec, &cell).into_iter().filter(|reason| reasons.insert(reason.clone())));
     }
     Ok((rows, notes))
 }
 
-/// In words, why a network has no theoretical mean of some observables, a sentence for each reason; the same at every point of a sweep.
+/// In words, why a network has no theoretical mean of some observables, a sentence for each reason.
 fn gaps(spec: &Spec<DrawSpec>, cell: &Cell) -> Vec<String> {
-    let empty = spec.observables.iter().zip(&cell.theory).filter(|(_, theory)| theory.is_none());
+    let empty = || spec.observables.iter().zip(&cell.theory).filter(|(_, theory)| theory.is_none()).map(|(one, _)| one);
     let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
-    for ((name, observable), _) in empty {
-        let reason = cell.no_theory(observable);
+    for ((name, _), reason) in empty().zip(cell.no_theory(empty().map(|(_, observable)| observable))) {
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, names)) => names.push(name),
             None => reasons.push((reason, vec![name])),
