@@ -3,7 +3,7 @@
 
 use gradlaw::attack::AnyAttack;
 use gradlaw::data::Npy;
-use gradlaw::experiment::given::{AttackRequest, Engine, GivenNetwork, Precision, Request, parse_architecture};
+use gradlaw::experiment::given::{AttackRequest, Engine, GivenNetwork, Precision, Request, Which, parse_architecture};
 use gradlaw::network::weights::NamedArray;
 use gradlaw::network::{Matching, Norm, WeightFile};
 use gradlaw::prelude::*;
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         NamedArray { name: name.into(), shape: shape.into(), values: values.collect() }
     };
     let weights = WeightFile::of_arrays(vec![wave("fc1.weight", [32, 64]), wave("fc2.weight", [10, 32])])?;
-    let architecture = parse_architecture("network", NETWORK, &[])?;
+    let architecture = parse_architecture("network", NETWORK, &[], &Which::default())?;
     let network = GivenNetwork::<f64>::of(architecture, ("weights", weights), Matching::Names, &Limits::default())?;
 
     let pixels: Vec<f64> = (0..5 * 64).map(|index| (index as f64 * 0.3).cos()).collect();

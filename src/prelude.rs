@@ -3,7 +3,7 @@
 pub use crate::experiment::claim::Claim;
 pub use crate::experiment::specification::At;
 pub use crate::experiment::specification::expression::Expression;
-pub use crate::experiment::work::draw::ExperimentBuilder;
+pub use crate::experiment::work::draw::{ExperimentBuilder, fit_exponent};
 pub use crate::experiment::{Limits, Outcome, Unwatched, Verdict, Watcher};
 pub use crate::network::{
     Architecture, AveragePool, Conv, Dense, Flatten, Initialisation, Relu, Shape, WeightDistribution,

@@ -1,6 +1,6 @@
 //! How a draw's cost grows: with threads, and with dimension, width, depth and resolution, as fitted exponents.
 
-use gradlaw::figure::{self, Axis, Curve, Figure, Point, Scale};
+use gradlaw::figure::{self, Axis, Curve, Figure, Form, Page, Point, Scale};
 use gradlaw::network::{Architecture, WeightDistribution};
 use gradlaw::statistics::regression::{Fit, WeightedPoint};
 
@@ -115,8 +115,7 @@ pub fn print(options: &Options, threads: usize) {
     }
     if let Some(folder) = &options.figure {
         let figure = figure(curves);
-        let svg = figure::write_svg(&figure, &folder.join("scaling.svg"));
-        let written = svg.and_then(|()| figure::write_png(&figure, &folder.join("scaling.png")));
+        let written = figure::write(&figure, &Page::default(), &[Form::Svg, Form::Png], folder, "scaling");
         if let Err(error) = written {
             eprintln!("{error}");
         }

@@ -3,7 +3,7 @@
 use gradlaw::attack::{AnyAttack, Bounds, SIZES};
 use gradlaw::data::Npy;
 use gradlaw::experiment::given::{
-    AttackRequest, Attacked, Engine, GivenNetwork, Gradients, Labels, Perturbed, Precision, Request, Threshold,
+    AttackRequest, Attacked, Engine, GivenNetwork, Gradients, Labels, Perturbed, Precision, Request, Threshold, Which,
     parse_architecture, read_architecture,
 };
 use gradlaw::experiment::reader::Origin;
@@ -79,10 +79,10 @@ fn matching(name: &str) -> Result<Matching, SpecError> {
     }
 }
 
-fn architecture_of((name, text): &GivenText) -> Result<(Architecture, Origin), SpecError> {
+fn architecture_of((name, text): &GivenText, which: &Which) -> Result<(Architecture, Origin), SpecError> {
     match text {
-        Some(text) => parse_architecture(name, text, &[]),
-        None => read_architecture(name.as_ref(), &[]),
+        Some(text) => parse_architecture(name, text, &[], which),
+        None => read_architecture(name.as_ref(), &[], which),
     }
 }
 
@@ -106,7 +106,8 @@ fn network_of<T: Real>(
         }
     };
     let limits = Limits { threads: rayon::current_num_threads(), memory };
-    GivenNetwork::of(architecture_of(network)?, (&name, file), matching, &limits)
+    let which = Which::of(&file, None);
+    GivenNetwork::of(architecture_of(network, &which)?, (&name, file), matching, &limits)
 }
 
 /// A network with weights and samples, as every computation takes them.
@@ -367,7 +368,7 @@ type Name = (String, Vec<usize>, String, bool);
 /// The arrays that a network expects.
 #[pyfunction]
 pub fn names(network: GivenText) -> PyResult<Vec<Name>> {
-    let (architecture, _) = architecture_of(&network).map_err(|error| bad_input(&error))?;
+    let (architecture, _) = architecture_of(&network, &Which::default()).map_err(|error| bad_input(&error))?;
     let row = |array: Expected| (array.name, array.shape, array.layer.to_owned(), array.optional);
     Ok(expected(&architecture).into_iter().map(row).collect())
 }

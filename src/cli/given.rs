@@ -16,9 +16,14 @@ use super::terminal::Terminal;
 /// Arguments that name a network and its weights.
 #[derive(Debug, Args)]
 pub struct NetworkArguments {
-    /// The network: a TOML file with the keys input and layers of a [[network]]
+    /// The network: a TOML file with the keys input and layers of a [[network]], or the spec of an experiment
+    ///
+    /// Weights that a run kept say which network of the spec.toml beside them they are of, and at which point of its sweep.
     #[arg(long, value_name = "NET.toml")]
     pub network: PathBuf,
+    /// Which network of a spec with several: its label
+    #[arg(long, value_name = "LABEL")]
+    which: Option<String>,
     /// Its weights, .safetensors or .npz, named as PyTorch's nn.Sequential names them (0.weight, 0.bias, ...)
     ///
     /// What all names begin with, such as module., is left out where the names fit without it; `gradlaw names NET.toml` prints the names
@@ -56,7 +61,10 @@ impl NetworkArguments {
             MatchChoice::Names => Matching::Names,
             MatchChoice::Order => Matching::Order,
         };
-        let network = given::load(&self.network, &self.weights, matching, &common.overrides, &common.limits())?;
+        let network = {
+            let network = (self.network.as_path(), self.which.as_deref());
+            given::load(network, &self.weights, matching, &common.overrides, &common.limits())?
+        };
         if self.matching == MatchChoice::Order {
             let nodes = network.architecture.nodes().iter().filter(|node| !node.tensors.is_empty());
             let rows = nodes.map(|node| {

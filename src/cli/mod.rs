@@ -8,6 +8,7 @@ mod given;
 mod gradient;
 mod interrupt;
 mod list;
+mod man;
 mod merge;
 mod names;
 mod paths;
@@ -17,6 +18,7 @@ mod ranks;
 mod report;
 mod run;
 mod self_test;
+mod sketch;
 mod table;
 mod terminal;
 mod theory;
@@ -29,10 +31,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use attack::AttackArguments;
 use failure::Failure;
 use gradient::GradientArguments;
+use gradlaw::experiment::given::Which;
 use gradlaw::experiment::reader::Origin;
 use gradlaw::experiment::self_test::Effort;
 use gradlaw::experiment::{Limits, Override, Share};
 use gradlaw::network::InstructionSet;
+use plot::PlotOptions;
 use ranks::Ranks;
 use terminal::Terminal;
 
@@ -114,18 +118,20 @@ enum Command {
     Attack(AttackArguments),
     /// Print the arrays that a given network expects in its file of weights, with their shapes
     Names {
-        /// The network: a TOML file with the keys input and layers of a [[network]]
+        /// The network: a TOML file with the keys input and layers of a [[network]], or the spec of an experiment
         #[arg(value_name = "NET.toml")]
         network: PathBuf,
+        /// Which network of a spec with several: its label
+        #[arg(long, value_name = "LABEL")]
+        which: Option<String>,
     },
     /// Draw figures again from saved results, without sampling
     Plot {
         /// Results folders, or folders of them, such as runs
         #[arg(required = true)]
         folders: Vec<PathBuf>,
-        /// Write NAME.svg and NAME.png into this folder instead of figure.svg and figure.png beside the results
-        #[arg(long, value_name = "DIR")]
-        to: Option<PathBuf>,
+        #[command(flatten)]
+        options: PlotOptions,
     },
     /// List the shipped experiments, how many claims each has and how long it takes
     List {
@@ -163,6 +169,12 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, for man -l -, or write those of all commands into a folder
+    Man {
+        /// Write gradlaw.1, gradlaw-run.1 and so on into this folder
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
 }
 
 /// Most walks of a row: an hour of work.
@@ -176,6 +188,9 @@ struct Sampling {
     /// Keep every draw in draws.npz
     #[arg(long)]
     keep_draws: bool,
+    /// Print a small picture of the measured points, on logarithmic axes, beneath the table
+    #[arg(long)]
+    sketch: bool,
 }
 
 #[derive(Debug, Args)]
@@ -244,6 +259,7 @@ impl Command {
             Self::Report { .. } => ("report", &["--out"]),
             Self::SelfTest { .. } => ("self-test", &["--threads", "--json"]),
             Self::Completions { .. } => ("completions", &[]),
+            Self::Man { .. } => ("man", &[]),
         }
     }
 }
@@ -362,8 +378,11 @@ fn ended(command: &Command, common: &Common, terminal: &Terminal, ranks: Option<
         Command::Paths { specs, walks } => paths::paths(specs, *walks, common, terminal),
         Command::Gradient(given) => gradient::gradient(given, common, terminal),
         Command::Attack(given) => attack::attack(given, common, terminal),
-        Command::Names { network } => names::names(network, common, terminal),
-        Command::Plot { folders, to } => plot::plot(folders, to.as_deref(), terminal),
+        Command::Names { network, which } => {
+            let which = Which { label: which.clone(), ..Which::default() };
+            names::names(network, &which, common, terminal)
+        }
+        Command::Plot { folders, options } => plot::plot(folders, options, terminal),
         Command::Report { folders } => report::report(folders, common.out(), terminal),
         Command::List { long } => list::list(*long, terminal),
         Command::Explain { name } => explain::explain(name, common, terminal),
@@ -377,5 +396,6 @@ fn ended(command: &Command, common: &Common, terminal: &Terminal, ranks: Option<
             let printed = terminal.print(String::from_utf8_lossy(&script).trim_end());
             printed.map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
+        Command::Man { to } => man::man(Arguments::command(), to.as_deref(), terminal),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use gradlaw::experiment::given;
+use gradlaw::experiment::given::{self, Which};
 use gradlaw::network::weights::{Expected, expected};
 
 use super::failure::Failure;
@@ -11,8 +11,8 @@ use super::terminal::Terminal;
 use super::{Common, table};
 
 /// Prints the name, the shape and the layer's type of every array.
-pub fn names(network: &Path, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let (architecture, origin) = given::read_architecture(network, &common.overrides)?;
+pub fn names(network: &Path, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let (architecture, origin) = given::read_architecture(network, &common.overrides, which)?;
     common.check_paths([&origin])?;
     let arrays = expected(&architecture);
     if common.json {

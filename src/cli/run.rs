@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use gradlaw::experiment::reader::Origin;
-use gradlaw::experiment::results::{Lock, Measurement, ResultsError, Sampled, words};
+use gradlaw::experiment::results::{Lock, Measurement, ResultsError, Sampled, folder, words};
 use gradlaw::experiment::{
     AnySpec, Crew, Experiment, Outcome, Results, RunError, RunOptions, Share, Verdict, catalogue, judge, load, serve,
 };
@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::ranks::Ranks;
 use super::table::{self, Section};
 use super::terminal::Terminal;
-use super::{Common, Sampling, interrupt, report};
+use super::{Common, Sampling, interrupt, report, sketch};
 
 /// An experiment of the run, or why it is left out.
 pub enum Entry {
@@ -152,6 +152,9 @@ pub fn perform(
         report::of_folder(common.out(), terminal)?;
     }
     print(entries, &judged, common, terminal)?;
+    if sampling.sketch && !(common.json || common.quiet) {
+        print_sketches(entries, common, terminal)?;
+    }
     ready(entries)
         .zip(&done)
         .for_each(|(experiment, results)| warn_of_precision(experiment, &results.measurements, terminal));
@@ -338,4 +341,15 @@ fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: 
         })
         .collect();
     terminal.print(&table::render(&sections, terminal))
+}
+
+/// Prints a picture of every experiment that was saved and has points to show.
+fn print_sketches(entries: &[Entry], common: &Common, terminal: &Terminal) -> Result<(), ResultsError> {
+    for experiment in ready(entries) {
+        let saved = folder::read(&folder_of(experiment, common))?;
+        if let Some(picture) = sketch::sketch(&saved.drawing().points()) {
+            terminal.print(&format!("\n{}\n{picture}", experiment.heading().title))?;
+        }
+    }
+    Ok(())
 }

@@ -12,6 +12,9 @@ use ttf_parser::Face;
 /// Family under which the fonts are registered; SVG viewers read it as a list.
 pub const FAMILY: &str = "DejaVu Sans, sans-serif";
 
+/// Em of the font, as a share of the line height by which it is scaled.
+pub const EM: f64 = 1.0 / 1.164;
+
 /// Size at which text is measured: large, because plotters rounds to pixels.
 const MEASURING_SIZE: f64 = 1000.0;
 
@@ -66,7 +69,7 @@ pub fn width(text: &str, size: f64, bold: bool) -> f64 {
 }
 
 /// The file of the face.
-fn file(bold: bool) -> &'static [u8] {
+pub fn file(bold: bool) -> &'static [u8] {
     if bold { dejavu::sans::bold() } else { dejavu::sans::regular() }
 }
 

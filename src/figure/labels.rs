@@ -1,5 +1,6 @@
 //! Direct labels: the column at the right that names each curve next to its
-//! last point, so that nobody has to look colours up in a legend.
+//! last point, so that nobody has to look colours up in a legend. A figure that
+//! is too narrow for it has its labels beneath.
 
 use super::description::Curve;
 use super::font;
@@ -10,6 +11,8 @@ use super::theme;
 
 /// Space left of the text, for the leader and the marker.
 const INDENT: f64 = 40.0;
+/// The same where labels stand beneath the panels.
+const INDENT_BENEATH: f64 = 18.0;
 /// Space between labels.
 const GAP: f64 = 7.0;
 
@@ -92,6 +95,20 @@ pub fn draw(scene: &mut Scene, panel: &Panel, curves: &[Curve], column: Rect, lo
         marks::draw_marker(scene, block.curve, middle, block.zoom);
         block.draw(scene, column.left + INDENT, top);
     }
+}
+
+/// Draws the labels of all curves one below another, from the top of `column`; returns where they end.
+pub fn draw_beneath(scene: &mut Scene, curves: &[Curve], column: Rect) -> f64 {
+    let room = column.width() - INDENT_BENEATH;
+    let mut top = column.top;
+    for (i, curve) in curves.iter().enumerate() {
+        let block = Block::new(i, curve, room, DETAILS[0], 1.0);
+        top += GAP;
+        marks::draw_marker(scene, i, (column.left + 0.4 * INDENT_BENEATH, top + block.first_middle()), 1.0);
+        block.draw(scene, column.left + INDENT_BENEATH, top);
+        top += block.height();
+    }
+    top
 }
 
 /// Labels with as much detail as fits into `height`, smaller if none does.

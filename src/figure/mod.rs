@@ -1,26 +1,34 @@
-//! Figures of points and curves, in one panel or several, drawn to SVG and PNG
-//! from one description. A `Figure` or a `PanelFigure` is composed into a list of shapes, which
-//! is then painted onto either medium, so that both show the same.
+//! Figures of points and curves, in one panel or several, as SVG, PNG and PDF
+//! from one description. A `Figure` or a `PanelFigure` is composed for a page into a list of shapes, which
+//! is then painted onto each medium, so that all show the same.
 
 mod axes;
 mod description;
+mod embedded;
 mod font;
 mod headings;
 mod key;
 mod labels;
 mod layout;
 mod marks;
+mod page;
 mod paint;
 mod panels;
+mod pdf;
+mod points;
 mod render;
 mod scene;
+mod sheet;
 mod theme;
 mod ticks;
 
 use std::path::{Path, PathBuf};
 
 pub use description::{Axis, Curve, Figure, Point, RatioCurve, RatioPanel, RatioPoint, Scale};
+pub use page::{Form, Page, Width};
 pub use panels::{Panel, PanelCurve, PanelFigure, PanelPoint};
+pub use points::DrawnPoint;
+pub use sheet::Sheet;
 
 /// Why a figure was not written.
 #[derive(Debug, thiserror::Error)]
@@ -44,51 +52,61 @@ pub enum FigureError {
     },
 }
 
-/// What can be drawn: a [`Figure`] or a [`PanelFigure`].
+/// What can be drawn: a [`Figure`], a [`PanelFigure`], or a [`Sheet`] of them.
 pub trait Drawing {
     /// The shapes to draw, or nothing if there is not one value that fits the axes.
-    fn scene(&self) -> Option<scene::Scene>;
+    fn scene(&self, page: &Page) -> Option<scene::Scene>;
+
+    /// The same as numbers.
+    fn points(&self) -> Vec<DrawnPoint>;
 }
 
 impl Drawing for Figure {
-    fn scene(&self) -> Option<scene::Scene> {
-        render::compose(self)
+    fn scene(&self, page: &Page) -> Option<scene::Scene> {
+        render::compose(self, page)
+    }
+
+    fn points(&self) -> Vec<DrawnPoint> {
+        self.drawn_points()
     }
 }
 
 impl Drawing for PanelFigure {
-    fn scene(&self) -> Option<scene::Scene> {
-        panels::compose(self)
+    fn scene(&self, page: &Page) -> Option<scene::Scene> {
+        panels::compose(self, page)
+    }
+
+    fn points(&self) -> Vec<DrawnPoint> {
+        self.drawn_points()
     }
 }
 
-/// The figure as SVG, with its text as text.
-pub fn svg<D: Drawing>(figure: &D) -> Result<String, FigureError> {
-    painted(figure, paint::svg)
+/// The figure in these forms, all made of one composition.
+///
+/// # Errors
+/// There is nothing to draw, or drawing fails.
+pub fn files(figure: &dyn Drawing, page: &Page, forms: &[Form]) -> Result<Vec<(Form, Vec<u8>)>, FigureError> {
+    let scene = figure.scene(page).ok_or(FigureError::NothingToDraw)?;
+    let made = |&form: &Form| {
+        let bytes = match form {
+            Form::Svg => paint::svg(&scene).map(String::into_bytes),
+            Form::Png => paint::png(&scene),
+            Form::Pdf => pdf::pdf(&scene),
+            Form::Csv => points::csv(&figure.points()),
+        };
+        Ok((form, bytes.map_err(|reason| FigureError::DrawingFailed { reason })?))
+    };
+    forms.iter().map(made).collect()
 }
 
-/// The figure as the bytes of a PNG, at twice the resolution of the SVG's size.
-pub fn png<D: Drawing>(figure: &D) -> Result<Vec<u8>, FigureError> {
-    painted(figure, paint::png)
-}
-
-/// Writes the figure as SVG.
-pub fn write_svg<D: Drawing>(figure: &D, path: &Path) -> Result<(), FigureError> {
-    write(path, svg(figure)?.as_bytes())
-}
-
-/// Writes the figure as PNG.
-pub fn write_png<D: Drawing>(figure: &D, path: &Path) -> Result<(), FigureError> {
-    write(path, &png(figure)?)
-}
-
-/// Composes the figure and paints it.
-fn painted<T>(figure: &impl Drawing, paint: fn(&scene::Scene) -> Result<T, String>) -> Result<T, FigureError> {
-    let scene = figure.scene().ok_or(FigureError::NothingToDraw)?;
-    paint(&scene).map_err(|reason| FigureError::DrawingFailed { reason })
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), FigureError> {
-    let failed = |error: std::io::Error| FigureError::NotWritten { path: path.to_owned(), reason: error.to_string() };
-    std::fs::write(path, bytes).map_err(failed)
+/// Writes the figure to `FOLDER/NAME.svg` and so on, in each of these forms.
+///
+/// # Errors
+/// There is nothing to draw, drawing fails, or a file cannot be written.
+pub fn write(figure: &dyn Drawing, page: &Page, forms: &[Form], folder: &Path, name: &str) -> Result<(), FigureError> {
+    for (form, bytes) in files(figure, page, forms)? {
+        let path = folder.join(format!("{name}.{}", form.suffix()));
+        std::fs::write(&path, bytes).map_err(|error| FigureError::NotWritten { path, reason: error.to_string() })?;
+    }
+    Ok(())
 }

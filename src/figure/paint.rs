@@ -1,8 +1,7 @@
 //! Puts a scene on paper: the only place that talks to plotters' backends.
 
-use image::ExtendedColorType::Rgb8;
-use image::ImageEncoder;
-use image::codecs::png::PngEncoder;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use plotters::coord::Shift;
 use plotters::prelude::{
     BitMapBackend, Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, SVGBackend,
@@ -11,18 +10,20 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, ShapeStyle, TextStyle};
 
+use super::embedded::Subset;
+use super::font::EM;
+use super::page::Unit;
 use super::scene::{Anchor, Scene, Shape, Text};
 use super::{font, theme};
+use crate::digest::sha256;
 
 /// Backends place shapes at whole units, so an SVG has tenths of a pixel.
 const SVG_UNITS: u32 = 10;
-/// The bitmap is painted larger by this factor and averaged down: plotters
-/// leaves edges jagged and rounds to whole pixels, which makes thin slanted
-/// lines wobble visibly at a factor of two.
-const OVERSAMPLING: u32 = 4;
-
-/// Em of the font, as a share of the line height by which it is scaled.
-const EM: f64 = 1.0 / 1.164;
+/// So many pixels a unit the bitmap is painted with, before it is averaged down: plotters leaves edges jagged and rounds
+/// to whole pixels, which makes thin slanted lines wobble visibly at half as many.
+const PAINTED: u32 = 8;
+/// Most bytes of what is painted; a large sheet gets fewer pixels.
+const MOST_BYTES: u64 = 1 << 29;
 
 /// How a backend deals with lengths and with text.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +47,9 @@ impl Medium {
 
     /// plotters takes the size as the line height and puts the baseline of
     /// top-aligned text half of it below the top.
-    const BITMAP: Medium =
-        Medium { zoom: (theme::BITMAP_SCALE * OVERSAMPLING) as f64, font_factor: 1.0, baseline: 0.5, by_letter: true };
+    fn bitmap(zoom: u32) -> Medium {
+        Medium { zoom: f64::from(zoom), font_factor: 1.0, baseline: 0.5, by_letter: true }
+    }
 
     fn place(&self, (x, y): (f64, f64)) -> (i32, i32) {
         ((x * self.zoom).round() as i32, (y * self.zoom).round() as i32)
@@ -58,33 +60,82 @@ impl Medium {
     }
 }
 
-/// The scene as an SVG document; the error is a reason in words.
+/// The scene as an SVG document that brings its letters along; the error is a reason in words.
 pub fn svg(scene: &Scene) -> Result<String, String> {
     let (width, height) = scene.size;
     let units = (width * SVG_UNITS, height * SVG_UNITS);
     let mut document = String::new();
     paint(scene, SVGBackend::with_string(&mut document, units), Medium::SVG)?;
-    // The view box stays in fine units; only the nominal size is in pixels.
+    // The view box stays in fine units; only the nominal size is in pixels, or in millimetres of paper.
     let fine = format!("width=\"{}\" height=\"{}\"", units.0, units.1);
-    let nominal = format!("width=\"{width}\" height=\"{height}\"");
-    Ok(document.replacen(&fine, &nominal, 1))
+    let [width, height] = [width, height].map(|length| nominal(length, scene.unit));
+    let mut document = document.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1);
+
+    let (family, faces) = font_faces(scene)?;
+    document = document.replace(&format!("\"{}\"", font::FAMILY), &format!("\"{family}, {}\"", font::FAMILY));
+    if let Some(end) = document.find('>') {
+        let note = escaped(&scene.note);
+        document.insert_str(end + 1, &format!("\n<desc>{note}</desc>\n<style>{faces}</style>"));
+    }
+    Ok(document)
 }
 
-/// The scene as the bytes of a PNG; the error is a reason in words.
+/// A length as an attribute of SVG.
+fn nominal(length: u32, unit: Unit) -> String {
+    if unit == theme::SCREEN {
+        return length.to_string();
+    }
+    format!("{:.2}mm", 25.4 * f64::from(length) / f64::from(unit.per_inch))
+}
+
+/// The fonts of a scene as style rules, and the name of their family: one of its own, because the letters of another
+/// figure on the same page of HTML are others.
+fn font_faces(scene: &Scene) -> Result<(String, String), String> {
+    let fonts = Subset::of(scene)?
+        .iter()
+        .map(|subset| Ok((subset.bold, subset.woff()?)))
+        .collect::<Result<Vec<_>, String>>()?;
+    let all: Vec<u8> = fonts.iter().flat_map(|(_, font)| font.iter().copied()).collect();
+    let family = format!("gradlaw-{}", &sha256(&all)[..12]);
+    let face = |(bold, font): &(bool, Vec<u8>)| {
+        let weight = if *bold { "bold" } else { "normal" };
+        let data = BASE64_STANDARD.encode(font);
+        format!("@font-face{{font-family:{family};font-weight:{weight};src:url(data:font/woff;base64,{data})}}")
+    };
+    let faces = fonts.iter().map(face).collect();
+    Ok((family, faces))
+}
+
+/// Text as the contents of an element.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// The scene as the bytes of a PNG, which says how large it is on paper; the error is a reason in words.
 pub fn png(scene: &Scene) -> Result<Vec<u8>, String> {
-    let size = (scene.size.0 * theme::BITMAP_SCALE, scene.size.1 * theme::BITMAP_SCALE);
-    let large = (size.0 * OVERSAMPLING, size.1 * OVERSAMPLING);
+    let Unit { per_inch, dots } = scene.unit;
+    let size = (scene.size.0 * dots, scene.size.1 * dots);
+    let bytes = |side: u32| 3 * u64::from(size.0 * side) * u64::from(size.1 * side);
+    let side = (1..=PAINTED.div_ceil(dots)).rev().find(|&side| bytes(side) <= MOST_BYTES).unwrap_or(1);
+    let large = (size.0 * side, size.1 * side);
     let mut pixels = vec![0; 3 * large.0 as usize * large.1 as usize];
-    paint(scene, BitMapBackend::with_buffer(&mut pixels, large), Medium::BITMAP)?;
-    let averaged = averaged(&pixels, large.0 as usize);
+    paint(scene, BitMapBackend::with_buffer(&mut pixels, large), Medium::bitmap(dots * side))?;
+    let averaged = averaged(&pixels, large.0 as usize, side as usize);
+
     let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes).write_image(&averaged, size.0, size.1, Rgb8).map_err(|error| error.to_string())?;
+    let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let per_metre = (f64::from(per_inch * dots) / 0.0254).round() as u32;
+    let dimensions = png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter };
+    encoder.set_pixel_dims(Some(dimensions));
+    let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
+    writer.write_image_data(&averaged).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
 
-/// Averages squares of [`OVERSAMPLING`] pixels a side into one each.
-fn averaged(pixels: &[u8], width: usize) -> Vec<u8> {
-    let side = OVERSAMPLING as usize;
+/// Averages squares of `side` pixels a side into one each.
+fn averaged(pixels: &[u8], width: usize, side: usize) -> Vec<u8> {
     let stride = 3 * width;
     let mut result = Vec::with_capacity(pixels.len() / (side * side));
     for rows in pixels.chunks_exact(stride * side) {

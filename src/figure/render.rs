@@ -4,6 +4,7 @@
 use super::axes::Side;
 use super::description::{Figure, RatioPanel, Scale};
 use super::layout::{Panel, Range, dodge, is_drawable};
+use super::page::Page;
 use super::scene::{Rect, Scene};
 use super::{axes, font, headings, key, labels, marks, theme};
 
@@ -17,37 +18,49 @@ const MEAN_DODGE: (f64, f64) = (4.0, 0.4);
 const RATIO_DODGE: (f64, f64) = (6.0, 0.75);
 
 /// Draws the figure, or nothing if there is not one value that can be drawn.
-pub fn compose(figure: &Figure) -> Option<Scene> {
+pub fn compose(figure: &Figure, page: &Page) -> Option<Scene> {
     let x = Range::around(figure.x.scale, abscissas(figure), 0.05)?;
     let y = Range::around(figure.y.scale, ordinates(figure), 0.05)?;
     let ratio = figure.ratio.as_ref().and_then(|ratio| Some((ratio, ratio_range(figure, ratio)?)));
 
-    let mut scene = Scene::default();
-    let (width, height) = (f64::from(theme::SIZE.0), f64::from(theme::SIZE.1));
-    let page =
-        Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: height - theme::MARGIN };
-    let top = headings::draw_titles(&mut scene, &figure.title, &figure.subtitle, page);
-    let row = Rect { top: top + 2.0, ..page };
-    let top = key::draw(&mut scene, figure, ratio.is_some(), undrawn(figure), row);
-    let lines = headings::small_print(&figure.footnote, page.width());
-    let bottom = headings::draw_small_print(&mut scene, lines, page);
-    let stack = Rect {
-        top: top + 8.0,
-        bottom: bottom - axes::numbers_height() - 1.5 * theme::AXIS_SIZE,
-        left: page.left,
-        right: page.right - theme::LABEL_COLUMN,
+    let mut scene = Scene::on(page.width);
+    scene.title.clone_from(&figure.title);
+    scene.note.clone_from(&figure.footnote);
+    let whole = page.width.units().unwrap_or(theme::SIZE.0);
+    let width = f64::from(whole);
+    let sheet = Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: f64::INFINITY };
+    let top = headings::draw_titles(&mut scene, page, (&figure.title, &figure.subtitle), sheet);
+    let row = Rect { top: top + 2.0, ..sheet };
+    let top = key::draw(&mut scene, figure, ratio.is_some(), undrawn(figure), row) + 8.0;
+    let lines = headings::small_print(page, &figure.footnote, sheet.width());
+    let foot = headings::small_print_height(lines.len()) + theme::MARGIN;
+    let numbers = axes::numbers_height() + 1.5 * theme::AXIS_SIZE;
+
+    let beside = (width >= theme::LABELS_BESIDE).then(|| theme::LABEL_COLUMN.min(theme::LABEL_SHARE * width));
+    let bottom = match beside {
+        Some(_) => width * theme::HEIGHT[usize::from(page.titled)] - foot - numbers,
+        None => top + width * theme::STACK[usize::from(ratio.is_some())],
     };
-    draw_panels(&mut scene, figure, (x, y), ratio, stack);
+    let right = sheet.right - beside.unwrap_or(theme::GRID_OVERHANG);
+    draw_panels(&mut scene, figure, (x, y), ratio, Rect { top, bottom, left: sheet.left, right }, beside);
+    let end = match beside {
+        Some(_) => bottom + numbers,
+        None => labels::draw_beneath(&mut scene, &figure.curves, Rect { top: bottom + numbers, ..sheet }),
+    };
+    let height = (end + foot).round();
+    scene.size = (whole, height as u32);
+    headings::draw_small_print(&mut scene, lines, Rect { bottom: height - theme::MARGIN, ..sheet });
     Some(scene)
 }
 
-/// Divides `stack` among the panels and draws them.
+/// Divides `stack` among the panels and draws them, with the labels of the curves in a column beside them if it has a width.
 fn draw_panels(
     scene: &mut Scene,
     figure: &Figure,
     (x, y): (Range, Range),
     ratio: Option<(&RatioPanel, Range)>,
     stack: Rect,
+    labels: Option<f64>,
 ) {
     let upper_height = match ratio {
         Some(_) => (stack.height() - theme::PANEL_GAP) * theme::UPPER_SHARE,
@@ -67,9 +80,11 @@ fn draw_panels(
 
     let upper = Panel { rect: Rect { bottom: split, ..area }, x, y };
     axes::draw(scene, &upper, &x_ticks, &side, stack.left);
-    let column = Rect { left: area.right, right: area.right + theme::LABEL_COLUMN, ..upper.rect };
-    // The leaders of the labels belong beneath the data.
-    labels::draw(scene, &upper, &figure.curves, column, stack.bottom);
+    if let Some(width) = labels {
+        let column = Rect { left: area.right, right: area.right + width, ..upper.rect };
+        // The leaders of the labels belong beneath the data.
+        labels::draw(scene, &upper, &figure.curves, column, stack.bottom);
+    }
     draw_curves(scene, figure, &upper);
 
     let mut lowest = upper;

@@ -1,6 +1,9 @@
 //! Tests of whole figures: what they show, and that nothing leaves the canvas.
 
-use super::super::{Axis, Curve, FigureError, Point, RatioCurve, RatioPanel, RatioPoint, paint, write_png, write_svg};
+use super::super::page::{Form, Width};
+use super::super::scene::Text;
+use super::super::{Axis, Curve, FigureError, Point, RatioCurve, RatioPanel, RatioPoint, files, paint, write};
+use super::super::{Drawing, Sheet};
 use super::*;
 
 fn point(x: f64, mean: f64) -> Point {
@@ -47,23 +50,31 @@ fn coinciding(curves: usize, points: i32) -> Figure {
 }
 
 fn scene(figure: &Figure) -> Scene {
-    compose(figure).expect("the figure has values")
+    compose(figure, &Page::default()).expect("the figure has values")
 }
 
 fn says(scene: &Scene, text: &str) -> bool {
     scene.texts().any(|t| t.content.contains(text))
 }
 
-/// Asserts that text neither overlaps other text nor leaves the canvas.
+/// Asserts that text neither overlaps other text nor leaves the canvas, on every kind of page.
 fn assert_legible(figure: &Figure) {
-    let scene = scene(figure);
+    let headed = [Width::Natural, Width::Pixels(280), Width::Page, Width::Slide].map(|width| Page::new(width, true));
+    for page in headed.into_iter().chain([Width::Natural, Width::Column].map(|width| Page::new(width, false))) {
+        assert_legible_on(figure, &page);
+    }
+}
+
+fn assert_legible_on(figure: &Figure, page: &Page) {
+    let scene = compose(figure, page).expect("the figure has values");
+    let (width, height) = (f64::from(scene.size.0), f64::from(scene.size.1));
     let texts: Vec<_> = scene.texts().map(|t| (&t.content, t.bounds())).collect();
     for (i, (content, a)) in texts.iter().enumerate() {
-        let inside = a.left >= 0.0 && a.top >= 0.0 && a.right <= 900.0 && a.bottom <= 700.0;
-        assert!(inside, "{content} leaves the canvas: {a:?}");
+        let inside = a.left >= 0.0 && a.top >= 0.0 && a.right <= width && a.bottom <= height;
+        assert!(inside, "{content} leaves the canvas of {page:?}: {a:?}");
         for (other, b) in &texts[..i] {
             let apart = a.left >= b.right || b.left >= a.right || a.top >= b.bottom || b.top >= a.bottom;
-            assert!(apart, "{content} overlaps {other}: {a:?} {b:?}");
+            assert!(apart, "{content} overlaps {other} on {page:?}: {a:?} {b:?}");
         }
     }
 }
@@ -161,32 +172,71 @@ fn the_svg_contains_the_texts_and_has_the_nominal_size() {
         assert!(document.contains(text), "{text}");
     }
     assert!(document.starts_with("<svg width=\"900\" height=\"700\" viewBox=\"0 0 9000 7000\""));
-    assert!(document.contains("font-family=\"DejaVu Sans, sans-serif\""));
+    assert!(document.contains(", DejaVu Sans, sans-serif\"") && document.contains("<desc>Small print.</desc>"));
+    assert_eq!(document.matches("@font-face").count(), 2);
     assert!(document.trim_end().ends_with("</svg>"));
 }
 
 #[test]
-fn both_files_are_written_and_the_png_has_twice_the_size() {
-    let directory = std::env::temp_dir().join(format!("figure-test-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let (svg, png) = (directory.join("a.svg"), directory.join("a.png"));
-    write_svg(&coinciding(3, 5), &svg).unwrap();
-    write_png(&coinciding(3, 5), &png).unwrap();
-    let bytes = std::fs::read(&png).unwrap();
-    assert!(bytes.starts_with(b"\x89PNG"));
-    assert_eq!(bytes[16..24], [0, 0, 0x07, 0x08, 0, 0, 0x05, 0x78]);
-    assert!(std::fs::read_to_string(&svg).unwrap().contains("curve 2"));
-    std::fs::remove_dir_all(&directory).unwrap();
+fn paper_has_millimetres_and_bitmaps_say_their_size() {
+    let figure = coinciding(3, 5);
+    let document = paint::svg(&compose(&figure, &Page::new(Width::Column, false)).unwrap()).unwrap();
+    assert!(document.starts_with("<svg width=\"86.36mm\""), "{}", &document[..60]);
+    assert!(!document.contains("grows like"));
+    for (width, pixels, per_metre) in [(Width::Natural, 1800, 7559), (Width::Column, 1020, 11811)] {
+        let png = files(&figure, &Page::new(width, true), &[Form::Png]).unwrap().remove(0).1;
+        assert!(png.starts_with(b"\x89PNG"));
+        assert_eq!(png[16..20], u32::to_be_bytes(pixels));
+        let place = png.windows(4).position(|window| window == b"pHYs").unwrap() + 4;
+        assert_eq!(png[place..place + 4], u32::to_be_bytes(per_metre));
+    }
+}
+
+#[test]
+fn all_forms_are_written_from_one_scene() {
+    let directory = tempfile::tempdir().unwrap();
+    let figure = coinciding(3, 5);
+    write(&figure, &Page::default(), &Form::ALL, directory.path(), "a").unwrap();
+    let read = |form: Form| std::fs::read(directory.path().join(format!("a.{}", form.suffix()))).unwrap();
+    assert_eq!(read(Form::Png)[16..24], [0, 0, 0x07, 0x08, 0, 0, 0x05, 0x78]);
+    assert!(String::from_utf8(read(Form::Svg)).unwrap().contains("curve 2"));
+    assert!(read(Form::Pdf).starts_with(b"%PDF"));
+    let table = String::from_utf8(read(Form::Csv)).unwrap();
+    // Three curves of five points with as many ratios, lines of theory and laws.
+    assert_eq!(table.lines().count(), 1 + 3 * 4 * 5);
+    let first = &figure.curves[0].points[0];
+    assert!(table.contains(&format!("\n,curve 0,measured,64,{},", first.mean)), "{table}");
+    assert!(table.contains("measured / predicted,curve 2,measured,64,1.01,"), "{table}");
+}
+
+#[test]
+fn a_sheet_has_every_figure_with_its_letter() {
+    let drawings = |count| -> Vec<Box<dyn Drawing>> { (0..count).map(|_| Box::new(coinciding(2, 4)) as _).collect() };
+    let mut with_nothing = drawings(4);
+    with_nothing.insert(1, Box::new(figure(vec![])));
+    let sheet = Sheet(with_nothing);
+    for page in [Page::default(), Page::new(Width::Page, false), Page::new(Width::Column, true)] {
+        let scene = sheet.scene(&page).unwrap();
+        for letter in ["a", "b", "c", "d"] {
+            let lettered = |text: &&Text| text.content == letter || text.content.starts_with(&format!("{letter} ‖"));
+            assert_eq!(scene.texts().filter(lettered).count(), 1, "{letter}");
+        }
+        let (width, height) = (f64::from(scene.size.0), f64::from(scene.size.1));
+        let bounds = scene.texts().map(Text::bounds);
+        assert!(bounds.into_iter().all(|b| b.left >= 0.0 && b.right <= width && b.bottom <= height));
+    }
+    assert!(sheet.points().iter().any(|point| point.panel == "d measured / predicted"));
+    assert!(Sheet(Vec::new()).scene(&Page::default()).is_none());
 }
 
 #[test]
 fn errors_say_what_failed() {
-    let nowhere = std::path::Path::new("/nonexistent/directory/a.svg");
+    let nowhere = std::path::Path::new("/nonexistent/directory");
     for (figure, nothing) in [(figure(vec![]), true), (coinciding(1, 3), false)] {
-        for write in [write_svg, write_png] {
-            let error = write(&figure, nowhere).unwrap_err();
+        for form in Form::ALL {
+            let error = write(&figure, &Page::default(), &[form], nowhere, "a").unwrap_err();
             assert_eq!(matches!(error, FigureError::NothingToDraw), nothing);
-            assert_eq!(error.to_string().contains("/nonexistent/directory/a.svg"), !nothing);
+            assert_eq!(error.to_string().contains("/nonexistent/directory/a."), !nothing);
         }
     }
 }

@@ -1,9 +1,10 @@
-//! A drawing as a list of shapes in SVG pixels. Composing the figure into a
-//! scene first means that SVG and PNG cannot differ, and that tests can ask
+//! A drawing as a list of shapes in units of its page (pixels, where it is made for a screen). Composing the figure into a
+//! scene first means that SVG, PNG and PDF cannot differ, and that tests can ask
 //! where every piece of text ended up.
 
 use plotters::style::RGBAColor;
 
+use super::page::{Unit, Width};
 use super::{font, theme};
 
 /// An axis-parallel rectangle; `top` is less than `bottom`.
@@ -108,22 +109,47 @@ pub enum Shape {
     Text(Text),
 }
 
+impl Shape {
+    /// The same shape, moved.
+    pub fn moved(&self, (dx, dy): (f64, f64)) -> Self {
+        let place = |&(x, y): &(f64, f64)| (x + dx, y + dy);
+        match self {
+            Shape::Path(points, width, colour) => Shape::Path(points.iter().map(place).collect(), *width, *colour),
+            Shape::Polygon(corners, colour) => Shape::Polygon(corners.iter().map(place).collect(), *colour),
+            Shape::Disc(centre, radius, colour) => Shape::Disc(place(centre), *radius, *colour),
+            Shape::Text(text) => Shape::Text(Text { at: place(&text.at), ..text.clone() }),
+        }
+    }
+}
+
 /// Shapes in the order in which they are painted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
     /// Width and height of the canvas.
     pub size: (u32, u32),
+    /// How large a unit of it is on paper.
+    pub unit: Unit,
+    /// What it is called and where it comes from, which files say even where it is not drawn.
+    pub title: String,
+    /// Seed, version and numbers of draws.
+    pub note: String,
     /// The shapes.
     pub shapes: Vec<Shape>,
 }
 
 impl Default for Scene {
     fn default() -> Self {
-        Scene { size: theme::SIZE, shapes: Vec::new() }
+        Scene::on(Width::Natural)
     }
 }
 
 impl Scene {
+    /// Nothing yet, on a page of this width.
+    pub fn on(width: Width) -> Self {
+        let unit = width.unit();
+        Scene { size: theme::SIZE, unit, title: String::new(), note: String::new(), shapes: Vec::new() }
+    }
+
     /// Adds an open path through `points`.
     pub fn path(&mut self, points: Vec<(f64, f64)>, width: f64, colour: RGBAColor) {
         if points.len() > 1 {

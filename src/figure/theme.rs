@@ -1,17 +1,27 @@
 //! Everything that is a matter of taste: sizes, colours, line widths, marker
-//! shapes. Lengths are in SVG pixels; the bitmap is the same drawing, enlarged.
+//! shapes. Lengths are in units of a scene.
 
 use plotters::style::RGBAColor;
 
-/// Width and height of the figure.
+use super::page::Unit;
+
+/// Width and height of a figure that chooses them.
 pub const SIZE: (u32, u32) = (900, 700);
-/// How much larger than the SVG the bitmap is.
-pub const BITMAP_SCALE: u32 = 2;
+/// How large units are on a screen.
+pub const SCREEN: Unit = Unit { per_inch: 96, dots: 2 };
+/// Height of a figure with labels beside its panels, as a share of its width, without headings and with them.
+pub const HEIGHT: [f64; 2] = [0.68, 7.0 / 9.0];
+/// Height of the panels of a figure with labels beneath, as a share of its width: of one panel, and of two.
+pub const STACK: [f64; 2] = [0.66, 0.95];
 
 /// Distance of everything from the edge of the canvas.
 pub const MARGIN: f64 = 14.0;
 /// Width of the column of direct labels right of the panels.
 pub const LABEL_COLUMN: f64 = 246.0;
+/// Most of a figure's width that this column may take.
+pub const LABEL_SHARE: f64 = 0.3;
+/// Least width of a figure that has such a column; in narrower ones labels stand beneath the panels.
+pub const LABELS_BESIDE: f64 = 560.0;
 /// Share of the panels' height that the upper one gets.
 pub const UPPER_SHARE: f64 = 0.68;
 /// Vertical space between the panels.
@@ -20,6 +30,14 @@ pub const PANEL_GAP: f64 = 16.0;
 /// Width and height of what the axes of one panel of a grid and all around them take up, for grids of one, two and
 /// three columns; the height is that of the axes alone.
 pub const GRID_PANELS: [(f64, f64); 3] = [(640.0, 380.0), (440.0, 265.0), (344.0, 205.0)];
+/// Least width of such a panel where the figure's width is given, and its height as a share of its width.
+pub const GIVEN_PANELS: (f64, f64) = (260.0, 0.6);
+/// Width of the figures of a sheet that chooses it.
+pub const SHEET_CELL: u32 = 560;
+/// Most columns of such a sheet.
+pub const SHEET_COLUMNS: usize = 3;
+/// Least width of a figure of a sheet whose width is given.
+pub const LEAST_CELL: u32 = 300;
 /// Room right of the axes, for the half of the last number.
 pub const GRID_OVERHANG: f64 = 12.0;
 /// Space between the columns and between the rows of a grid.

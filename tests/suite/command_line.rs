@@ -408,7 +408,63 @@ fn figures_are_drawn_again_from_saved_results() {
     assert_eq!(place.read("runs/small/figure.svg"), svg);
     place.ok(&["plot", "runs/small", "--to", "figures"]);
     assert_eq!(place.read("figures/small.svg"), svg);
+    assert!(place.read("figures/small.csv").starts_with("panel,series,kind,x,y,low,high,q10,median,q90\n"));
     assert_eq!(place.run(&["plot", "nowhere"]).status.code(), Some(2));
+}
+
+#[test]
+fn figures_for_papers_have_their_width_and_no_title() {
+    let place = Place::new(SPEC);
+    place.ok(&["run", "spec.toml"]);
+    place.ok(&["run", "spec.toml", "--set", "name=other", "--set", "title=Another law"]);
+    place.ok(&["plot", "runs", "--to", "paper", "--width", "column", "--format", "svg,pdf", "--no-title"]);
+    for name in ["small", "other"] {
+        let svg = place.read(&format!("paper/{name}.svg"));
+        assert!(
+            svg.starts_with("<svg width=\"86.36mm\"") && svg.contains("@font-face") && !svg.contains(">A small law")
+        );
+        assert!(fs::read(place.path(&format!("paper/{name}.pdf"))).unwrap().starts_with(b"%PDF-"));
+        assert!(!place.path(&format!("paper/{name}.png")).exists());
+    }
+    place.ok(&["plot", "runs", "--to", "paper", "--grid", "both"]);
+    let sheet = place.read("paper/both.svg");
+    assert!(sheet.contains(">\na Another law") && sheet.contains(">\nb A small law"));
+    assert!(place.read("paper/both.csv").lines().any(|line| line.starts_with("b,") || line.starts_with("b ")));
+    for (wrong, says) in [
+        (&["--width", "folio"][..], "column, page, slide"),
+        (&["--width", "99"], "from 280 to 2400"),
+        (&["--format", "tiff"], "svg, png, pdf, csv"),
+        (&["--grid", "both"], "--to"),
+    ] {
+        let output = place.run(&[&["plot", "runs"][..], wrong].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(says), "{}", text(&output.stderr));
+    }
+    // Beside the results, a figure of another form belongs to them.
+    place.ok(&["plot", "runs/small", "--format", "pdf"]);
+    assert!(place.path("runs/small/figure.pdf").exists());
+    place.ok(&["report", "runs", "--out", "page.html"]);
+}
+
+#[test]
+fn a_sketch_shows_the_points_beneath_the_table() {
+    let place = Place::new(SPEC);
+    let plain = place.ok(&["run", "spec.toml"]);
+    let sketched = place.ok(&["run", "spec.toml", "--sketch"]);
+    let picture = sketched.strip_prefix(&plain).unwrap().to_owned();
+    assert!(picture.contains("A small law") && picture.contains('└') && picture.contains("│"), "{picture}");
+    let json = place.ok(&["run", "spec.toml", "--sketch", "--json"]);
+    assert!(json.trim_end().ends_with(']'));
+}
+
+#[test]
+fn manual_pages_are_made_of_the_help_texts() {
+    let place = Place::new(SPEC);
+    let page = place.ok(&["man"]);
+    assert!(page.contains(".TH gradlaw 1") && page.contains("gradlaw\\-verify"), "{page}");
+    place.ok(&["man", "--to", "man"]);
+    assert!(place.read("man/gradlaw-plot.1").contains("86 mm"));
+    assert!(place.path("man/gradlaw.1").exists() && place.path("man/gradlaw-self-test.1").exists());
 }
 
 #[test]

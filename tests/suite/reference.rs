@@ -84,3 +84,21 @@ fn the_reference_is_that_of_the_tables() {
         assert!(found == page, "{}: is not that of the tables; GRADLAW_REFERENCE=write makes it again", path.display());
     }
 }
+
+/// Every page has its place in the book, and every place its page.
+#[test]
+fn the_book_has_every_page() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let pages = |folder: &str| {
+        let names = fs::read_dir(docs.join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = names.map(|name| format!("{folder}{}", name.to_string_lossy()));
+        names.filter(|name| name.ends_with(".md") && name != "SUMMARY.md").collect::<Vec<_>>()
+    };
+    let summary = fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    let mut listed: Vec<String> =
+        summary.lines().filter_map(|line| Some(line.split_once("](")?.1.trim_end_matches(')').to_owned())).collect();
+    let mut there = [pages(""), pages("reference/")].concat();
+    listed.sort();
+    there.sort();
+    assert_eq!(listed, there);
+}

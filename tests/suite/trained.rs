@@ -258,6 +258,10 @@ fn weights_that_are_kept_can_be_attacked() {
     let weights: Vec<_> =
         fs::read_dir(folder.join("runs/sweep/weights")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(weights.len(), 3);
+    let mut names: Vec<_> =
+        weights.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["fgsm", "penalty", "pgd"].map(|method| format!("{method}@strength=0.01#0.safetensors")));
     // The spec of the results says by which constants the network normalises.
     let network: toml::Table = text(folder, "runs/sweep/spec.toml").parse().unwrap();
     let network = network["network"][0].as_table().unwrap().clone();
@@ -267,6 +271,49 @@ fn weights_that_are_kept_can_be_attacked() {
     let weights = weights[0].to_str().unwrap();
     let gradient = run(folder, &["gradient", "--network", "net.toml", "--weights", weights, "--input", "x.npy"]);
     assert!(gradient.status.success(), "{}", String::from_utf8_lossy(&gradient.stderr));
+    // Weights say which network of that spec they are of, and at which point.
+    let of_results = ["gradient", "--network", "runs/sweep/spec.toml", "--weights", weights, "--input", "x.npy"];
+    assert_eq!(run(folder, &of_results).stdout, gradient.stdout);
+    let unknown = run(folder, &[&of_results[..], &["--which", "nets"]].concat());
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("unknown label"));
+    // Those of a training that is no longer asked for go.
+    let others = ["--set", "keep_weights=true", "--set", "repeats=1", "--set", "sweep.strength=[0.02]", "--fresh"];
+    let output = run(folder, &[&["run", "sweep.toml", "--quiet"][..], &others].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(folder.join("runs/sweep/weights")).unwrap().count(), 3);
+}
+
+const TWO: &str = r#"
+name = "two"
+draws = 10
+observables = ["loss.l1"]
+[sweep]
+k = [2, 4]
+[[network]]
+label = "first"
+input = ["k"]
+layers = [{ type = "dense", units = 4 }]
+[[network]]
+label = "second"
+input = [3, "4 * k", 8]
+layers = [{ type = "flatten" }, { type = "dense", units = 4 }]
+"#;
+
+#[test]
+fn a_network_of_a_spec_with_several_is_named() {
+    let folder = with_spec(TWO);
+    let folder = folder.path();
+    let refused = |arguments: &[&str], says: &str| {
+        let output = run(folder, &[&["names", "sweep.toml"][..], arguments].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(says), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    refused(&[], "--which LABEL");
+    refused(&["--which", "secnd"], "did you mean `second`");
+    refused(&["--which", "second"], "--set sweep.k=[VALUE]");
+    let found = run(folder, &["names", "sweep.toml", "--which", "second", "--set", "sweep.k=[2]"]);
+    assert!(String::from_utf8_lossy(&found.stdout).contains("[4, 192]"), "{}", String::from_utf8_lossy(&found.stderr));
 }
 
 #[test]

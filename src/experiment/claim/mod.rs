@@ -98,6 +98,13 @@ impl Claim {
         )
     }
 
+    /// Asks for the power of `dimension` or of a sweep variable as which the mean of an observable grows, without a claim.
+    pub fn fitted_exponent(observable: &str, against: &str) -> Self {
+        let (observable, against) = (observable.to_owned(), against.to_owned());
+        let statement = format!("the exponent of {observable} against {against}");
+        Self::new(statement, 0.0, exponent::Exponent { observable, against, exponent: None, relative_to: None })
+    }
+
     /// The mean of an observable is a value, within a relative tolerance.
     pub fn value(observable: &str, value: impl Into<Expression>, tolerance: f64) -> Self {
         let value = value.into();

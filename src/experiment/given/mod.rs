@@ -11,14 +11,17 @@ use ndarray::ArrayViewD;
 use ndarray_npy::{WritableElement, WriteNpyExt};
 
 use super::architecture::ArchitectureBinder;
+use super::results::kept::Provenance;
 use super::results::{ResultsError, write_atomically};
+use super::specification::expression::Expression;
 use super::specification::load::{parse_table, read_text};
 use super::specification::overrides::Override;
 use super::specification::reader::{Origin, Reader, SpecError};
-use super::specification::{NETWORK_KEYS, OfNode, in_order_of_nodes, read_input, read_layers};
+use super::specification::{AnySpec, LayerSpec, NETWORK_KEYS, OfNode, in_order_of_nodes, read_input, read_layers};
 use super::work::Limits;
 use crate::data::npy::read_labels;
 use crate::data::{DataError, Npy};
+use crate::nearest::unknown;
 use crate::network::architecture::Node;
 use crate::network::layer::LayerRule;
 use crate::network::weights::WeightsError;
@@ -40,24 +43,45 @@ pub struct GivenNetwork<T> {
     pub origin: Origin,
 }
 
-/// Reads the architecture from a TOML file with the keys `input` and `layers`, or with one `[[network]]` table, and the
-/// parameters from a file of weights, whose arrays find their layers by names or by order. Batch normalisation runs with its running statistics; a layer has biases where the file
-/// of weights holds them, or the TOML asks for them.
+/// Which network of a file with several is meant, and at which point of its sweep.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Which {
+    /// The network's label.
+    pub label: Option<String>,
+    /// Values of the sweep variables.
+    pub variables: Vec<(String, f64)>,
+}
+
+impl Which {
+    /// The network whose weights a run kept in this file, with another label where one is given.
+    pub fn of(file: &WeightFile, label: Option<&str>) -> Self {
+        let kept = Provenance::of(file).map(|kept| Self { label: Some(kept.network), variables: kept.variables });
+        let which = kept.unwrap_or_default();
+        Self { label: label.map(str::to_owned).or(which.label), ..which }
+    }
+}
+
+/// Reads the architecture from a TOML file with the keys `input` and `layers`, with one `[[network]]` table, or from the spec of an
+/// experiment, and the parameters from a file of weights, whose arrays find their layers by names or by order. Which network of
+/// a spec it is, and at which point of its sweep, weights say that a run kept; `label` names another. Batch normalisation runs with its
+/// running statistics; a layer has biases where the file of weights holds them, or the TOML asks for them.
 ///
 /// # Errors
 /// A file is missing or damaged, something in it is not allowed, the weights are not those of the network, or it needs more
 /// memory than allowed.
 pub fn load<T: Real>(
-    network: &Path,
+    (network, label): (&Path, Option<&str>),
     weights: &Path,
     matching: Matching,
     overrides: &[Override],
     limits: &Limits,
 ) -> Result<GivenNetwork<T>, SpecError> {
-    let network = read_architecture(network, overrides)?;
     let name = weights.display().to_string();
-    let file = WeightFile::open(weights).map_err(|error| of_weights(&name, error))?;
-    GivenNetwork::of(network, (&name, file), matching, limits)
+    // A network that is wrong is told before weights that are.
+    let file = WeightFile::open(weights).map_err(|error| of_weights(&name, error));
+    let which = file.as_ref().map_or_else(|_| Which::default(), |file| Which::of(file, label));
+    let network = read_architecture(network, overrides, &which)?;
+    GivenNetwork::of(network, (&name, file?), matching, limits)
 }
 
 impl<T: Real> GivenNetwork<T> {
@@ -89,48 +113,125 @@ fn of_weights(name: &str, error: WeightsError) -> SpecError {
 ///
 /// # Errors
 /// The file is missing or damaged, or something in it is not allowed.
-pub fn read_architecture(path: &Path, overrides: &[Override]) -> Result<(Architecture, Origin), SpecError> {
+pub fn read_architecture(
+    path: &Path,
+    overrides: &[Override],
+    which: &Which,
+) -> Result<(Architecture, Origin), SpecError> {
     let name = path.display().to_string();
     let text = read_text(path).map_err(|error| {
         let message = format!("cannot be read ({error}); must be a TOML file with the keys input and layers");
         Origin { file: name.clone(), overridden: Vec::new() }.error("", "", message)
     })?;
-    parse_architecture(&name, &text, overrides)
+    parse_architecture(&name, &text, overrides, which)
 }
 
 /// The same of a text, which error messages call by this name.
 ///
 /// # Errors
 /// Something in it is not allowed.
-pub fn parse_architecture(name: &str, text: &str, overrides: &[Override]) -> Result<(Architecture, Origin), SpecError> {
+pub fn parse_architecture(
+    name: &str,
+    text: &str,
+    overrides: &[Override],
+    which: &Which,
+) -> Result<(Architecture, Origin), SpecError> {
     let (table, origin) = parse_table(name, text, overrides)?;
-    let whole = Reader::new(&table, &origin, "", &["input", "layers", "network"])?;
-    let (reader, key) = match whole.tables("network", "must be one table, [[network]]")?[..] {
-        [] => (whole, ""),
-        [network] if !whole.has("input") && !whole.has("layers") => {
-            (Reader::new(network, &origin, "network.0", NETWORK_KEYS)?, "network.0")
-        }
-        _ => return Err(whole.complain("network", "", "must be one table, or the keys input and layers beside none")),
+    // Every spec of an experiment has a name, and no file of one network has.
+    let written = if table.contains_key("name") {
+        Written::of_spec(&AnySpec::from_table(&table, origin.clone())?, &origin, which)?
+    } else {
+        Written::alone(&table, &origin)?
     };
-    let (input, layers) = (read_input(&reader)?, read_layers(&reader, &origin)?);
-    let statistics = Statistics::Running;
-    let binder = ArchitectureBinder { origin: &origin, path: key, variables: &[], statistics, constants: None };
-    let architecture = binder.bind(&input, &layers)?;
-    if let Some(node) = architecture.nodes().iter().find(|node| node.layer.mixes_batch()) {
-        let message = format!(
-            "layer {} ({}) has batch statistics, and a given network runs with its running ones: leave out statistics",
-            node.position,
-            node.layer.name()
-        );
-        return Err(binder.refuse("layers", "", message));
+    Ok((written.architecture(&origin)?, origin))
+}
+
+/// A network as a file has it.
+struct Written {
+    /// Its dotted key.
+    path: String,
+    input: Vec<Expression>,
+    layers: Vec<LayerSpec>,
+    /// Values of the sweep variables.
+    variables: Vec<(String, f64)>,
+}
+
+impl Written {
+    /// The one network of a file.
+    fn alone(table: &toml::Table, origin: &Origin) -> Result<Self, SpecError> {
+        let whole = Reader::new(table, origin, "", &["input", "layers", "network"])?;
+        let (reader, path) = match whole.tables("network", "must be one table, [[network]]")?[..] {
+            [] => (whole, ""),
+            [network] if !whole.has("input") && !whole.has("layers") => {
+                (Reader::new(network, origin, "network.0", NETWORK_KEYS)?, "network.0")
+            }
+            _ => {
+                return Err(whole.complain(
+                    "network",
+                    "",
+                    "must be one table, or the keys input and layers beside none",
+                ));
+            }
+        };
+        let (input, layers) = (read_input(&reader)?, read_layers(&reader, origin)?);
+        Ok(Self { path: path.into(), input, layers, variables: Vec::new() })
     }
-    let own = in_order_of_nodes(&layers, &[]);
-    let own_name = |node: &Node, of_node: &OfNode<'_>| {
-        let own = of_node.as_ref().and_then(|(_, layer)| layer.weights.clone());
-        own.unwrap_or_else(|| node.position.clone())
-    };
-    let names: Vec<String> = architecture.nodes().iter().zip(&own).map(|(node, own)| own_name(node, own)).collect();
-    Ok((architecture.with_arrays(names), origin))
+
+    /// A network of an experiment, at one point of its sweep.
+    fn of_spec(spec: &AnySpec, origin: &Origin, which: &Which) -> Result<Self, SpecError> {
+        let (networks, sweep) = spec.networks();
+        let labels: Vec<&str> = networks.iter().map(|network| network.label.as_str()).collect();
+        let network = match (&which.label, networks) {
+            (None, [network]) => network,
+            (None, _) => {
+                let message = format!("has several; --which LABEL says which one (known: {})", labels.join(", "));
+                return Err(origin.error("network", "", message));
+            }
+            (Some(label), _) => networks
+                .iter()
+                .find(|network| network.label == *label)
+                .ok_or_else(|| origin.error("network", label, unknown("label", label, &labels)))?,
+        };
+        let value = |(name, values): (&str, &[f64])| {
+            let known = which.variables.iter().find(|(own, _)| own == name);
+            match (known, values) {
+                (Some((_, value)), _) | (None, [value]) => Ok((name.to_owned(), *value)),
+                (None, _) => {
+                    let message = format!("has {} values; --set sweep.{name}=[VALUE] says which one", values.len());
+                    Err(origin.error(&format!("sweep.{name}"), "", message))
+                }
+            }
+        };
+        Ok(Self {
+            path: network.path.clone(),
+            input: network.input.clone(),
+            layers: network.layers.clone(),
+            variables: sweep.variables().map(value).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Its shapes, with the names of its arrays.
+    fn architecture(&self, origin: &Origin) -> Result<Architecture, SpecError> {
+        let Self { path, input, layers, variables } = self;
+        let statistics = Statistics::Running;
+        let binder = ArchitectureBinder { origin, path, variables, statistics, constants: None };
+        let architecture = binder.bind(input, layers)?;
+        if let Some(node) = architecture.nodes().iter().find(|node| node.layer.mixes_batch()) {
+            let message = format!(
+                "layer {} ({}) has batch statistics, and a given network runs with its running ones: leave out statistics",
+                node.position,
+                node.layer.name()
+            );
+            return Err(binder.refuse("layers", "", message));
+        }
+        let own = in_order_of_nodes(layers, variables);
+        let own_name = |node: &Node, of_node: &OfNode<'_>| {
+            let own = of_node.as_ref().and_then(|(_, layer)| layer.weights.clone());
+            own.unwrap_or_else(|| node.position.clone())
+        };
+        let names: Vec<String> = architecture.nodes().iter().zip(&own).map(|(node, own)| own_name(node, own)).collect();
+        Ok(architecture.with_arrays(names))
+    }
 }
 
 /// Refuses a network whose parameters, and passes of each thread, would not fit into memory in double precision.

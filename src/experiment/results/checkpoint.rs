@@ -151,24 +151,6 @@ impl Checkpoint {
         storage::remove(&self.path(&format!("{kind}.{BEFORE}")))?;
         storage::remove(&self.path(kind))
     }
-
-    /// Whether a file of this work is kept beside the results, in `FOLDER/`.
-    pub fn keeps(&self, folder: &str, kind: &str) -> bool {
-        self.kept(folder, kind).is_file()
-    }
-
-    /// Keeps a file beside the results, in `FOLDER/` under the same name.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn keep(&self, folder: &str, kind: &str, bytes: &[u8]) -> Result<(), ResultsError> {
-        storage::make_folder(&self.results.join(folder))?;
-        storage::write_atomically(&self.kept(folder, kind), bytes)
-    }
-
-    fn kept(&self, folder: &str, kind: &str) -> PathBuf {
-        self.results.join(folder).join(format!("{}.{kind}", self.name))
-    }
 }
 
 /// The bytes before the first of these, and those after it.

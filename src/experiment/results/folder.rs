@@ -13,7 +13,7 @@ use super::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
 use crate::experiment::plot;
 use crate::experiment::specification::load;
 use crate::experiment::specification::{AnySpec, Heading, Spec, WorkSpec};
-use crate::figure::{self, Drawing, FigureError};
+use crate::figure::{self, Drawing, FigureError, Form, Page};
 
 /// Names and contents of files.
 pub(in crate::experiment) type Files = Vec<(String, Vec<u8>)>;
@@ -70,8 +70,8 @@ pub(in crate::experiment) fn write_with_figure(
     mut files: Files,
 ) -> Result<(), ResultsError> {
     let written = |name: &str| Ok(files.iter().find(|(own, _)| own == name).map(|(_, contents)| contents.clone()));
-    let figures = Saved::parse(folder, written)?.figures(folder, FIGURE)?;
-    files.extend(figures);
+    let drawing = Saved::parse(folder, written)?.drawing();
+    files.extend(figures(&*drawing, &Page::default(), &FIGURE_FORMS, folder, FIGURE)?);
     Manifest::write(folder, heading, &files)
 }
 
@@ -137,39 +137,47 @@ impl Saved {
         Ok(Self { spec, rows, networks, verdicts, figure })
     }
 
-    /// Draws the figure to `FOLDER/NAME.svg` and `FOLDER/NAME.png`; results in which nothing can be drawn have none, and none of an
-    /// earlier run is left.
-    ///
-    /// # Errors
-    /// A file cannot be written.
-    pub fn draw(&self, folder: &Path, name: &str) -> Result<(), ResultsError> {
-        make_folder(folder)?;
-        let files = self.figures(folder, name)?;
-        if files.is_empty() {
-            return FIGURE_FORMS
-                .iter()
-                .try_for_each(|suffix| super::storage::remove(&folder.join(format!("{name}.{suffix}"))));
-        }
-        Manifest::replace(folder, &files)
-    }
-
-    /// The figure as SVG and as PNG; nothing where nothing can be drawn.
-    fn figures(&self, folder: &Path, name: &str) -> Result<Files, ResultsError> {
+    /// What the figure of these results shows.
+    pub fn drawing(&self) -> Box<dyn Drawing> {
         let Self { spec, rows, networks, verdicts, .. } = self;
         match spec {
-            AnySpec::Draw(spec) => figures(folder, name, &plot::figure_of(spec, rows, verdicts)),
-            AnySpec::Train(spec) => figures(folder, name, &plot::panels_of(spec, networks, verdicts)),
+            AnySpec::Draw(spec) => Box::new(plot::figure_of(spec, rows, verdicts)),
+            AnySpec::Train(spec) => Box::new(plot::panels_of(spec, networks, verdicts)),
         }
     }
 }
 
-fn figures<D: Drawing>(folder: &Path, name: &str, description: &D) -> Result<Files, ResultsError> {
-    let drawn = figure::svg(description).and_then(|svg| Ok([svg.into_bytes(), figure::png(description)?]));
-    match drawn {
-        Ok(both) => Ok(FIGURE_FORMS.iter().map(|suffix| format!("{name}.{suffix}")).zip(both).collect()),
-        Err(FigureError::NothingToDraw) => Ok(Vec::new()),
-        Err(error) => Err(ResultsError::new(&folder.join(format!("{name}.svg")), error)),
+/// Draws a figure to `FOLDER/NAME.svg` and so on. One that has nothing to show has no files, and none of an earlier one is left.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn draw(drawing: &dyn Drawing, page: &Page, forms: &[Form], folder: &Path, name: &str) -> Result<(), ResultsError> {
+    make_folder(folder)?;
+    let files = figures(drawing, page, forms, folder, name)?;
+    if files.is_empty() {
+        let mut all = Form::ALL.iter().map(|&form| folder.join(file_name(name, form)));
+        return all.try_for_each(|path| super::storage::remove(&path));
     }
+    Manifest::replace(folder, &files)
+}
+
+/// The files of a figure; none where nothing can be drawn.
+fn figures(
+    drawing: &dyn Drawing,
+    page: &Page,
+    forms: &[Form],
+    folder: &Path,
+    name: &str,
+) -> Result<Files, ResultsError> {
+    match figure::files(drawing, page, forms) {
+        Ok(files) => Ok(files.into_iter().map(|(form, bytes)| (file_name(name, form), bytes)).collect()),
+        Err(FigureError::NothingToDraw) => Ok(Vec::new()),
+        Err(error) => Err(ResultsError::new(&folder.join(name), error)),
+    }
+}
+
+fn file_name(name: &str, form: Form) -> String {
+    format!("{name}.{}", form.suffix())
 }
 
 #[cfg(test)]
@@ -184,7 +192,7 @@ mod tests {
         figures.iter().for_each(|path| fs::write(path, "an earlier one").unwrap());
         let spec = load::load("dense-dimension", &[]).unwrap();
         let nothing = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure: None };
-        nothing.draw(folder.path(), "figure").unwrap();
+        draw(&*nothing.drawing(), &Page::default(), &FIGURE_FORMS, folder.path(), "figure").unwrap();
         assert!(figures.iter().all(|path| !path.exists()));
     }
 

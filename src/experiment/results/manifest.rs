@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{EPOCHS, FIGURE, FIGURE_FORMS, NETWORKS, POINTS, SPEC, VERDICTS};
+use super::names::{EPOCHS, FIGURE, NETWORKS, POINTS, SPEC, VERDICTS};
 use super::storage::{ResultsError, read, remove, write_atomically, write_together};
 use crate::digest::sha256;
 use crate::experiment::specification::Heading;
+use crate::figure::Form;
 
 /// Name of the list.
 const MANIFEST: &str = "manifest.json";
@@ -17,7 +18,7 @@ const MANIFEST: &str = "manifest.json";
 /// Files that a run writes; of these a folder keeps none that the last run did not write.
 fn all() -> impl Iterator<Item = String> {
     let tables = [SPEC, POINTS, VERDICTS, NETWORKS, EPOCHS].map(str::to_owned);
-    tables.into_iter().chain(FIGURE_FORMS.map(|form| format!("{FIGURE}.{form}")))
+    tables.into_iter().chain(Form::ALL.map(|form| format!("{FIGURE}.{}", form.suffix())))
 }
 
 /// The files of one run.

@@ -4,6 +4,7 @@
 mod checkpoint;
 pub mod folder;
 pub mod folders;
+pub mod kept;
 mod lock;
 mod manifest;
 pub(in crate::experiment) mod names;

@@ -1,5 +1,7 @@
 //! The names of what is in a results folder.
 
+use crate::figure::Form;
+
 /// The spec with its defaults.
 pub const SPEC: &str = "spec.toml";
 /// Every mean.
@@ -10,10 +12,10 @@ pub const VERDICTS: &str = "verdicts.json";
 pub const NETWORKS: &str = "networks.csv";
 /// Every epoch of them.
 pub const EPOCHS: &str = "epochs.csv";
-/// The figure, in two forms.
+/// The figure.
 pub const FIGURE: &str = "figure";
-/// Forms in which a figure is saved.
-pub const FIGURE_FORMS: [&str; 2] = ["svg", "png"];
+/// Forms in which a run saves it.
+pub const FIGURE_FORMS: [Form; 2] = [Form::Svg, Form::Png];
 /// The spec that states are of, until there are results, whose spec it then is.
 pub const WORK: &str = "work.toml";
 /// Folder of states.

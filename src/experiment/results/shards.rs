@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::checkpoint::{Checkpoint, name_of};
-use super::names::{DONE, STATES, WEIGHTS, WORK};
+use super::kept::Provenance;
+use super::names::{DONE, STATES, WORK};
 use super::states::{difference, read_table};
 use super::storage::{self, ResultsError};
 use crate::experiment::share::Share;
@@ -128,7 +129,7 @@ impl Shard {
     }
 }
 
-/// Copies the state of the part with this fingerprint, and what was kept with it, from the share that has it.
+/// Copies the state of the part with this fingerprint, and the weights that were kept with it, from the share that has it.
 ///
 /// # Errors
 /// No share has it, or what one has is damaged or cannot be copied.
@@ -136,6 +137,7 @@ pub(in crate::experiment) fn take(
     shards: &[Shard],
     fingerprint: &str,
     describe: impl Fn() -> String,
+    weights: Option<&Provenance>,
     to: &Path,
 ) -> Result<(), ResultsError> {
     for shard in shards {
@@ -143,17 +145,14 @@ pub(in crate::experiment) fn take(
         if checkpoint.load(DONE, |_| Ok(()))?.is_none() {
             continue;
         }
-        for kept in [STATES, WEIGHTS] {
-            let entries = std::fs::read_dir(shard.folder.join(kept)).into_iter().flatten().flatten();
-            for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name_of(fingerprint)))
-            {
-                let place = to.join(kept);
-                let Some(bytes) = storage::read(&entry.path())? else { continue };
-                storage::make_folder(&place)?;
-                storage::write_atomically(&place.join(entry.file_name()), &bytes)?;
-            }
+        let (entries, place) = (std::fs::read_dir(shard.folder.join(STATES)), to.join(STATES));
+        let is_own = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(&name_of(fingerprint));
+        for entry in entries.into_iter().flatten().flatten().filter(|entry| is_own(&entry.file_name())) {
+            let Some(bytes) = storage::read(&entry.path())? else { continue };
+            storage::make_folder(&place)?;
+            storage::write_atomically(&place.join(entry.file_name()), &bytes)?;
         }
-        return Ok(());
+        return weights.map_or(Ok(()), |weights| weights.take(&shard.folder, to));
     }
     let folder = shards.first().map_or(to, |shard| shard.folder.as_path());
     Err(ResultsError::new(folder, format!("no share has the state of {}", describe())))

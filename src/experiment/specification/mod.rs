@@ -188,6 +188,14 @@ impl AnySpec {
         }
     }
 
+    /// The networks and the grid.
+    pub fn networks(&self) -> (&[NetworkSpec], &Sweep) {
+        match self {
+            Self::Draw(spec) => (&spec.networks, &spec.sweep),
+            Self::Train(spec) => (&spec.networks, &spec.sweep),
+        }
+    }
+
     /// The claims.
     pub fn claims(&self) -> &[Claim] {
         match self {

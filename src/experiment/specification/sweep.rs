@@ -40,6 +40,11 @@ impl Sweep {
         self.0.iter().map(|(_, values)| values.len()).product()
     }
 
+    /// The variables with their values.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
     /// Names of the variables.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())

@@ -227,7 +227,11 @@ impl Experiment {
                 Self::Draw(drawing) => drawing.points[index].describe(),
                 Self::Train(training) => training.jobs[index].describe(),
             };
-            shards::take(shards, fingerprint, describe, folder)?;
+            let weights = match self {
+                Self::Draw(_) => None,
+                Self::Train(training) => training.kept(&training.jobs[index]),
+            };
+            shards::take(shards, fingerprint, describe, weights.as_ref(), folder)?;
         }
         Ok(())
     }

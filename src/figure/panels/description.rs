@@ -62,7 +62,7 @@ pub struct PanelPoint {
 
 impl PanelPoint {
     /// The bar, if there is one.
-    pub(super) fn bar(&self) -> Option<(f64, f64)> {
+    pub(in crate::figure) fn bar(&self) -> Option<(f64, f64)> {
         let drawn = self.low.is_finite() && self.high.is_finite() && self.low < self.high;
         drawn.then_some((self.low, self.high))
     }

@@ -5,6 +5,7 @@ mod description;
 mod inset;
 
 use super::layout::{Panel as Frame, Range};
+use super::page::{Page, letter};
 use super::scene::{Anchor, Rect, Scene, Text};
 use super::ticks::Tick;
 use super::{axes, font, headings, key, theme};
@@ -15,23 +16,25 @@ use axes::Side;
 use key::Sample;
 
 /// Draws the figure, or nothing if there is not one value that can be drawn.
-pub fn compose(figure: &PanelFigure) -> Option<Scene> {
-    let grid = Grid::new(figure);
+pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
+    let grid = Grid::new(figure, page);
     if grid.cells.iter().all(|cell| cell.ranges.is_none()) {
         return None;
     }
-    let mut scene = Scene::default();
+    let mut scene = Scene::on(page.width);
+    scene.title.clone_from(&figure.title);
+    scene.note.clone_from(&figure.footnote);
     let width = 2.0 * theme::MARGIN + grid.width();
-    let page = Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: f64::INFINITY };
-    let top = headings::draw_titles(&mut scene, &figure.title, &figure.subtitle, page);
-    let top = draw_key(&mut scene, figure, Rect { top: top + 2.0, ..page });
-    let bottom = grid.draw(&mut scene, (page.left, top + 8.0));
+    let sheet = Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: f64::INFINITY };
+    let top = headings::draw_titles(&mut scene, page, (&figure.title, &figure.subtitle), sheet);
+    let top = draw_key(&mut scene, figure, Rect { top: top + 2.0, ..sheet });
+    let bottom = grid.draw(&mut scene, (sheet.left, top + 8.0));
 
-    let lines = small_print(figure, page.width());
+    let lines = small_print(figure, page, sheet.width());
     let bottom = bottom + headings::small_print_height(lines.len());
     let height = (bottom + theme::MARGIN).ceil();
-    scene.size = (width.ceil() as u32, height as u32);
-    headings::draw_small_print(&mut scene, lines, Rect { bottom: height - theme::MARGIN, ..page });
+    scene.size = (page.width.units().unwrap_or(width.ceil() as u32), height as u32);
+    headings::draw_small_print(&mut scene, lines, Rect { bottom: height - theme::MARGIN, ..sheet });
     Some(scene)
 }
 
@@ -64,18 +67,18 @@ fn draw_key(scene: &mut Scene, figure: &PanelFigure, row: Rect) -> f64 {
 }
 
 /// The footnote, and how many points are not drawn.
-fn small_print(figure: &PanelFigure, width: f64) -> Vec<String> {
+fn small_print(figure: &PanelFigure, page: &Page, width: f64) -> Vec<String> {
     let missing = figure.panels.iter().map(|panel| {
         let points = panel.curves.iter().map(|curve| curve.points.len()).sum::<usize>();
         points - data::drawn_points(panel).count()
     });
-    let mut lines = headings::small_print(&figure.footnote, width);
+    let mut lines = headings::small_print(page, &figure.footnote, width);
     let note = match missing.sum() {
         0 => String::new(),
         1 => "1 point not drawn: zero or less on a logarithmic axis, or not finite.".to_owned(),
         many => format!("{many} points not drawn: zero or less on a logarithmic axis, or not finite."),
     };
-    lines.extend(headings::small_print(&note, width));
+    lines.extend(headings::small_print(page, &note, width));
     lines
 }
 
@@ -96,6 +99,7 @@ struct Grid<'a> {
 /// A panel with what stands around it.
 struct Cell<'a> {
     panel: &'a Panel,
+    letter: Option<String>,
     ranges: Option<(Range, Range)>,
     title: Vec<String>,
     side: Side,
@@ -104,14 +108,26 @@ struct Cell<'a> {
 }
 
 impl<'a> Grid<'a> {
-    fn new(figure: &'a PanelFigure) -> Self {
-        let columns = match figure.panels.len() {
+    fn new(figure: &'a PanelFigure, page: &Page) -> Self {
+        let wanted = match figure.panels.len() {
             0 | 1 => 1,
             2 | 4 => 2,
             _ => 3,
         };
-        let (width, height) = theme::GRID_PANELS[columns - 1];
-        let mut cells: Vec<Cell> = figure.panels.iter().map(|panel| Cell::new(panel, height)).collect();
+        let (columns, (width, height)) = match page.width.units() {
+            None => (wanted, theme::GRID_PANELS[wanted - 1]),
+            Some(units) => {
+                let room = f64::from(units) - 2.0 * theme::MARGIN;
+                let width = |columns: usize| (room + theme::GRID_GAPS.0) / columns as f64 - theme::GRID_GAPS.0;
+                let columns = (1..=wanted).rev().find(|&columns| width(columns) >= theme::GIVEN_PANELS.0).unwrap_or(1);
+                (columns, (width(columns), theme::GIVEN_PANELS.1 * width(columns)))
+            }
+        };
+        // One panel needs no letter, and a figure that has one itself shows no others beneath it.
+        let lettered = figure.panels.len() > 1 && page.letter.is_none();
+        let letter_of = |i| lettered.then(|| letter(i));
+        let panels = figure.panels.iter().enumerate();
+        let mut cells: Vec<Cell> = panels.map(|(i, panel)| Cell::new(panel, letter_of(i), height)).collect();
         let margin = cells.iter().map(|cell| cell.side.width()).fold(0.0, f64::max);
         // The last number may reach beyond the end of its axis.
         let inside = (width - margin - theme::GRID_OVERHANG, height);
@@ -144,19 +160,20 @@ impl<'a> Grid<'a> {
 
 impl<'a> Cell<'a> {
     /// A panel with axes of this height.
-    fn new(panel: &'a Panel, height: f64) -> Self {
+    fn new(panel: &'a Panel, letter: Option<String>, height: f64) -> Self {
         let ranges = data::ranges(panel);
         let side = match ranges {
             Some((_, y)) => Side::new(y, &panel.y.label, height),
             None => Side::bare(&panel.y.label, height),
         };
-        Cell { panel, ranges, title: Vec::new(), side, x_ticks: Vec::new(), x_name: Vec::new() }
+        Cell { panel, letter, ranges, title: Vec::new(), side, x_ticks: Vec::new(), x_name: Vec::new() }
     }
 
     /// Chooses the ticks and breaks the texts that are as wide as the axes.
     fn fit(&mut self, inside: f64) {
         let x = &self.panel.x;
-        self.title = font::wrapped(&self.panel.title, theme::PANEL_TITLE_SIZE, true, inside, 2);
+        let words = [self.letter.as_deref().unwrap_or_default(), &self.panel.title];
+        self.title = font::wrapped(words.join(" ").trim(), theme::PANEL_TITLE_SIZE, true, inside, 2);
         self.x_name = font::wrapped(&x.label, theme::AXIS_SIZE, false, inside, 2);
         if let Some((range, _)) = self.ranges {
             self.x_ticks = axes::horizontal_ticks(range, &x.marks, inside);

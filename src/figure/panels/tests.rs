@@ -1,6 +1,7 @@
 //! Tests of whole figures of panels: what they show, and that all text is legible.
 
-use super::super::{Axis, FigureError, Scale, paint, write_png, write_svg};
+use super::super::page::{Form, Width};
+use super::super::{Axis, FigureError, Scale, files, paint, write};
 use super::*;
 use crate::figure::scene::Shape;
 
@@ -43,23 +44,30 @@ fn figure(panels: usize, series: usize) -> PanelFigure {
 }
 
 fn scene(figure: &PanelFigure) -> Scene {
-    compose(figure).expect("the figure has values")
+    compose(figure, &Page::default()).expect("the figure has values")
 }
 
 fn says(scene: &Scene, text: &str) -> bool {
     scene.texts().any(|t| t.content.contains(text))
 }
 
-/// Asserts that text neither overlaps other text nor leaves the canvas.
+/// Asserts that text neither overlaps other text nor leaves the canvas, on every kind of page.
 fn assert_legible(figure: &PanelFigure) {
-    let scene = scene(figure);
+    let headed = [Width::Natural, Width::Pixels(280), Width::Page, Width::Slide].map(|width| Page::new(width, true));
+    for page in headed.into_iter().chain([Width::Natural, Width::Column].map(|width| Page::new(width, false))) {
+        assert_legible_on(figure, &page);
+    }
+}
+
+fn assert_legible_on(figure: &PanelFigure, page: &Page) {
+    let scene = compose(figure, page).expect("the figure has values");
     let (width, height) = (f64::from(scene.size.0), f64::from(scene.size.1));
     let texts: Vec<_> = scene.texts().map(|t| (&t.content, t.bounds())).collect();
     for (i, (content, a)) in texts.iter().enumerate() {
         let inside = a.left >= 0.0 && a.top >= 0.0 && a.right <= width && a.bottom <= height;
-        assert!(inside, "{content} leaves the canvas: {a:?}");
+        assert!(inside, "{content} leaves the canvas of {page:?}: {a:?}");
         for (other, b) in &texts[..i] {
-            assert!(!a.overlaps(b), "{content} overlaps {other}: {a:?} {b:?}");
+            assert!(!a.overlaps(b), "{content} overlaps {other} on {page:?}: {a:?} {b:?}");
         }
     }
 }
@@ -199,16 +207,11 @@ fn both_files_are_written_from_the_same_scene() {
         document.starts_with(&format!("<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width}0 {height}0\""))
     );
 
-    let directory = std::env::temp_dir().join(format!("panels-test-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let (svg, png) = (directory.join("a.svg"), directory.join("a.png"));
-    write_svg(&figure, &svg).unwrap();
-    write_png(&figure, &png).unwrap();
-    assert_eq!(std::fs::read_to_string(&svg).unwrap(), document);
-    let bytes = std::fs::read(&png).unwrap();
+    let written = files(&figure, &Page::default(), &[Form::Svg, Form::Png]).unwrap();
+    assert_eq!(written[0].1, document.into_bytes());
+    let bytes = &written[1].1;
     let size = [&bytes[16..20], &bytes[20..24]].map(|number| u32::from_be_bytes(number.try_into().unwrap()));
-    assert_eq!(size, [width, height].map(|length| length * theme::BITMAP_SCALE));
-    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(size, [width, height].map(|length| length * theme::SCREEN.dots));
 }
 
 #[test]
@@ -218,8 +221,9 @@ fn a_figure_without_values_is_an_error() {
         panel.curves.clear();
         panel.guide.clear();
     }
-    let nowhere = std::path::Path::new("/nonexistent/directory/a.svg");
+    let nowhere = std::path::Path::new("/nonexistent/directory");
     for figure in [empty, figure(0, 1)] {
-        assert!(matches!(write_svg(&figure, nowhere), Err(FigureError::NothingToDraw)));
+        let written = write(&figure, &Page::default(), &Form::ALL, nowhere, "a");
+        assert!(matches!(written, Err(FigureError::NothingToDraw)));
     }
 }

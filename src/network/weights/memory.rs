@@ -1,6 +1,6 @@
 //! Weights that a program holds: arrays by name, as if a file held them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 use super::{Entry, Format, WeightFile, WeightsError};
@@ -43,7 +43,7 @@ impl WeightFile {
             order.push(name);
             bytes.push(values.iter().flat_map(|value| value.to_le_bytes()).collect());
         }
-        Ok(Self { entries, order, format: Box::new(Memory { bytes }) })
+        Ok(Self { entries, order, metadata: HashMap::new(), format: Box::new(Memory { bytes }) })
     }
 }
 

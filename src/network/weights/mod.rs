@@ -14,7 +14,7 @@ pub use matching::{Expected, Matching, expected};
 pub use memory::NamedArray;
 pub use safetensors::{Array, to_bytes};
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use thiserror::Error;
@@ -77,6 +77,8 @@ pub struct WeightFile {
     entries: BTreeMap<String, Entry>,
     /// The names of the arrays in the file's order.
     order: Vec<String>,
+    /// What the file says of itself.
+    metadata: HashMap<String, String>,
     format: Box<dyn Format>,
 }
 
@@ -101,6 +103,11 @@ impl WeightFile {
             // Opening a named pipe would wait forever.
             false => Err(WeightsError::of_file("is not a regular file; must be a file of weights")),
         }
+    }
+
+    /// What the file says of itself, by name; nothing where its format has no place for it.
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
     }
 
     /// Whether an array of this name is there.

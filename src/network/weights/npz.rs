@@ -1,6 +1,6 @@
 //! Weights in `.npz` files: a zip archive of `.npy` arrays, as `numpy.savez` and `numpy.savez_compressed` write it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
         order.push(name.clone());
         entries.insert(name, entry);
     }
-    Ok(WeightFile { entries, order, format: Box::new(Npz { archive }) })
+    Ok(WeightFile { entries, order, metadata: HashMap::new(), format: Box::new(Npz { archive }) })
 }
 
 type Archive = ZipArchive<BufReader<File>>;

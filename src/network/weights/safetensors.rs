@@ -1,7 +1,7 @@
 //! Weights in `.safetensors` files: a length, a header in JSON, and the arrays' bytes, in C order and little-endian.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -21,11 +21,16 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 const EXPECTED: &str = "expected a .safetensors file";
 
-/// The bytes of a file that holds the parameters of a network, under the names by which they are read.
+/// The bytes of a file that holds the parameters of a network, under the names by which they are read, and says of them what `metadata`
+/// says.
 ///
 /// # Errors
 /// In words, why they cannot be written: a name is too long for the format.
-pub fn to_bytes(architecture: &Architecture, parameters: &Parameters<f32>) -> Result<Vec<u8>, String> {
+pub fn to_bytes(
+    architecture: &Architecture,
+    parameters: &Parameters<f32>,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>, String> {
     let nodes = architecture.nodes().iter();
     let arrays = nodes.flat_map(|node| {
         node.tensors.iter().enumerate().map(move |(index, tensor)| {
@@ -34,7 +39,7 @@ pub fn to_bytes(architecture: &Architecture, parameters: &Parameters<f32>) -> Re
             (format!("{}.{}", node.position, tensor.name), array)
         })
     });
-    ::safetensors::serialize(arrays.collect::<Vec<_>>(), None).map_err(|error| error.to_string())
+    ::safetensors::serialize(arrays.collect::<Vec<_>>(), metadata).map_err(|error| error.to_string())
 }
 
 /// One array in single precision.
@@ -106,7 +111,8 @@ pub fn open(path: &Path) -> Result<WeightFile, WeightsError> {
     // The format sorts arrays by type and name, which says nothing of the layers' order.
     let mut order: Vec<String> = entries.keys().cloned().collect();
     order.sort_by(|one, other| natural(one, other));
-    Ok(WeightFile { entries, order, format: Box::new(Safetensors { file }) })
+    let metadata = metadata.metadata().clone().unwrap_or_default();
+    Ok(WeightFile { entries, order, metadata, format: Box::new(Safetensors { file }) })
 }
 
 /// Any value in JSON in which no object has a key twice. Of two arrays of one name a parser would keep either, and networks whose

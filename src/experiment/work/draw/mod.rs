@@ -1,6 +1,7 @@
 //! From a spec to measurements: binds the points, drives the sampler through them, keeps states and draws.
 
 mod builder;
+mod exponent;
 mod inputs;
 mod point;
 
@@ -33,6 +34,7 @@ use crate::theory::{MeanField, TheoryKind, TheoryValue};
 use point::bind;
 
 pub use builder::ExperimentBuilder;
+pub use exponent::fit_exponent;
 pub(crate) use inputs::as_seen;
 pub use point::{Point, cells};
 

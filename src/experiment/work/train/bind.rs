@@ -13,6 +13,7 @@ use crate::experiment::architecture::ArchitectureBinder;
 use crate::experiment::cell::Cell;
 use crate::experiment::initialisation::InitialisationBinder;
 use crate::experiment::place::{place, with_dimension};
+use crate::experiment::results::kept::Provenance;
 use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::SpecError;
 use crate::experiment::specification::{LayerSpec, MethodKind, MethodSpec, NetworkSpec, Spec, TrainSpec};
@@ -48,6 +49,8 @@ pub struct Training {
 /// The training of one network.
 #[derive(Debug)]
 pub struct Job {
+    /// The label of the network.
+    pub network: String,
     /// The label of the network and the method.
     pub label: String,
     /// Values of the sweep variables, at the first of its points.
@@ -199,6 +202,19 @@ impl Training {
         }
     }
 
+    /// How the weights of a network are kept, if they are.
+    pub fn kept(&self, job: &Job) -> Option<Provenance> {
+        let provenance = || Provenance {
+            version: env!("CARGO_PKG_VERSION").into(),
+            network: job.network.clone(),
+            label: job.label.clone(),
+            variables: job.variables.clone(),
+            repeat: job.repeat,
+            fingerprint: job.fingerprint.clone(),
+        };
+        self.spec.work.keep_weights.then(provenance)
+    }
+
     /// What is measured of every network, and which of these before training.
     pub fn quantities(&self, initial: bool) -> Vec<Quantity> {
         let measures = self.spec.observables.iter().map(|(_, measure)| measure);
@@ -255,6 +271,7 @@ impl Binder<'_> {
             .defined_at(&with_dimension(variables, dimension))
             .map_err(|message| spec.origin.error("define", "", keys().at(message)))?;
         Ok(Job {
+            network: network.label.clone(),
             label,
             variables: variables.to_vec(),
             repeat,

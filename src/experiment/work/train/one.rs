@@ -91,7 +91,8 @@ impl Training {
                 );
             }
         }
-        let weights = self.spec.work.keep_weights.then(|| weights::to_bytes(&job.architecture, &state.best));
+        let kept = self.kept(job);
+        let weights = kept.map(|kept| weights::to_bytes(&job.architecture, &state.best, Some(kept.metadata())));
         let weights = weights.transpose().map_err(|error| ResultsError::new(WEIGHTS.as_ref(), error))?;
         let outcome = self.measure(job, &state, &initial(), &desk.stop());
         if desk.stop().is_asked() {

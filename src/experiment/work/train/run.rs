@@ -1,5 +1,6 @@
 //! Runs the jobs of a training experiment: finished networks are passed over, one that was begun goes on where it stopped.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,8 @@ use super::state::{self, Finished};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::{is_decided, judge};
 use crate::experiment::results::folder::{self, Files};
-use crate::experiment::results::names::{EPOCHS, NETWORKS, WEIGHTS};
+use crate::experiment::results::kept;
+use crate::experiment::results::names::{EPOCHS, NETWORKS};
 use crate::experiment::results::{
     Checkpoint, Measurement, NetworkOutcome, ResultsError, Row, TrainedNetwork, Verdict, epochs_to_csv, networks_to_csv,
 };
@@ -23,9 +25,6 @@ use crate::experiment::work::{Results, RunError, RunOptions, Watcher, keeps_dist
 use crate::statistics::Look;
 use crate::stop::Stop;
 use crate::training::{EpochReport, State};
-
-/// How weights are kept.
-const SAFETENSORS: &str = "safetensors";
 
 /// Least time between two savings of early results.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -150,14 +149,15 @@ impl Training {
     fn begun(&self, folder: &Path, options: RunOptions) -> Result<Trainings, ResultsError> {
         let mut results: Trainings = Vec::new();
         // One whose weights are asked for and were not kept is trained again.
-        let has_weights =
-            |checkpoint: &Checkpoint| !self.spec.work.keep_weights || checkpoint.keeps(WEIGHTS, SAFETENSORS);
+        let has_weights = |job: &Job| self.kept(job).is_none_or(|kept| kept.is_kept(folder));
+        let own: HashSet<&str> = self.jobs.iter().map(|job| job.fingerprint.as_str()).collect();
+        kept::remove_stale(folder, |fingerprint| own.contains(fingerprint))?;
         for job in &self.jobs {
             let checkpoint = Checkpoint::new(folder, &job.fingerprint);
             results.push(if options.fresh {
                 JobState::Unfinished(Vec::new())
             } else if let Some(finished) =
-                Finished::load(&checkpoint, self.spec.observables.len())?.filter(|_| has_weights(&checkpoint))
+                Finished::load(&checkpoint, self.spec.observables.len())?.filter(|_| has_weights(job))
             {
                 JobState::Finished(finished)
             } else {
@@ -365,8 +365,8 @@ impl Run<'_> {
 
     /// Keeps what a trained network came to.
     pub(super) fn finish(&self, index: usize, checkpoint: &Checkpoint, trained: Trained) -> Result<(), ResultsError> {
-        if let Some(weights) = &trained.weights {
-            checkpoint.keep(WEIGHTS, SAFETENSORS, weights)?;
+        if let (Some(kept), Some(weights)) = (self.experiment.kept(&self.experiment.jobs[index]), &trained.weights) {
+            kept.keep(self.folder, weights)?;
         }
         self.keep(index, JobState::Finished(Finished::save(checkpoint, trained.outcome, &trained.epochs)?))
     }
