@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Runs a spec of drawn and one of trained networks on 1, 2, 3 and 5 ranks, kills a rank on the way and goes on with two: every result must
-# have the bits of one process. Usage: tests/mpi.sh PROGRAM, built with --features mpi.
+# have the bits of one process. Usage: tests/mpi.sh PROGRAM [short], built with --features mpi; the short form has a little of the work and runs on
+# three ranks alone.
 set -euo pipefail
 
 program="$(realpath "${1:?the program, built with --features mpi}")"
+if [ "${2:-}" = short ]; then draws=1000 epochs=2 counts=3; else draws=20000 epochs=12 counts="1 2 3 5"; fi
 place="$(mktemp -d)"
 trap 'rm -rf "$place"' EXIT
 cd "$place"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 ranks() { mpirun --oversubscribe --bind-to none -n "$@"; }
 
-cat > drawn.toml <<'SPEC'
+cat > drawn.toml <<SPEC
 name = "drawn"
-draws = 20000
+draws = $draws
 observables = ["loss.l1", "logit.l2sq"]
 sweep = { side = [8, 12, 16] }
 [[network]]
@@ -22,13 +24,13 @@ layers = [
   { type = "avg-pool", size = 2 }, { type = "flatten" }, { type = "dense", units = 10 },
 ]
 SPEC
-cat > trained.toml <<'SPEC'
+cat > trained.toml <<SPEC
 name = "trained"
 repeats = 3
 observables = ["accuracy", "loss.l1"]
 sweep = { width = [32, 64, 96] }
 data = { set = "synthetic", side = 12, samples = 2000, validation = 100, test = 200 }
-training = { epochs = 12, batch = 20, rate = 0.02 }
+training = { epochs = $epochs, batch = 20, rate = 0.02 }
 [[network]]
 input = [432]
 layers = [{ type = "dense", units = "width" }, { type = "relu" }, { type = "dense", units = 10 }]
@@ -41,7 +43,7 @@ same() {
 
 for spec in drawn trained; do
     "$program" run $spec.toml --quiet --out whole
-    for count in 1 2 3 5; do
+    for count in $counts; do
         ranks $count "$program" run $spec.toml --quiet --threads 1 --out "ranks-$count"
         same $spec "ranks-$count"
         echo "$spec: $count ranks give the bits of one process"
