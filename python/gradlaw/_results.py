@@ -185,7 +185,9 @@ def load(folder: str | os.PathLike[str]) -> Results:
     draws = None
     if (folder / "draws.npz").exists():
         with np.load(folder / "draws.npz") as archive:
-            draws = {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
+        # Texts say what the arrays stand for.
+        draws = {name: array for name, array in arrays.items() if array.dtype.kind == "f"}
     return Results(
         name=folder.resolve().name,
         points=Table.from_csv(points),

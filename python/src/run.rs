@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use gradlaw::experiment::results::{ResultsError, to_csv};
 use gradlaw::experiment::{
-    AnySpec, Experiment, Limits, Override, Results, RunError, RunOptions, SpecError, catalogue, judge, load,
-    theory_rows,
+    AnySpec, Experiment, Limits, Override, Results, RunError, RunOptions, SpecError, Together, catalogue, check_names,
+    load, theory_rows,
 };
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -36,24 +36,21 @@ pub fn run(
     let options = RunOptions { fresh, keep_draws, share: None };
     let performed = supervised(py, threads, progress.as_ref(), |reporter| {
         let limits = Limits { threads: rayon::current_num_threads(), memory };
-        let prepare = |given: &Given| Experiment::prepare(loaded(given, &overrides)?, &limits);
-        let experiments = specs.iter().map(prepare).collect::<Result<Vec<_>, _>>().map_err(Failure::Input)?;
-        let names: Vec<&str> = experiments.iter().map(|experiment| experiment.heading().name.as_str()).collect();
-        if let Some(twice) = (1..names.len()).find(|&index| names[..index].contains(&names[index])) {
-            let message = format!("must differ from the name of another spec of this run: {}", names[twice]);
-            return Err(Failure::Input(experiments[twice].origin().error("name", names[twice], message)));
+        let specs = specs.iter().map(|given| loaded(given, &overrides)).collect::<Result<Vec<_>, _>>()?;
+        check_names(&specs)?;
+        let prepared = specs.into_iter().map(|spec| Experiment::prepare(spec, &limits));
+        let experiments = prepared.collect::<Result<Vec<_>, _>>()?;
+        let together = Together::new(&experiments, &out);
+        let _locks = together.enter(fresh)?;
+        let mut done: Vec<Results> = Vec::new();
+        let run = |(experiment, folder): (&Experiment, PathBuf)| experiment.run(&folder, options, reporter);
+        // What was done before one is stopped is saved.
+        let stopped = together.folders().map(run).find_map(|ran| ran.map(|results| done.push(results)).err());
+        together.save(&done)?;
+        match stopped {
+            Some(error) => Err(error.into()),
+            None => Ok(together.folders().map(|(_, folder)| folder).collect()),
         }
-        let folders: Vec<PathBuf> = names.iter().map(|name| out.join(name)).collect();
-        let enter = |(experiment, folder): (&Experiment, &PathBuf)| experiment.enter(folder, fresh);
-        let _locks = experiments.iter().zip(&folders).map(enter).collect::<Result<Vec<_>, _>>()?;
-        let run = |(experiment, folder): (&Experiment, &PathBuf)| experiment.run(folder, options, reporter);
-        let done = experiments.iter().zip(&folders).map(run).collect::<Result<Vec<Results>, _>>()?;
-        let measured = experiments.iter().zip(&done).map(|(experiment, done)| experiment.measured(&done.measurements));
-        let judged = judge(&measured.collect::<Vec<_>>());
-        for (index, experiment) in experiments.iter().enumerate() {
-            experiment.save(&folders[index], &done[index], &judged[index]).map_err(Failure::File)?;
-        }
-        Ok(folders)
     })?;
     performed.map_err(|failure| match failure {
         Failure::Input(error) => bad_input(&error),
@@ -97,10 +94,23 @@ enum Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Interrupted => Self::Interrupted,
             RunError::Changed(error) => Self::Input(error),
             RunError::Results(error) => Self::File(error),
+            // There is no other way to stop.
+            _ => Self::Interrupted,
         }
+    }
+}
+
+impl From<SpecError> for Failure {
+    fn from(error: SpecError) -> Self {
+        Self::Input(error)
+    }
+}
+
+impl From<ResultsError> for Failure {
+    fn from(error: ResultsError) -> Self {
+        Self::File(error)
     }
 }
 

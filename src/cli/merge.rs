@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use gradlaw::experiment::results::shards;
-use gradlaw::experiment::{Experiment, load};
+use gradlaw::experiment::{Experiment, Together, load};
 
 use super::failure::Failure;
 use super::run::{self, Entry};
@@ -23,10 +23,12 @@ pub fn merge(paths: &[PathBuf], common: &Common, terminal: &Terminal) -> Result<
         let file = first.folder.join("spec.toml");
         let spec = load::parse(&file.to_string_lossy(), &first.spec(), &common.overrides())?;
         let experiment = Experiment::prepare(spec, &common.limits())?;
-        let folder = run::folder_of(&experiment, common);
-        let lock = experiment.enter(&folder, false).map_err(run::failed)?;
-        experiment.take(&group, &folder)?;
-        drop(lock);
+        let together = Together::new([&experiment], common.out());
+        let locks = together.enter(false).map_err(run::failed)?;
+        for (experiment, folder) in together.folders() {
+            experiment.take(&group, &folder)?;
+        }
+        drop(locks);
         entries.push(Entry::Ready(Box::new(experiment)));
     }
     run::perform(&entries, &Sampling::default(), None, false, common, terminal, None)?;

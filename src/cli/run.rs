@@ -1,13 +1,14 @@
 //! `gradlaw verify` and `gradlaw run`: check every spec, sample, judge all claims together, save, print.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use gradlaw::experiment::reader::Origin;
-use gradlaw::experiment::results::{Lock, Measurement, ResultsError, Sampled, folder, words};
+use gradlaw::experiment::results::{Measurement, ResultsError, Sampled, folder, words};
 use gradlaw::experiment::{
-    AnySpec, Crew, Experiment, Outcome, Results, RunError, RunOptions, Share, Verdict, catalogue, judge, load, serve,
+    AnySpec, Crew, Experiment, Outcome, Results, RunError, RunOptions, Share, Together, Verdict, catalogue,
+    check_names, load, serve,
 };
 
 use gradlaw::sampling::StoppingRule;
@@ -126,25 +127,21 @@ pub fn perform(
         Experiment::Train(_) => None,
     });
     drawings.flat_map(|drawing| drawing.theory_beyond_double()).for_each(|words| terminal.note(&words));
+    let together = Together::new(ready(entries), common.out());
     // Held until all is written.
-    let _locks = enter(entries, sampling, common)?;
+    let _locks = together.enter(sampling.fresh).map_err(failed)?;
     interrupt::work_begins();
     let began = Instant::now();
-    let (done, stopped) = work(entries, sampling, share, common, terminal, ranks);
+    let (done, stopped) = work(&together, sampling, share, terminal, ranks);
     if let Some(share) = share {
-        for (experiment, _) in ready(entries).zip(&done) {
-            let folder = folder_of(experiment, common);
+        for ((experiment, folder), _) in together.folders().zip(&done) {
             experiment.finish_share(&folder, share)?;
             terminal
                 .note(&format!("{}: share {share} is done; gradlaw merge puts all of them together", folder.display()));
         }
         return stopped.map_or(Ok(Vec::new()), Err);
     }
-    // As far as it goes where it is stopped.
-    let judged = judged(entries, &done);
-    for ((experiment, results), verdicts) in ready(entries).zip(&done).zip(&judged) {
-        experiment.save(&folder_of(experiment, common), results, verdicts)?;
-    }
+    let judged = together.save(&done)?;
     if let Some(failure) = stopped {
         return Err(failure);
     }
@@ -153,7 +150,7 @@ pub fn perform(
     }
     print(entries, &judged, common, terminal)?;
     if sampling.sketch && !(common.json || common.quiet) {
-        print_sketches(entries, common, terminal)?;
+        print_sketches(&together, terminal)?;
     }
     ready(entries)
         .zip(&done)
@@ -168,16 +165,6 @@ pub fn perform(
     let seconds = began.elapsed().as_secs_f64();
     terminal.note(&format!("{} · {seconds:.1} s · results in {}", words::summary(&count), common.out().display()));
     Ok(judged.into_iter().flatten().collect())
-}
-
-pub fn folder_of(experiment: &Experiment, common: &Common) -> PathBuf {
-    common.out().join(&experiment.heading().name)
-}
-
-/// The verdicts of what is done, all experiments of the run together.
-fn judged(entries: &[Entry], done: &[Results]) -> Vec<Vec<Verdict>> {
-    let run = ready(entries).zip(done).map(|(experiment, results)| experiment.measured(&results.measurements));
-    judge(&run.collect::<Vec<_>>())
 }
 
 /// Says where `max_draws` ended the draws before the precision was reached.
@@ -203,24 +190,16 @@ fn prepare(
     sampling: &Sampling,
     skip_without_data: bool,
 ) -> Result<Vec<Entry>, Failure> {
+    let overrides = common.overrides();
+    let specs: Vec<AnySpec> = specs.iter().map(|name| load::load(name, &overrides)).collect::<Result<_, _>>()?;
+    check_names(&specs)?;
+    let origins: Vec<Origin> = specs.iter().map(|spec| spec.origin().clone()).collect();
+    let draws = specs.iter().any(|spec| matches!(spec, AnySpec::Draw(_)));
     let mut entries: Vec<Entry> = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    let mut origins: Vec<Origin> = Vec::new();
-    let mut draws = false;
-    for name in specs {
-        let spec = load::load(name, &common.overrides())?;
-        let own = &spec.heading().name;
-        if let Some(at) = names.iter().position(|known| known == own) {
-            let other = &origins[at].file;
-            let message = format!("must differ from the name of {other}, whose results it would overwrite in this run");
-            return Err(spec.origin().error("name", own, message).into());
-        }
-        names.push(own.clone());
-        origins.push(spec.origin().clone());
-        draws |= matches!(spec, AnySpec::Draw(_));
+    for spec in specs {
         if let Some(key) = spec.missing_data().filter(|_| skip_without_data) {
             let reason = format!("needs data: --set {key}=PATH");
-            entries.push(Entry::Skipped { name: own.clone(), reason });
+            entries.push(Entry::Skipped { name: spec.heading().name.clone(), reason });
             continue;
         }
         let experiment = Experiment::prepare(spec, &common.limits())?;
@@ -250,22 +229,21 @@ fn ready(entries: &[Entry]) -> impl Iterator<Item = &Experiment> {
 
 /// Runs the experiments in order; what was finished is returned even if a later one was not.
 fn work(
-    entries: &[Entry],
+    together: &Together<'_>,
     sampling: &Sampling,
     share: Option<Share>,
-    common: &Common,
     terminal: &Terminal,
     ranks: Option<&Ranks>,
 ) -> (Vec<Results>, Option<Failure>) {
     let options = RunOptions { fresh: sampling.fresh, keep_draws: sampling.keep_draws, share };
-    let progress = Progress::new(ready(entries).flat_map(Experiment::costs), terminal);
-    let several = ready(entries).count() > 1;
-    let trains = ready(entries).any(|experiment| matches!(experiment, Experiment::Train(_)));
+    let experiments = || together.folders().map(|(experiment, _)| experiment);
+    let progress = Progress::new(experiments().flat_map(Experiment::costs), terminal);
+    let several = experiments().count() > 1;
+    let trains = experiments().any(|experiment| matches!(experiment, Experiment::Train(_)));
     let mut done = Vec::new();
     let mut stopped = None;
-    for (index, experiment) in ready(entries).enumerate() {
+    for (index, (experiment, folder)) in together.folders().enumerate() {
         let crew = ranks.map(|ranks| Crew::new(ranks.link(), index));
-        let folder: PathBuf = folder_of(experiment, common);
         let began = Instant::now();
         match experiment.run_with(&folder, options, &progress, crew) {
             Ok(results) => done.push(results),
@@ -282,7 +260,7 @@ fn work(
             continue;
         }
         // What comes may take long: what is done is told, by verdicts that know of this much.
-        let verdicts = judged(entries, &done);
+        let verdicts = together.judged(&done);
         let Some((results, verdicts)) = done.last().zip(verdicts.last()) else { continue };
         if trains && let Err(error) = experiment.save(&folder, results, verdicts) {
             stopped = Some(error.into());
@@ -296,18 +274,12 @@ fn work(
     (done, stopped)
 }
 
-/// Takes the folders of all experiments, so that a run which cannot go to its end does not begin.
-fn enter(entries: &[Entry], sampling: &Sampling, common: &Common) -> Result<Vec<Lock>, Failure> {
-    let enter = |experiment: &Experiment| experiment.enter(&folder_of(experiment, common), sampling.fresh);
-    ready(entries).map(enter).collect::<Result<_, _>>().map_err(failed)
-}
-
 pub fn failed(error: RunError) -> Failure {
     match error {
         RunError::Results(error) => error.into(),
         RunError::Changed(error) => error.into(),
         // Whoever interrupts has more to say.
-        RunError::Interrupted => Failure::Usage("interrupted".into()),
+        other => Failure::Usage(other.to_string()),
     }
 }
 
@@ -344,9 +316,9 @@ fn print(entries: &[Entry], judged: &[Vec<Verdict>], common: &Common, terminal: 
 }
 
 /// Prints a picture of every experiment that was saved and has points to show.
-fn print_sketches(entries: &[Entry], common: &Common, terminal: &Terminal) -> Result<(), ResultsError> {
-    for experiment in ready(entries) {
-        let saved = folder::read(&folder_of(experiment, common))?;
+fn print_sketches(together: &Together<'_>, terminal: &Terminal) -> Result<(), ResultsError> {
+    for (experiment, folder) in together.folders() {
+        let saved = folder::read(&folder)?;
         if let Some(picture) = sketch::sketch(&saved.drawing().points()) {
             terminal.print(&format!("\n{}\n{picture}", experiment.heading().title))?;
         }

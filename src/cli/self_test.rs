@@ -23,6 +23,7 @@ pub fn self_test(effort: Effort, common: &Common, terminal: &Terminal) -> Result
     let found = done.map_err(|error| match error {
         SelfTestError::Spec(error) => Failure::Input(error),
         SelfTestError::Run(error) => failed(error),
+        other => Failure::Usage(other.to_string()),
     })?;
     // Rates are numbers and strings, which JSON can hold.
     let text = if common.json { serde_json::to_string_pretty(&found).unwrap_or_default() } else { tables(&found) };

@@ -25,4 +25,7 @@ pub use specification::overrides::Override;
 pub use specification::reader::SpecError;
 pub use specification::{AnySpec, Spec, load, reader};
 pub use work::draw::theory_rows;
-pub use work::{Crew, Experiment, Forecast, Limits, Link, Results, RunError, RunOptions, Unwatched, Watcher, serve};
+pub use work::{
+    Crew, Experiment, Forecast, Limits, Link, Results, RunError, RunOptions, Together, Unwatched, Watcher, check_names,
+    serve,
+};

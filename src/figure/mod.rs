@@ -32,6 +32,7 @@ pub use sheet::Sheet;
 
 /// Why a figure was not written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FigureError {
     /// The figure has no value that its axes have a place for.
     #[error("nothing to draw: no finite value fits the axes")]

@@ -105,6 +105,7 @@ impl Node {
 
 /// Why layers do not make a network.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum ArchitectureError {
     /// A layer does not fit what comes before it.
     #[error("layer {position} ({kind}) {reason}")]

@@ -18,6 +18,7 @@ pub const MOST_EDGES: usize = 20_000_000;
 
 /// Why paths are not enumerated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[non_exhaustive]
 pub enum PathError {
     /// There are too many.
     #[error("has {} paths, more than the {MOST_PATHS:.0} that can be enumerated", short(.0))]

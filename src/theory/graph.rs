@@ -14,6 +14,7 @@ pub const MOST_EDGES: usize = 50_000_000;
 
 /// Why there is no graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum GraphError {
     /// It would not fit.
     #[error("has up to {0} edges and inputs, more than the {MOST_EDGES} of a graph held in memory")]

@@ -25,6 +25,7 @@ type Multiset = Arc<[(u128, u128)]>;
 
 /// Why path-degrees are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum DegreeError {
     /// A degree or a number of paths is too large.
     #[error(

@@ -502,6 +502,18 @@ fn kept_draws_are_those_of_the_table() {
     let means = column(&place.read("runs/small/points.csv"), "mean");
     let mean: f64 = means[9 + 3].parse().unwrap();
     assert!((draws.column(0).mean().unwrap() / mean - 1.0).abs() < 1e-12);
+    // Texts say what columns and arrays stand for: NumPy reads UTF-32.
+    let mut archive = zip::ZipArchive::new(fs::File::open(place.path("runs/small/draws.npz")).unwrap()).unwrap();
+    let mut texts = |name: &str| {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut archive.by_name(name).unwrap(), &mut bytes).unwrap();
+        let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        assert_eq!(start % 64, 0);
+        let letters = bytes[start..].chunks(4).map(|letter| u32::from_le_bytes(letter.try_into().unwrap()));
+        letters.map(|letter| char::from_u32(letter).unwrap()).collect::<String>().replace('\0', " ")
+    };
+    assert!(texts("observables.npy").starts_with("loss.l1 "), "{}", texts("observables.npy"));
+    assert!(texts("points.npy").contains("explicit net, d = 64 ") && texts("networks.npy").contains("explicit net "));
 }
 
 #[test]

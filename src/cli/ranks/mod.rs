@@ -1,6 +1,8 @@
 //! Many processes as one run, as `mpirun -n N gradlaw run …` starts them: rank 0 leads, the others make draws and train networks for it.
 //! MPI is spoken where the program is built with the feature `mpi`.
 
+#[cfg(any(feature = "mpi", test))]
+mod parcels;
 #[cfg(feature = "mpi")]
 mod world;
 

@@ -1,5 +1,6 @@
 //! The ranks of MPI.
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,10 @@ use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, Destination, MatchedReceiveVec, Source};
 
 use super::Failure;
+use super::parcels::{Parcels, parcels};
+
+/// Most bytes of one message of MPI, which counts them in 31 bits.
+const MOST: usize = 1 << 30;
 
 /// How long to sleep between two looks for a message: short beside a piece of work, long beside a look.
 const NAP: Duration = Duration::from_micros(100);
@@ -21,7 +26,11 @@ pub struct Ranks {
     way: Way,
 }
 
-struct Way(SimpleCommunicator);
+struct Way {
+    world: SimpleCommunicator,
+    /// Messages that have come in part.
+    parcels: RefCell<Parcels>,
+}
 
 impl Ranks {
     pub(super) fn start(count: usize) -> Result<Self, Failure> {
@@ -29,12 +38,12 @@ impl Ranks {
         let (universe, _) =
             mpi::initialize_with_threading(Threading::Funneled).ok_or_else(|| failed("is in use already"))?;
         let world = universe.world();
-        Ok(Self { _universe: universe, way: Way(world) })
+        Ok(Self { _universe: universe, way: Way { world, parcels: RefCell::default() } })
     }
 
     /// Whether this process leads.
     pub fn leads(&self) -> bool {
-        self.way.0.rank() == 0
+        self.way.world.rank() == 0
     }
 
     /// The way to the others.
@@ -46,7 +55,7 @@ impl Ranks {
     pub fn end(self, in_order: bool, code: u8) -> ExitCode {
         if self.leads() {
             if !in_order {
-                self.way.0.abort(code.into());
+                self.way.world.abort(code.into());
             }
             Crew::dismiss(self.link());
         }
@@ -57,20 +66,27 @@ impl Ranks {
 impl Link for Way {
     fn peers(&self) -> usize {
         // There are fewer than 2³¹, and at least one.
-        if self.0.rank() == 0 { self.0.size() as usize - 1 } else { 1 }
+        if self.world.rank() == 0 { self.world.size() as usize - 1 } else { 1 }
     }
 
     fn send(&self, peer: usize, message: &[u8]) {
-        let rank = if self.0.rank() == 0 { peer as i32 + 1 } else { 0 };
-        self.0.process_at_rank(rank).send(message);
+        let rank = if self.world.rank() == 0 { peer as i32 + 1 } else { 0 };
+        for (parcel, more) in parcels(message, MOST) {
+            self.world.process_at_rank(rank).send_with_tag(parcel, i32::from(more));
+        }
     }
 
     fn receive(&self, patience: Duration) -> Option<(usize, Vec<u8>)> {
         let began = Instant::now();
         loop {
-            if let Some(matched) = self.0.any_process().immediate_matched_probe() {
-                let (message, status) = matched.matched_receive_vec::<u8>();
-                return Some(((status.source_rank() as usize).saturating_sub(1), message));
+            // What one rank sends comes in the order in which it was sent, whatever its tag.
+            if let Some(matched) = self.world.any_process().immediate_matched_probe() {
+                let (parcel, status) = matched.matched_receive_vec::<u8>();
+                let peer = (status.source_rank() as usize).saturating_sub(1);
+                if let Some(message) = self.parcels.borrow_mut().take(peer, parcel, status.tag() != 0) {
+                    return Some((peer, message));
+                }
+                continue;
             }
             if began.elapsed() > patience {
                 return None;

@@ -1,9 +1,10 @@
 //! A folder of results: what is written into it, and read back from it for figures and reports.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
-use ndarray_npy::NpzWriter;
+use ndarray_npy::WriteNpyExt;
 
 use super::manifest::Manifest;
 use super::names::{FIGURE, FIGURE_FORMS, NETWORKS, POINTS, SPEC, VERDICTS};
@@ -12,6 +13,7 @@ use super::storage::{make_folder, read as read_file};
 use super::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
 use crate::experiment::plot;
 use crate::experiment::specification::load;
+use crate::experiment::specification::text::text_of_spec;
 use crate::experiment::specification::{AnySpec, Heading, Spec, WorkSpec};
 use crate::figure::{self, Drawing, FigureError, Form, Page};
 
@@ -46,7 +48,7 @@ pub(in crate::experiment) fn files<W: WorkSpec>(
     verdicts: &[Verdict],
 ) -> Result<Files, ResultsError> {
     let variables: Vec<&str> = spec.sweep.names().collect();
-    let text = toml::to_string(&spec.resolved).map_err(|error| ResultsError::new(folder, error))?;
+    let text = text_of_spec(&spec.resolved);
     let json = serde_json::to_string_pretty(verdicts).map_err(|error| ResultsError::new(folder, error))?;
     let files = [(SPEC, text), (POINTS, to_csv(rows, &variables)), (VERDICTS, json + "\n")];
     Ok(files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into())
@@ -75,19 +77,66 @@ pub(in crate::experiment) fn write_with_figure(
     Manifest::write(folder, heading, &files)
 }
 
-/// Writes every draw of every point: one array [draws, observables] a point, named by the network and the variables.
+/// Every draw of one point.
+pub(in crate::experiment) struct PointDraws {
+    /// The network and the variables, by which the array is named.
+    pub name: String,
+    /// The network.
+    pub network: String,
+    /// An array [draws, observables].
+    pub values: Array2<f64>,
+}
+
+/// Writes every draw of every point: one array a point, and what its columns and the arrays stand for as arrays of text: `observables`, and,
+/// point after point, `points` (the arrays' names) and `networks`.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_draws(path: &Path, points: &[(String, Array2<f64>)]) -> Result<(), ResultsError> {
+pub(in crate::experiment) fn write_draws(
+    path: &Path,
+    observables: &[&str],
+    points: &[PointDraws],
+) -> Result<(), ResultsError> {
     let failed = |error: &dyn std::fmt::Display| ResultsError::new(path, format!("cannot be written: {error}"));
     // In memory first: an archive that is written to a full disk cannot be closed.
-    let mut archive = NpzWriter::new_compressed(std::io::Cursor::new(Vec::new()));
-    for (name, draws) in points {
-        archive.add_array(name, draws).map_err(|error| failed(&error))?;
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().large_file(true);
+    let mut add = |name: &str, bytes: &[u8]| {
+        archive.start_file(format!("{name}.npy"), options)?;
+        archive.write_all(bytes)?;
+        zip::result::ZipResult::Ok(())
+    };
+    for point in points {
+        let mut bytes = Vec::new();
+        point.values.write_npy(&mut bytes).map_err(|error| failed(&error))?;
+        add(&point.name, &bytes).map_err(|error| failed(&error))?;
+    }
+    let names: Vec<&str> = points.iter().map(|point| point.name.as_str()).collect();
+    let networks: Vec<&str> = points.iter().map(|point| point.network.as_str()).collect();
+    for (name, texts) in [("observables", observables), ("points", &names), ("networks", &networks)] {
+        // A network may be called so; its draws come first.
+        if !names.contains(&name) {
+            add(name, &npy_of_texts(texts)).map_err(|error| failed(&error))?;
+        }
     }
     let bytes = archive.finish().map_err(|error| failed(&error))?.into_inner();
     write_atomically(path, &bytes)
+}
+
+/// The bytes of a `.npy` file of texts, as NumPy has them: UTF-32, all as long as the longest, filled up with zeros.
+fn npy_of_texts(texts: &[&str]) -> Vec<u8> {
+    let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
+    let dictionary = format!("{{'descr': '<U{longest}', 'fortran_order': False, 'shape': ({},), }}", texts.len());
+    // Magic, version and length take 10 bytes; the header ends in a line break at a multiple of 64.
+    let length = (10 + dictionary.len() + 1).next_multiple_of(64) - 10;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{dictionary:<width$}\n", width = length - 1).bytes());
+    for text in texts {
+        let filled = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(longest);
+        bytes.extend(filled.flat_map(u32::to_le_bytes));
+    }
+    bytes
 }
 
 /// Reads a results folder.

@@ -11,6 +11,7 @@ use super::names::{DONE, STATES, WORK};
 use super::states::{difference, read_table};
 use super::storage::{self, ResultsError};
 use crate::experiment::share::Share;
+use crate::experiment::specification::text::text_of_spec;
 
 /// Name of the file that says which share a folder has; it is written when the share is done.
 const SHARD: &str = "shard.json";
@@ -124,8 +125,7 @@ fn check(name: &str, shards: &[Shard]) -> Result<(), ResultsError> {
 impl Shard {
     /// The spec, as text.
     pub fn spec(&self) -> String {
-        // It was read from such a text.
-        toml::to_string(&self.spec).unwrap_or_default()
+        text_of_spec(&self.spec)
     }
 }
 

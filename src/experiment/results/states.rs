@@ -9,6 +9,7 @@ use super::checkpoint::name_of;
 use super::names::{SPEC, STATES, WEIGHTS, WORK};
 use super::storage::{self, ResultsError};
 use crate::experiment::specification::reader::text_of;
+use crate::experiment::specification::text::text_of_spec;
 
 /// Most differences that are told.
 const TOLD: usize = 5;
@@ -55,8 +56,7 @@ pub fn enter<'f>(
             return Err(Refused::Changed(difference(before.as_ref(), spec)));
         }
     }
-    let text = toml::to_string(spec).map_err(|error| ResultsError::new(&path, error))?;
-    storage::write_atomically(&path, text.as_bytes())?;
+    storage::write_atomically(&path, text_of_spec(spec).as_bytes())?;
     Ok(lock)
 }
 

@@ -50,6 +50,7 @@ const SHORT: i64 = 250;
 
 /// Why the test did not end.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SelfTestError {
     /// A spec of the test was refused, which is a defect of the program.
     #[error(transparent)]

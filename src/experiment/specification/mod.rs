@@ -19,6 +19,7 @@ mod sampler;
 mod samples;
 pub mod statistic;
 mod sweep;
+pub mod text;
 mod train;
 
 use std::ops::Deref;
@@ -96,6 +97,19 @@ pub struct Spec<W: WorkSpec> {
     pub origin: Origin,
     /// The spec as TOML with defaults filled in: enough to repeat the run.
     pub resolved: Table,
+}
+
+/// Paths of data as they are found from any folder, so that a saved spec can be run from elsewhere.
+fn make_paths_absolute(resolved: &mut Table) {
+    for key in ["input", "data"] {
+        let path = resolved.get_mut(key).and_then(|table| table.get_mut("path"));
+        if let Some(Value::String(path)) = path
+            && let Ok(absolute) = std::path::absolute(&*path)
+            && let Some(text) = absolute.to_str()
+        {
+            text.clone_into(path);
+        }
+    }
 }
 
 /// What is done with the networks of a spec, with the keys that say so.
@@ -276,6 +290,7 @@ impl<W: WorkSpec> Spec<W> {
         let mut resolved = table.clone();
         heading.resolve(&mut resolved);
         work.resolve(&networks, &mut resolved);
+        make_paths_absolute(&mut resolved);
         resolved.entry("family_error").or_insert(Value::Float(family_error));
         Ok(Self {
             heading,

@@ -2,9 +2,11 @@
 
 mod crew;
 pub mod draw;
+mod together;
 pub mod train;
 
 pub use crew::{Crew, Link};
+pub use together::{Together, check_names};
 
 use std::path::Path;
 use std::time::Duration;
@@ -107,6 +109,7 @@ impl Limits {
 
 /// Why a run did not end.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// The watcher stopped it; states are saved.
     #[error("interrupted")]

@@ -16,7 +16,7 @@ use super::crew::{Crew, PointCrew};
 use super::{RunError, RunOptions, Watcher, check, keeps_distributions, measured};
 use crate::experiment::cell::Cell;
 use crate::experiment::claim::{Measured, is_decided, judge};
-use crate::experiment::results::folder::write_draws;
+use crate::experiment::results::folder::{PointDraws, write_draws};
 use crate::experiment::results::names::{DONE, SPEC};
 use crate::experiment::results::states::read_table;
 use crate::experiment::results::{Checkpoint, Measurement, ResultsError, Row, Verdict, storage};
@@ -121,14 +121,15 @@ impl Drawing {
         }
         let (measurements, kept) = self.sample(Some(folder), options, watcher, crew)?;
         if options.keep_draws {
-            let observables = self.spec.observables.len();
-            let shaped = |(point, draws): (String, Vec<f64>)| {
-                let array = Array2::from_shape_vec((draws.len() / observables, observables), draws);
-                let array = array.map_err(|error| ResultsError::new(folder, format!("draws are not whole: {error}")));
-                Ok((point, array?))
+            let observables = names_of(&self.spec.observables);
+            let shaped = |((name, draws), point): ((String, Vec<f64>), &Point)| {
+                let array = Array2::from_shape_vec((draws.len() / observables.len(), observables.len()), draws);
+                let values =
+                    array.map_err(|error| ResultsError::new(folder, format!("draws are not whole: {error}")))?;
+                Ok(PointDraws { name, network: point.cell.network.clone(), values })
             };
-            let kept = kept.into_iter().map(shaped).collect::<Result<Vec<_>, ResultsError>>()?;
-            write_draws(&draws, &kept)?;
+            let kept = kept.into_iter().zip(&self.points).map(shaped).collect::<Result<Vec<_>, ResultsError>>()?;
+            write_draws(&draws, &observables, &kept)?;
         }
         Ok(measurements)
     }
