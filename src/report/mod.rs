@@ -176,4 +176,63 @@ mod tests {
         assert!(page.contains("><svg>curve</svg></figure>"), "figures are not");
         assert!(page.contains("0 claims: 0 hold") && page.contains("Theorem 4"));
     }
+
+    /// The colours of the page, by name, light and dark.
+    fn palettes() -> [Vec<(String, [f64; 3])>; 2] {
+        let page = html(&[]);
+        let of = |part: &str| {
+            let block = part.split_once('}').unwrap().0;
+            let colour = |declaration: &str| {
+                let (name, digits) = declaration.trim().strip_prefix("--")?.split_once(": #")?;
+                let digits =
+                    if digits.len() == 3 { digits.chars().flat_map(|d| [d, d]).collect() } else { digits.to_owned() };
+                let channel = |at: usize| f64::from(u8::from_str_radix(&digits[at..at + 2], 16).unwrap()) / 255.0;
+                Some((name.to_owned(), [0, 2, 4].map(channel)))
+            };
+            block.split(';').filter_map(colour).collect::<Vec<_>>()
+        };
+        let mut parts = page.split(":root {").skip(1).map(of);
+        [parts.next().unwrap(), parts.next().unwrap()]
+    }
+
+    /// WCAG 2.2, success criterion 1.4.3: text has at least 4.5 times the luminance of what it stands on, or the other way round.
+    #[test]
+    fn every_colour_of_text_can_be_read_in_light_and_in_dark() {
+        let luminance = |[r, g, b]: [f64; 3]| {
+            let linear = |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
+            0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+        };
+        for palette in palettes() {
+            let of = |name: &str| luminance(palette.iter().find(|(known, _)| known == name).unwrap().1);
+            for (text, under) in ["text", "aside", "link", "holds", "refuted", "inconclusive"]
+                .map(|text| (text, "page"))
+                .into_iter()
+                .chain([("text", "code")])
+            {
+                let (one, other) = (of(text) + 0.05, of(under) + 0.05);
+                assert!(
+                    one.max(other) / one.min(other) >= 4.5,
+                    "{text} on {under}: {}",
+                    one.max(other) / one.min(other)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_fetches_nothing_and_has_a_language_headings_in_order_and_names_for_figures() {
+        let page = {
+            let spec = load::load("dense-dimension", &[]).unwrap();
+            let figure = Some("<svg></svg>".into());
+            html(&[Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure }.into()])
+        };
+        assert!(page.contains("<html lang=\"en\">"));
+        for fetches in ["<script", "<link", "<img", "@import", "src=", "url(http"] {
+            assert!(!page.contains(fetches), "{fetches}");
+        }
+        let levels: Vec<u8> = page.match_indices("<h").filter_map(|(at, _)| page[at + 2..].bytes().next()).collect();
+        let levels: Vec<u8> = levels.into_iter().filter(u8::is_ascii_digit).collect();
+        assert!(levels[0] == b'1' && levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        assert_eq!(page.matches("<figure").count(), page.matches("aria-label=\"Figure: ").count());
+    }
 }

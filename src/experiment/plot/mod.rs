@@ -10,13 +10,13 @@ use super::claim::{Claim, moves_dimension};
 use super::place;
 use super::results::words::outcomes;
 use super::results::{Row, Sampled, Verdict};
-use super::specification::{DrawSpec, Spec};
+use super::specification::{DrawSpec, Spec, WorkSpec};
 use crate::figure::{Axis, Curve, Figure, Point, Scale};
 use label::{annotation, ordinate_label, series_label};
 use prediction::{predicted_law, ratio_panel};
 
 pub use label::symbol;
-pub use panels::panels_of;
+pub use panels::{panels_of_drawn, panels_of_trained};
 
 /// Most curves that one figure can label.
 const MOST_CURVES: usize = 8;
@@ -43,10 +43,7 @@ pub fn figure_of(spec: &Spec<DrawSpec>, rows: &[Row], verdicts: &[Verdict]) -> F
         .collect();
     let curves = shown.iter().zip(&laws).map(|(series, laws)| curve(spec, series, laws, shown, verdicts)).collect();
     let first: Vec<&[(f64, f64)]> = laws.iter().map(|laws| laws.first().map_or(&[][..], Vec::as_slice)).collect();
-    let mut footnote = format!("gradlaw {} · seed {} · {}", env!("CARGO_PKG_VERSION"), spec.seed, draws_of(rows));
-    if !spec.source.is_empty() {
-        footnote = format!("{} · {footnote}", spec.source);
-    }
+    let mut footnote = footnote(spec, &draws_of(rows));
     if hidden > 0 {
         footnote.push_str(&format!(" · {hidden} more curves in points.csv"));
     }
@@ -207,6 +204,12 @@ fn x_scale(all_series: &[Series<'_>]) -> Scale {
 }
 
 /// Draws of every point, or their range.
+/// Where a figure comes from: source, version, seed, and how much it rests on.
+fn footnote<W: WorkSpec>(spec: &Spec<W>, count: &str) -> String {
+    let own = format!("gradlaw {} · seed {} · {count}", env!("CARGO_PKG_VERSION"), spec.seed);
+    if spec.source.is_empty() { own } else { format!("{} · {own}", spec.source) }
+}
+
 fn draws_of(rows: &[Row]) -> String {
     let draws = || rows.iter().filter_map(|row| row.sampled.map(|sampled| sampled.draws));
     match (draws().min(), draws().max()) {

@@ -1,62 +1,110 @@
-//! The figure of trained networks: panels of one number against another.
+//! Figures of panels, each of one number against another: of trained networks, and of drawn ones whose spec asks for them.
 
-use super::symbol;
+use super::{draws_of, footnote, symbol};
 use crate::experiment::claim::{Claim, Remark};
 use crate::experiment::place::abscissa;
 use crate::experiment::results::words::outcomes;
-use crate::experiment::results::{TrainedNetwork, Verdict};
+use crate::experiment::results::{Row, TrainedNetwork, Verdict};
 use crate::experiment::specification::expression::Expression;
-use crate::experiment::specification::{PanelSpec, SIZE, Spec, TrainSpec, size_in};
+use crate::experiment::specification::{DrawSpec, PanelSpec, SIZE, Spec, TrainSpec, WorkSpec, size_in};
 use crate::figure::{Axis, Panel, PanelCurve, PanelFigure, PanelPoint, Scale};
+use crate::statistics::Reference;
 use crate::statistics::quantile::interpolated;
 
-/// The figure of an experiment, from what is finished of it.
-pub fn panels_of(spec: &Spec<TrainSpec>, networks: &[TrainedNetwork], verdicts: &[Verdict]) -> PanelFigure {
-    let labels = spec.labels();
+/// What a panel can show of one network at one point.
+struct Shown<'a> {
+    label: &'a str,
+    variables: &'a [(String, f64)],
+    dimension: usize,
+    /// For each observable of the spec its value and half its bar.
+    values: Vec<Option<(f64, f64)>>,
+}
+
+/// The figure of trained networks, from what is finished of them: medians over repetitions, with deciles as bars.
+pub fn panels_of_trained(spec: &Spec<TrainSpec>, networks: &[TrainedNetwork], verdicts: &[Verdict]) -> PanelFigure {
     let diverged = networks.iter().filter(|network| network.outcome.diverged).count();
-    let mut footnote =
-        format!("gradlaw {} · seed {} · {} networks", env!("CARGO_PKG_VERSION"), spec.seed, networks.len());
-    if !spec.source.is_empty() {
-        footnote = format!("{} · {footnote}", spec.source);
-    }
+    let mut count = format!("{} networks", networks.len());
     if diverged > 0 {
-        footnote.push_str(&format!(", {diverged} of them diverged"));
+        count.push_str(&format!(", {diverged} of them diverged"));
     }
+    let indices = 0..spec.observables.len();
+    let shown = networks.iter().map(|network| Shown {
+        label: &network.label,
+        variables: &network.variables,
+        dimension: network.dimension,
+        values: indices.clone().map(|index| network.value(index).map(|value| (value, 0.0))).collect(),
+    });
+    figure_of_panels(spec, &shown.collect::<Vec<_>>(), verdicts, "10–90 %", &count)
+}
+
+/// The figure of drawn networks whose spec has panels: means with their 95 % intervals.
+pub fn panels_of_drawn(spec: &Spec<DrawSpec>, rows: &[Row], verdicts: &[Verdict]) -> PanelFigure {
+    let mut shown: Vec<Shown<'_>> = Vec::new();
+    for row in rows {
+        let Some(index) = spec.observables.iter().position(|(name, _)| *name == row.observable) else { continue };
+        let is_same = |other: &Shown<'_>| other.label == row.network && other.variables == row.variables;
+        // Rows of one network at one point follow each other.
+        if !shown.last().is_some_and(is_same) {
+            let values = vec![None; spec.observables.len()];
+            shown.push(Shown { label: &row.network, variables: &row.variables, dimension: row.dimension, values });
+        }
+        if let (Some(last), Some(sampled)) = (shown.last_mut(), row.sampled) {
+            let [_, half] = Reference::Normal.interval(0.0, sampled.std_error, 0.95);
+            last.values[index] = Some((sampled.mean, half));
+        }
+    }
+    figure_of_panels(spec, &shown, verdicts, "95 %", &draws_of(rows))
+}
+
+fn figure_of_panels<W: WorkSpec>(
+    spec: &Spec<W>,
+    shown: &[Shown<'_>],
+    verdicts: &[Verdict],
+    bars: &str,
+    count: &str,
+) -> PanelFigure {
+    let labels = spec.labels();
     PanelFigure {
         title: spec.title.clone(),
         subtitle: outcomes(verdicts),
-        panels: spec.panels.iter().map(|panel| panel_of(spec, panel, &labels, networks, verdicts)).collect(),
+        panels: spec.panels.iter().map(|panel| panel_of(spec, panel, &labels, shown, verdicts)).collect(),
         series: labels,
-        footnote,
+        bars: bars.into(),
+        footnote: footnote(spec, count),
     }
 }
 
-fn panel_of(
-    spec: &Spec<TrainSpec>,
+fn panel_of<W: WorkSpec>(
+    spec: &Spec<W>,
     panel: &PanelSpec,
     labels: &[String],
-    networks: &[TrainedNetwork],
+    all: &[Shown<'_>],
     verdicts: &[Verdict],
 ) -> Panel {
     let index = |name: &str| spec.observables.iter().position(|(known, _)| known == name);
     let x_observable = index(&panel.x);
-    let value = |network: &TrainedNetwork| -> Option<(f64, f64)> {
+    let value = |shown: &Shown<'_>| -> Option<PanelPoint> {
         let x = match x_observable {
-            Some(index) => network.value(index)?,
-            None => abscissa(&network.variables, network.dimension, &panel.x),
+            Some(index) => shown.values[index]?.0,
+            None => abscissa(shown.variables, shown.dimension, &panel.x),
         };
-        Some((x, network.value(index(&panel.y)?)?))
+        Some(point(x, shown.values[index(&panel.y)?]?))
     };
-    let family = |network: &TrainedNetwork| -> Vec<(f64, f64)> {
+    let family = |shown: &Shown<'_>| -> Vec<PanelPoint> {
         let names = spec.observables.iter().enumerate();
-        names.filter_map(|(index, (name, _))| Some((size_in(&panel.y, name)?, network.value(index)?))).collect()
+        names.filter_map(|(index, (name, _))| Some(point(size_in(&panel.y, name)?, shown.values[index]?))).collect()
     };
     let curve = |(series, label): (usize, &String)| {
-        let own = networks.iter().filter(|network| network.label == *label);
-        let pairs: Vec<(f64, f64)> =
+        let own = all.iter().filter(|shown| shown.label == *label);
+        let points: Vec<PanelPoint> =
             if panel.x == SIZE { own.flat_map(family).collect() } else { own.filter_map(value).collect() };
-        let points = if x_observable.is_some() { scattered(&pairs) } else { summarised(pairs) };
-        PanelCurve { series, points, joined: x_observable.is_none() }
+        // Drawn networks have one mean at a point: of several at one abscissa none stands for the others.
+        let (points, joined) = match (x_observable, W::TRAINS) {
+            (Some(_), _) => (points, false),
+            (None, true) => (summarised(points), true),
+            (None, false) => in_order(points),
+        };
+        PanelCurve { series, points, joined }
     };
     let curves: Vec<PanelCurve> = labels.iter().enumerate().map(curve).collect();
     let points = || curves.iter().flat_map(|curve| &curve.points);
@@ -92,20 +140,27 @@ fn symbol_of(name: &str) -> String {
     }
 }
 
-/// A point for each network.
-fn scattered(pairs: &[(f64, f64)]) -> Vec<PanelPoint> {
-    pairs.iter().map(|&(x, y)| PanelPoint { x, y, low: y, high: y }).collect()
+/// A value with its bar.
+fn point(x: f64, (y, half): (f64, f64)) -> PanelPoint {
+    PanelPoint { x, y, low: y - half, high: y + half }
+}
+
+/// Points from left to right, and whether no two have one abscissa.
+fn in_order(mut points: Vec<PanelPoint>) -> (Vec<PanelPoint>, bool) {
+    points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    let distinct = points.windows(2).all(|pair| pair[0].x < pair[1].x);
+    (points, distinct)
 }
 
 /// A point for each abscissa: the median over the networks there, with the first and the last decile as its bar.
-fn summarised(mut pairs: Vec<(f64, f64)>) -> Vec<PanelPoint> {
-    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let point = |group: &[(f64, f64)]| {
-        let values: Vec<f64> = group.iter().map(|pair| pair.1).collect();
+fn summarised(mut points: Vec<PanelPoint>) -> Vec<PanelPoint> {
+    points.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
+    let point = |group: &[PanelPoint]| {
+        let values: Vec<f64> = group.iter().map(|point| point.y).collect();
         let [low, y, high] = [0.1, 0.5, 0.9].map(|probability| interpolated(&values, probability));
-        PanelPoint { x: group[0].0, y, low, high }
+        PanelPoint { x: group[0].x, y, low, high }
     };
-    pairs.chunk_by(|a, b| a.0 == b.0).map(point).collect()
+    points.chunk_by(|a, b| a.x == b.x).map(point).collect()
 }
 
 /// The law over the range of the abscissae.
@@ -127,7 +182,7 @@ fn law(guide: &Expression, xs: impl Iterator<Item = f64>, scale: Scale) -> Vec<(
 }
 
 /// What claims say of what the panel shows.
-fn annotation(spec: &Spec<TrainSpec>, panel: &PanelSpec, verdicts: &[Verdict]) -> String {
+fn annotation<W: WorkSpec>(spec: &Spec<W>, panel: &PanelSpec, verdicts: &[Verdict]) -> String {
     let axes = [panel.x.as_str(), panel.y.as_str()];
     let shown = |claim: &Claim| match (claim.against(), &claim.observables()[..]) {
         (Some(against), [observable]) => axes == [against, observable],

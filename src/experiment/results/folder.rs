@@ -190,8 +190,9 @@ impl Saved {
     pub fn drawing(&self) -> Box<dyn Drawing> {
         let Self { spec, rows, networks, verdicts, .. } = self;
         match spec {
-            AnySpec::Draw(spec) => Box::new(plot::figure_of(spec, rows, verdicts)),
-            AnySpec::Train(spec) => Box::new(plot::panels_of(spec, networks, verdicts)),
+            AnySpec::Draw(spec) if spec.panels.is_empty() => Box::new(plot::figure_of(spec, rows, verdicts)),
+            AnySpec::Draw(spec) => Box::new(plot::panels_of_drawn(spec, rows, verdicts)),
+            AnySpec::Train(spec) => Box::new(plot::panels_of_trained(spec, networks, verdicts)),
         }
     }
 }

@@ -68,6 +68,7 @@ const KEYS: &[&str] = &[
     "sweep",
     "network",
     "claim",
+    "panel",
 ];
 
 /// An experiment: networks, what is swept and measured, the claims to judge, and what is done with the networks.
@@ -89,7 +90,7 @@ pub struct Spec<W: WorkSpec> {
     pub networks: Vec<NetworkSpec>,
     /// The claims.
     pub claims: Vec<Claim>,
-    /// The panels of the figure, of trained networks.
+    /// The panels of the figure; networks that are drawn have one without them, of what claims speak of.
     pub panels: Vec<PanelSpec>,
     /// Draws or trainings.
     pub work: W,
@@ -283,7 +284,7 @@ impl<W: WorkSpec> Spec<W> {
         let scope = Scope { labels: &labels, observables: &names, variables: &variables, trains: W::TRAINS };
         let claims = read_claims(&reader, &origin, scope)?;
         let statistics = statistics_of(&claims, &names);
-        let panels = if W::TRAINS { panel::read_panels(&reader, &origin, &names, &sweep)? } else { Vec::new() };
+        let panels = panel::read_panels(&reader, &origin, &names, &sweep)?;
         let family_error = read_family_error(&reader)?;
         // Last, so that a formula which cannot be read is refused as such.
         sweep::check_use(table, &sweep, &origin)?;

@@ -1,4 +1,4 @@
-//! The tables `[[panel]]`: what the figure of trained networks shows.
+//! The tables `[[panel]]`: what a figure of panels shows.
 
 use toml::Table;
 

@@ -83,8 +83,7 @@ pub enum MethodKind {
 
 impl WorkSpec for TrainSpec {
     type Observable = Measure;
-    const KEYS: &'static [&'static str] =
-        &["repeats", "max_repeats", "keep_weights", "data", "training", "method", "panel"];
+    const KEYS: &'static [&'static str] = &["repeats", "max_repeats", "keep_weights", "data", "training", "method"];
     const TRAINS: bool = true;
 
     fn sampler(_: &Reader<'_>) -> Result<SamplerChoice, SpecError> {

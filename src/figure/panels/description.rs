@@ -13,6 +13,8 @@ pub struct PanelFigure {
     pub series: Vec<String>,
     /// The panels, row by row.
     pub panels: Vec<Panel>,
+    /// What bars are, such as `10–90 %`.
+    pub bars: String,
     /// Small print at the bottom; may be empty.
     pub footnote: String,
 }
@@ -54,9 +56,9 @@ pub struct PanelPoint {
     pub x: f64,
     /// Ordinate, drawn as the marker.
     pub y: f64,
-    /// Lower end of the bar: the first decile, or `y` for no bar.
+    /// Lower end of the bar, or `y` for no bar.
     pub low: f64,
-    /// Upper end of the bar: the ninth decile, or `y` for no bar.
+    /// Upper end of the bar, or `y` for no bar.
     pub high: f64,
 }
 

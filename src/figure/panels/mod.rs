@@ -56,8 +56,9 @@ fn draw_key(scene: &mut Scene, figure: &PanelFigure, row: Rect) -> f64 {
         .collect();
     let bars = figure.panels.iter().flat_map(data::drawn_points).any(|point| point.bar().is_some());
     let guides = figure.panels.iter().any(|panel| panel.guide.len() > 1);
-    let marks = [bars.then_some((Sample::Bar, "bars 10–90 %")), guides.then_some((Sample::Guide, "predicted law"))];
-    let marks = marks.into_iter().flatten().map(|(sample, text)| (sample, text.to_owned()));
+    let bars = bars.then(|| (Sample::Bar, format!("bars {}", figure.bars)));
+    let guides = guides.then(|| (Sample::Guide, "predicted law".to_owned()));
+    let marks = bars.into_iter().chain(guides);
     let all: Vec<_> = series.iter().cloned().chain(marks.clone()).collect();
     if key::width(&all) <= row.width() {
         return key::draw_entries(scene, &all, row);

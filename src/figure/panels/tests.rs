@@ -39,6 +39,7 @@ fn figure(panels: usize, series: usize) -> PanelFigure {
         subtitle: "d = 3072 & ε < ∞".to_owned(),
         series: (0..series).map(|i| format!("kind {i} of training")).collect(),
         panels: (0..panels).map(|i| panel(&format!("Panel {i}"), scales[i % 3], series)).collect(),
+        bars: "10–90 %".to_owned(),
         footnote: "Small print.".to_owned(),
     }
 }

@@ -51,7 +51,7 @@ struct Pieces {
     next: Mutex<u64>,
     first: u64,
     end: u64,
-    /// Draws of a piece, whole blocks.
+    /// Draws of a piece.
     size: u64,
 }
 
@@ -68,7 +68,10 @@ impl<'a, 'd> Shared<'a, 'd> {
     /// Draws for this process and so many helpers.
     pub fn new(driver: &'a Driver<'d>, first: u64, count: u64, maximum: u64, helpers: usize) -> Self {
         let pieces = PIECES * (1 + helpers as u64);
-        let size = count.div_ceil(BLOCK).div_ceil(pieces).max(1) * BLOCK;
+        // Whole rounds of blocks, one for each thread of a process: with fewer some threads would have nothing to do.
+        let threads = driver.workers.len() as u64;
+        let rounds = (count.div_ceil(BLOCK).div_ceil(pieces) / threads).max(1);
+        let size = rounds * threads * BLOCK;
         let pieces = Pieces { next: Mutex::new(first), first, end: first + count, size };
         Self { driver, maximum, pieces, interrupted: AtomicBool::new(false) }
     }

@@ -353,7 +353,9 @@ impl Driver<'_> {
         let threads = (self.workers.len() * (1 + helpers.map_or(0, Helpers::count))) as u64;
         let most = (WAVE_VALUES / (BLOCK as usize * self.sampler.observables().max(1))) as u64;
         let factor = (WAVE.as_secs_f64() / took.as_secs_f64().max(1e-6)).clamp(0.25, 4.0);
-        self.wave = ((self.wave as f64 * factor) as u64).clamp(threads, most.max(threads));
+        let wave = ((self.wave as f64 * factor) as u64).min(most);
+        // Whole rounds, at the end of which no thread waits for another.
+        self.wave = (wave / threads).max(1) * threads;
     }
 
     /// Makes draws `first`, `first + 1`, …, in blocks, on all threads; `None` when interrupted.
