@@ -88,13 +88,10 @@ fn entries(figure: &Figure, has_ratio: bool, missing: usize) -> Vec<(Sample, Str
     .map(|(sample, text)| (sample, text.to_owned()))
     .collect();
     if let Some(ratio) = figure.ratio.as_ref().filter(|_| has_ratio) {
-        let reference = brief(ratio.reference);
+        let reference = format!("lower panel: as predicted at {}", brief(ratio.reference));
         found.push(match ratio.band {
-            Some((low, high)) => {
-                let band = format!("{}–{}", brief(low), brief(high));
-                (Sample::Band, format!("lower panel: {reference}, tolerance {band}"))
-            }
-            None => (Sample::Reference, format!("lower panel: {reference}")),
+            Some((low, high)) => (Sample::Band, format!("{reference}, tolerance {}–{}", brief(low), brief(high))),
+            None => (Sample::Reference, reference),
         });
     }
     if missing > 0 {

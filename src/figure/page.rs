@@ -4,8 +4,6 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::theme;
-
 /// How wide a figure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Width {
@@ -42,7 +40,7 @@ impl Width {
 
     pub(super) fn unit(self) -> Unit {
         match self {
-            Width::Natural | Width::Pixels(_) => theme::SCREEN,
+            Width::Natural | Width::Pixels(_) => Unit::SCREEN,
             // Numbers of 12 units are then 7.4 points high, and a bitmap has 300 dots per inch.
             Width::Column | Width::Page => Unit { per_inch: 100, dots: 3 },
             Width::Slide => Unit { per_inch: 60, dots: 5 },
@@ -73,6 +71,11 @@ pub struct Unit {
     pub dots: u32,
 }
 
+impl Unit {
+    /// Pixels, of which a bitmap has two each way.
+    pub const SCREEN: Self = Self { per_inch: 96, dots: 2 };
+}
+
 /// What a figure is made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -94,6 +97,14 @@ impl Page {
     /// A page of this width, with headings or without.
     pub fn new(width: Width, titled: bool) -> Self {
         Page { width, titled, letter: None }
+    }
+
+    /// Pages of every kind, on which text has to be legible.
+    #[cfg(test)]
+    pub(super) fn kinds() -> impl Iterator<Item = Self> {
+        let headed =
+            [Width::Natural, Width::Pixels(280), Width::Page, Width::Slide].map(|width| Page::new(width, true));
+        headed.into_iter().chain([Width::Natural, Width::Column].map(|width| Page::new(width, false)))
     }
 }
 

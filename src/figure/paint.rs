@@ -82,7 +82,7 @@ pub fn svg(scene: &Scene) -> Result<String, String> {
 
 /// A length as an attribute of SVG.
 fn nominal(length: u32, unit: Unit) -> String {
-    if unit == theme::SCREEN {
+    if unit == Unit::SCREEN {
         return length.to_string();
     }
     format!("{:.2}mm", 25.4 * f64::from(length) / f64::from(unit.per_inch))

@@ -59,10 +59,7 @@ fn says(scene: &Scene, text: &str) -> bool {
 
 /// Asserts that text neither overlaps other text nor leaves the canvas, on every kind of page.
 fn assert_legible(figure: &Figure) {
-    let headed = [Width::Natural, Width::Pixels(280), Width::Page, Width::Slide].map(|width| Page::new(width, true));
-    for page in headed.into_iter().chain([Width::Natural, Width::Column].map(|width| Page::new(width, false))) {
-        assert_legible_on(figure, &page);
-    }
+    Page::kinds().for_each(|page| assert_legible_on(figure, &page));
 }
 
 fn assert_legible_on(figure: &Figure, page: &Page) {

@@ -3,12 +3,8 @@
 
 use plotters::style::RGBAColor;
 
-use super::page::Unit;
-
 /// Width and height of a figure that chooses them.
 pub const SIZE: (u32, u32) = (900, 700);
-/// How large units are on a screen.
-pub const SCREEN: Unit = Unit { per_inch: 96, dots: 2 };
 /// Height of a figure with labels beside its panels, as a share of its width, without headings and with them.
 pub const HEIGHT: [f64; 2] = [0.68, 7.0 / 9.0];
 /// Height of the panels of a figure with labels beneath, as a share of its width: of one panel, and of two.

@@ -9,6 +9,7 @@ use toml::Table;
 use crate::experiment::results::folder::Saved;
 use crate::experiment::results::words;
 use crate::experiment::specification::Heading;
+use crate::experiment::specification::text::text_of_spec;
 use crate::experiment::{Outcome, Verdict, claim};
 
 const PAGE: &str = include_str!("page.html");
@@ -114,7 +115,7 @@ fn section(saved: &Reported) -> Section<'_> {
         inconclusive: count(Outcome::Inconclusive),
         verdicts: saved.verdicts.iter().map(line).collect(),
         figure: saved.figure.as_deref(),
-        spec: saved.spec.to_string(),
+        spec: text_of_spec(&saved.spec),
     }
 }
 

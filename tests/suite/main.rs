@@ -2,6 +2,7 @@
 //! and its generic code compiled once.
 
 mod attack;
+mod browser;
 mod calibration;
 mod command_line;
 mod data;

@@ -1,6 +1,6 @@
 //! Tests of whole figures of panels: what they show, and that all text is legible.
 
-use super::super::page::{Form, Width};
+use super::super::page::{Form, Unit};
 use super::super::{Axis, FigureError, Scale, files, paint, write};
 use super::*;
 use crate::figure::scene::Shape;
@@ -54,10 +54,7 @@ fn says(scene: &Scene, text: &str) -> bool {
 
 /// Asserts that text neither overlaps other text nor leaves the canvas, on every kind of page.
 fn assert_legible(figure: &PanelFigure) {
-    let headed = [Width::Natural, Width::Pixels(280), Width::Page, Width::Slide].map(|width| Page::new(width, true));
-    for page in headed.into_iter().chain([Width::Natural, Width::Column].map(|width| Page::new(width, false))) {
-        assert_legible_on(figure, &page);
-    }
+    Page::kinds().for_each(|page| assert_legible_on(figure, &page));
 }
 
 fn assert_legible_on(figure: &PanelFigure, page: &Page) {
@@ -212,7 +209,7 @@ fn both_files_are_written_from_the_same_scene() {
     assert_eq!(written[0].1, document.into_bytes());
     let bytes = &written[1].1;
     let size = [&bytes[16..20], &bytes[20..24]].map(|number| u32::from_be_bytes(number.try_into().unwrap()));
-    assert_eq!(size, [width, height].map(|length| length * theme::SCREEN.dots));
+    assert_eq!(size, [width, height].map(|length| length * Unit::SCREEN.dots));
 }
 
 #[test]
