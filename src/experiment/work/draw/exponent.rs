@@ -14,8 +14,8 @@ const MOST_DRAWS: u64 = 1 << 18;
 /// Draws at a point of an exponent that is only asked for.
 const DRAWS: u64 = 10_000;
 
-/// The exponent b of a mean ∝ d^b, that of an observable over networks that `make` gives at each of these values of `d`, by the weighted fit on
-/// logarithmic axes: the estimate with its standard error and interval, and the verdict on `claimed`, an exponent and its tolerance.
+/// The exponent b of a law mean ∝ d^b, of an observable over networks that `make` gives at each of these values of `d`, by the weighted fit
+/// on logarithmic axes: the estimate with its standard error and interval, and the verdict on `claimed`, an exponent and its tolerance.
 ///
 /// It is that of an experiment with one claim: networks are drawn until it is decided, or 10 000 times where nothing is claimed.
 /// Seed, limits and all else of an [`ExperimentBuilder`] are those of a new one.
