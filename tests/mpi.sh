@@ -5,7 +5,7 @@
 set -euo pipefail
 
 program="$(realpath "${1:?the program, built with --features mpi}")"
-if [ "${2:-}" = short ]; then draws=1000 epochs=2 counts=3; else draws=20000 epochs=12 counts="1 2 3 5"; fi
+if [ "${2:-}" = short ]; then draws=384 sides="8, 12" epochs=1 samples=600 counts=3; else draws=20000 sides="8, 12, 16" epochs=12 samples=2000 counts="1 2 3 5"; fi
 place="$(mktemp -d)"
 trap 'rm -rf "$place"' EXIT
 cd "$place"
@@ -16,7 +16,7 @@ cat > drawn.toml <<SPEC
 name = "drawn"
 draws = $draws
 observables = ["loss.l1", "logit.l2sq"]
-sweep = { side = [8, 12, 16] }
+sweep = { side = [$sides] }
 [[network]]
 input = [3, "side", "side"]
 layers = [
@@ -29,7 +29,7 @@ name = "trained"
 repeats = 3
 observables = ["accuracy", "loss.l1"]
 sweep = { width = [32, 64, 96] }
-data = { set = "synthetic", side = 12, samples = 2000, validation = 100, test = 200 }
+data = { set = "synthetic", side = 12, samples = $samples, validation = 100, test = 200 }
 training = { epochs = $epochs, batch = 20, rate = 0.02 }
 [[network]]
 input = [432]
