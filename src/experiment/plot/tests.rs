@@ -51,6 +51,7 @@ fn run(text: &str) -> (Spec<DrawSpec>, Vec<Row>, Vec<Verdict>) {
 #[test]
 fn a_figure_says_of_every_claim_what_became_of_it_and_says_it_once() {
     let (spec, rows, verdicts) = run(SPEC);
+    assert!(spec.panels.is_empty(), "panels are drawn where they are asked for");
     let outcomes: Vec<Outcome> = verdicts.iter().map(|verdict| verdict.verdict).collect();
     assert_eq!(outcomes, [Outcome::Holds, Outcome::Holds, Outcome::Holds, Outcome::Refuted]);
     let figure = figure_of(&spec, &rows, &verdicts);
