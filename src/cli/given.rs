@@ -61,10 +61,8 @@ impl NetworkArguments {
             MatchChoice::Names => Matching::Names,
             MatchChoice::Order => Matching::Order,
         };
-        let network = {
-            let network = (self.network.as_path(), self.which.as_deref());
-            given::load(network, &self.weights, matching, &common.overrides, &common.limits())?
-        };
+        let named = (self.network.as_path(), self.which.as_deref());
+        let network = given::load(named, &self.weights, matching, &common.overrides, &common.limits())?;
         if self.matching == MatchChoice::Order {
             let nodes = network.architecture.nodes().iter().filter(|node| !node.tensors.is_empty());
             let rows = nodes.map(|node| {

@@ -44,18 +44,11 @@ impl PlotOptions {
         Page::new(self.width.unwrap_or_default(), !self.no_title)
     }
 
-    /// The forms that are asked for; the numbers too where there is no points.csv beside the figure.
+    /// The forms that are asked for, each once; the numbers too where there is no points.csv beside the figure.
     fn forms(&self) -> Vec<Form> {
-        let mut forms = if self.format.is_empty() { vec![Form::Svg, Form::Png] } else { self.format.clone() };
-        forms.extend(self.to.is_some().then_some(Form::Csv));
-        let mut known = Vec::new();
-        forms.retain(|form| {
-            !known.contains(form) && {
-                known.push(*form);
-                true
-            }
-        });
-        forms
+        let asked = if self.format.is_empty() { &[Form::Svg, Form::Png][..] } else { &self.format };
+        let is_asked = |form: &Form| asked.contains(form) || (*form == Form::Csv && self.to.is_some());
+        Form::ALL.into_iter().filter(is_asked).collect()
     }
 }
 

@@ -79,7 +79,8 @@ pub fn load<T: Real>(
     let name = weights.display().to_string();
     // A network that is wrong is told before weights that are.
     let file = WeightFile::open(weights).map_err(|error| of_weights(&name, error));
-    let which = file.as_ref().map_or_else(|_| Which::default(), |file| Which::of(file, label));
+    let labelled = || Which { label: label.map(str::to_owned), ..Which::default() };
+    let which = file.as_ref().map_or_else(|_| labelled(), |file| Which::of(file, label));
     let network = read_architecture(network, overrides, &which)?;
     GivenNetwork::of(network, (&name, file?), matching, limits)
 }

@@ -284,9 +284,11 @@ impl<W: WorkSpec> Spec<W> {
         let scope = Scope { labels: &labels, observables: &names, variables: &variables, trains: W::TRAINS };
         let claims = read_claims(&reader, &origin, scope)?;
         let statistics = statistics_of(&claims, &names);
-        // Without tables there are those of a default, which is for trained networks: drawn ones have a figure of their own.
-        let has_panels = W::TRAINS || reader.has("panel");
-        let panels = if has_panels { panel::read_panels(&reader, &origin, &names, &sweep)? } else { Vec::new() };
+        let mut panels = panel::read_panels(&reader, &origin, &names, &sweep)?;
+        // Drawn networks without panels have a figure of their own.
+        if panels.is_empty() && W::TRAINS {
+            panels = panel::default_panels(&names, &sweep);
+        }
         let family_error = read_family_error(&reader)?;
         // Last, so that a formula which cannot be read is refused as such.
         sweep::check_use(table, &sweep, &origin)?;

@@ -80,10 +80,11 @@ pub(super) fn read_panels(
             path: path.clone(),
         })
     };
-    let read: Vec<PanelSpec> = tables.into_iter().enumerate().map(panel).collect::<Result<_, SpecError>>()?;
-    if !read.is_empty() {
-        return Ok(read);
-    }
+    tables.into_iter().enumerate().map(panel).collect()
+}
+
+/// The panels of trained networks whose spec does not choose: what is measured against the first sweep variable.
+pub(super) fn default_panels(ordinates: &[&str], sweep: &Sweep) -> Vec<PanelSpec> {
     let x = sweep.names().next().unwrap_or("dimension");
     let default = |y: &&str| PanelSpec {
         title: String::new(),
@@ -94,7 +95,7 @@ pub(super) fn read_panels(
         guide_label: String::new(),
         path: String::new(),
     };
-    Ok(ordinates.iter().take(MOST_PANELS).map(default).collect())
+    ordinates.iter().take(MOST_PANELS).map(default).collect()
 }
 
 /// The abscissa that is the size of an attack.
