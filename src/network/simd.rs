@@ -3,7 +3,7 @@
 //! The instruction set changes no bit: such loops copy, compare, add, multiply, or multiply and add element by element, each
 //! exactly rounded, and Rust fuses none of them by itself.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::{InstructionSet, Real};
 
@@ -17,15 +17,27 @@ pub fn vectorized<R>(run: impl FnOnce() -> R) -> R {
 /// instruction set that is current.
 #[inline]
 pub fn by_registers<C, R>(context: C, wide: impl FnOnce(C) -> R, narrow: impl FnOnce(C) -> R) -> R {
-    match InstructionSet::current() {
-        InstructionSet::Avx512 => InstructionSet::Avx512.run(
-            #[inline(always)]
-            || wide(context),
-        ),
-        other => other.run(
-            #[inline(always)]
-            || narrow(context),
-        ),
+    InstructionSet::current().run(ByRegisters { context, wide, narrow })
+}
+
+/// Two forms of a loop, of which each instruction set is compiled with its own alone.
+struct ByRegisters<C, W, N> {
+    context: C,
+    wide: W,
+    narrow: N,
+}
+
+impl<C, R, W: FnOnce(C) -> R, N: FnOnce(C) -> R> WithSimd for ByRegisters<C, W, N> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> R {
+        // A constant, so that the form that does not run is not compiled.
+        if const { S::REGISTER_COUNT >= 32 && size_of::<S::f32s>() == 64 } {
+            (self.wide)(self.context)
+        } else {
+            (self.narrow)(self.context)
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Observables of attacks, hypotheses and batches, seen from outside: what a run of the program writes.
 
-use assert_cmd::Command;
 use std::collections::HashMap;
-use tempfile::TempDir;
+use std::fs;
+
+use super::place::Place;
 
 /// A dense net under attack, beside one that normalises a batch.
 const SPEC: &str = r#"
@@ -29,14 +30,11 @@ layers = [
 ]
 "#;
 
-fn run(options: &[&str]) -> (TempDir, String) {
-    let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("spec.toml"), SPEC).unwrap();
-    let mut command = Command::cargo_bin("gradlaw").unwrap();
-    command.current_dir(folder.path()).args(["run", "spec.toml", "--out", "runs", "--quiet"]).args(options);
-    command.assert().success();
-    let points = std::fs::read_to_string(folder.path().join("runs/observed/points.csv")).unwrap();
-    (folder, points)
+/// What a run writes of its points.
+fn run(options: &[&str]) -> String {
+    let place = Place::new(SPEC);
+    place.ok(&[&["run", "spec.toml", "--out", "runs", "--quiet"], options].concat());
+    fs::read_to_string(place.path("runs/observed/points.csv")).unwrap()
 }
 
 /// Mean and standard error of each observable, by network, observable and size.
@@ -53,8 +51,7 @@ fn means(points: &str) -> HashMap<(String, String, String), (f64, f64)> {
 /// rounding take, and hardly change a prediction; attacks of size 4, beyond all inputs, do. The share of open masks within 4.5 standard errors of ½.
 #[test]
 fn small_attacks_do_what_the_gradient_predicts_and_large_ones_change_predictions() {
-    let (_folder, points) = run(&[]);
-    let means = means(&points);
+    let means = means(&run(&[]));
     let mean = |network: &str, observable: &str, size: &str| {
         means[&(network.to_owned(), observable.to_owned(), size.to_owned())]
     };
@@ -80,9 +77,9 @@ fn small_attacks_do_what_the_gradient_predicts_and_large_ones_change_predictions
 #[test]
 fn attacks_and_batches_have_the_same_bits_for_any_number_of_threads() {
     let draws = ["--set", "draws=300"];
-    let one = run(&[&draws[..], &["--threads", "1"]].concat()).1;
-    assert_eq!(one, run(&[&draws[..], &["--threads", "3"]].concat()).1);
-    assert_ne!(one, run(&[&draws[..], &["--set", "input.batch=9"]].concat()).1, "the batch matters");
+    let one = run(&[&draws[..], &["--threads", "1"]].concat());
+    assert_eq!(one, run(&[&draws[..], &["--threads", "3"]].concat()));
+    assert_ne!(one, run(&[&draws[..], &["--set", "input.batch=9"]].concat()), "the batch matters");
 }
 
 /// Convolutions, batch statistics and attacks, with every instruction set that this processor has.
@@ -90,15 +87,12 @@ fn attacks_and_batches_have_the_same_bits_for_any_number_of_threads() {
 fn networks_of_all_layers_have_the_same_bits_with_every_instruction_set() {
     let mut points = Vec::new();
     for set in ["baseline", "avx2", "avx512"] {
-        let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("spec.toml"), SPEC).unwrap();
-        let mut command = Command::cargo_bin("gradlaw").unwrap();
-        command.current_dir(folder.path()).env("GRADLAW_SIMD", set);
+        let place = Place::new(SPEC);
         let arguments =
             ["run", "spec.toml", "--out", "runs", "--quiet", "--set", "draws=100", "--set", "input.batch=3"];
         // A set that the processor lacks is refused, which is tested elsewhere.
-        if command.args(arguments).output().unwrap().status.success() {
-            points.push(std::fs::read_to_string(folder.path().join("runs/observed/points.csv")).unwrap());
+        if place.command(&arguments).env("GRADLAW_SIMD", set).output().unwrap().status.success() {
+            points.push(fs::read_to_string(place.path("runs/observed/points.csv")).unwrap());
         }
     }
     assert!(points.windows(2).all(|pair| pair[0] == pair[1]), "{points:#?}");

@@ -235,7 +235,7 @@ fn a_run_that_is_killed_again_and_again_gives_the_same_bits() {
 }
 
 #[test]
-#[ignore = "takes half an hour"]
+#[ignore = "takes half an hour and more"]
 fn many_runs_that_are_killed_again_and_again_give_the_same_bits() {
     let kills = no_kill_costs_a_bit(28, Duration::from_millis(35));
     println!("kills: {kills}");

@@ -82,8 +82,12 @@ impl<T: Real> WithSimd for Write<'_, '_, T> {
         let mut kernel = Kernel { simd, correlation, values, channels, places, pitch };
         let mut done = 0;
         while done < runs {
-            done +=
-                if S::REGISTER_COUNT >= 32 { kernel.wide(done, runs - done) } else { kernel.narrow(done, runs - done) };
+            // A constant, so that tiles that do not run are not compiled.
+            done += if const { S::REGISTER_COUNT >= 32 } {
+                kernel.wide(done, runs - done)
+            } else {
+                kernel.narrow(done, runs - done)
+            };
         }
     }
 }
@@ -248,16 +252,11 @@ impl<T: Real, S: Simd> Kernel<'_, '_, T, S> {
     /// The sums that begin in this place.
     #[inline(always)]
     fn load<const R: usize, const V: usize>(&self, place: usize) -> Tile<T, S, R, V> {
-        std::array::from_fn(
-            #[inline(always)]
-            |r| {
-                let row = T::registers::<S>(&self.values[place + r * self.pitch..][..V * Self::RUN]);
-                std::array::from_fn(
-                    #[inline(always)]
-                    |v| row[v],
-                )
-            },
-        )
+        let mut sums = [[T::splat(self.simd, T::zero()); V]; R];
+        for (r, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(T::registers::<S>(&self.values[place + r * self.pitch..][..V * Self::RUN]));
+        }
+        sums
     }
 
     /// Writes sums from this place on, or the floor for those below it.
