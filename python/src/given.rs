@@ -106,7 +106,7 @@ fn network_of<T: Real>(
         }
     };
     let limits = Limits { threads: rayon::current_num_threads(), memory };
-    let which = Which::of(&file, None);
+    let which = Which::of(Some(&file), None);
     GivenNetwork::of(architecture_of(network, &which)?, (&name, file), matching, &limits)
 }
 

@@ -53,10 +53,10 @@ pub struct Which {
 }
 
 impl Which {
-    /// The network whose weights a run kept in this file, with another label where one is given.
-    pub fn of(file: &WeightFile, label: Option<&str>) -> Self {
-        let kept = Provenance::of(file).map(|kept| Self { label: Some(kept.network), variables: kept.variables });
-        let which = kept.unwrap_or_default();
+    /// The network whose weights a run kept in this file, if there is one, with another label where one is given.
+    pub fn of(file: Option<&WeightFile>, label: Option<&str>) -> Self {
+        let kept = file.and_then(Provenance::of);
+        let which = kept.map(|kept| Self { label: Some(kept.network), variables: kept.variables }).unwrap_or_default();
         Self { label: label.map(str::to_owned).or(which.label), ..which }
     }
 }
@@ -79,9 +79,7 @@ pub fn load<T: Real>(
     let name = weights.display().to_string();
     // A network that is wrong is told before weights that are.
     let file = WeightFile::open(weights).map_err(|error| of_weights(&name, error));
-    let labelled = || Which { label: label.map(str::to_owned), ..Which::default() };
-    let which = file.as_ref().map_or_else(|_| labelled(), |file| Which::of(file, label));
-    let network = read_architecture(network, overrides, &which)?;
+    let network = read_architecture(network, overrides, &Which::of(file.as_ref().ok(), label))?;
     GivenNetwork::of(network, (&name, file?), matching, limits)
 }
 

@@ -48,7 +48,7 @@ impl<T: Real> Product<'_, T> {
     /// The slices are not those of whole samples.
     pub fn write(&self, biases: &[T], input: &[T], output: &mut [T]) {
         // Closures that are not inlined are compiled for the baseline only.
-        if size_of::<T>() <= 4 {
+        if const { size_of::<T>() <= 4 } {
             by_registers(
                 output,
                 #[inline(always)]
@@ -197,7 +197,7 @@ impl<T: Real> Outer<'_, T> {
     /// # Panics
     /// The slices are not those of whole samples, or the gradient is too short.
     pub fn add_to(&self, gradient: &mut [T]) {
-        if size_of::<T>() <= 4 {
+        if const { size_of::<T>() <= 4 } {
             by_registers(
                 gradient,
                 #[inline(always)]
