@@ -1,6 +1,6 @@
 //! The tables of the README: draws per second, the floor beneath them, and peers in PyTorch and JAX run in alternation.
 //!
-//! `cargo bench --bench table -- [--quick] [--python PATH] [--figure DIR]`. Rates are per second of processor time of
+//! `cargo bench --bench table -- [--quick] [--python PATH] [--figure DIR] [--only TEXT]`. Rates are per second of processor time of
 //! all cores, so that other work on the machine takes little away; on an idle machine that is the clock's second.
 
 mod cases;
@@ -24,26 +24,34 @@ struct Options {
     quick: bool,
     python: Option<PathBuf>,
     figure: Option<PathBuf>,
+    /// Only networks with this in their name, and no figure.
+    only: Option<String>,
 }
 
 impl Options {
     fn read() -> Self {
-        let mut options = Self { quick: false, python: None, figure: None };
+        let mut options = Self { quick: false, python: None, figure: None, only: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--python" => options.python = arguments.next().map(PathBuf::from),
                 "--figure" => options.figure = arguments.next().map(PathBuf::from),
+                "--only" => options.only = arguments.next(),
                 // Cargo passes it to every benchmark.
                 "--bench" => {}
                 other => {
-                    eprintln!("unknown option {other}: there are --quick, --python PATH and --figure DIR");
+                    eprintln!("unknown option {other}: there are --quick, --python PATH, --figure DIR and --only TEXT");
                     std::process::exit(2);
                 }
             }
         }
         options
+    }
+
+    /// Those of the networks that are asked for.
+    fn chosen(&self, cases: Vec<Case>) -> impl Iterator<Item = Case> {
+        cases.into_iter().filter(|case| self.only.as_ref().is_none_or(|text| case.name.contains(text)))
     }
 
     /// Seconds of each measurement.
@@ -70,7 +78,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let mut best_peers = Vec::new();
-    for case in cases::explicit() {
+    for case in options.chosen(cases::explicit()) {
         let sampler = case.sampler();
         let (ours, peers) = side_by_side(&options, &case, &sampler, threads);
         let work = Work::of(&case.architecture, case.weights);
@@ -94,7 +102,7 @@ fn main() {
 
     println!("\n| conditioned draws | draws/s | explicit, draws/s | PyTorch | JAX | / explicit | / better peer |");
     println!("|---|---|---|---|---|---|---|");
-    for case in cases::conditioned() {
+    for case in options.chosen(cases::conditioned()) {
         let (conditioned, peers) = side_by_side(&options, &case, &case.conditioned(), threads);
         let explicit = measure(&case.sampler(), threads, &options).draws_per_second;
         let best = peers.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
@@ -112,7 +120,7 @@ fn main() {
 
     println!("\n| collapsed draws | draws/s, `loss.l2` | draws/s, ℓ₁, ℓ₂ and ℓ_∞ | / better peer |");
     println!("|---|---|---|---|");
-    for case in cases::collapsed() {
+    for case in options.chosen(cases::collapsed()) {
         let only_length = measure(&case.collapsed(&["loss.l2"]), threads, &options).draws_per_second;
         let all = measure(&case.collapsed(&cases::NORMS), threads, &options).draws_per_second;
         let best = best_peers.iter().find(|(name, _)| *name == case.name).map_or(0.0, |(_, rate)| *rate);
@@ -120,8 +128,10 @@ fn main() {
             if best > 0.0 { format!("{}, {}", ratio(only_length, best), ratio(all, best)) } else { "–".into() };
         println!("| {} | {} | {} | {ratios} |", case.name, digits(only_length), digits(all));
     }
-    println!();
-    scaling::print(&options, threads);
+    if options.only.is_none() {
+        println!();
+        scaling::print(&options, threads);
+    }
 }
 
 /// Our rate and the peers', measured in turns; the best of each.

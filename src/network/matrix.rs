@@ -43,6 +43,25 @@ impl<'a, T: Real> Matrix<'a, T> {
         Self { rows: self.columns, columns: self.rows, strides: [column, row], ..self }
     }
 
+    /// Its first columns alone.
+    ///
+    /// # Panics
+    /// There are not so many.
+    pub fn first_columns(self, columns: usize) -> Self {
+        assert!(columns <= self.columns, "{columns} of {} columns", self.columns);
+        Self { columns, ..self }
+    }
+
+    /// How many rows it has.
+    pub fn rows(self) -> usize {
+        self.rows
+    }
+
+    /// How many columns it has.
+    pub fn columns(self) -> usize {
+        self.columns
+    }
+
     /// Writes self · other into `product`; with `accumulate`, adds it to what is there.
     ///
     /// # Panics
@@ -88,6 +107,32 @@ impl<'a, T: Real> Matrix<'a, T> {
     }
 }
 
+/// Writes the transpose of the matrix [rows, `columns`] of these values, row by row.
+pub fn transpose<T: Real>(values: &[T], columns: usize, transposed: &mut [T]) {
+    /// Squares of so many values lie in registers.
+    const SIDE: usize = 8;
+    let rows = values.len() / columns.max(1);
+    for row in (0..rows).step_by(SIDE) {
+        for column in (0..columns).step_by(SIDE) {
+            if row + SIDE <= rows && column + SIDE <= columns {
+                let square: [&[T; SIDE]; SIDE] = std::array::from_fn(|down| {
+                    values[(row + down) * columns + column..].first_chunk().expect("a row of the square is inside")
+                });
+                for across in 0..SIDE {
+                    let to = &mut transposed[(column + across) * rows + row..][..SIDE];
+                    to.iter_mut().zip(square).for_each(|(to, from)| *to = from[across]);
+                }
+            } else {
+                for (row, column) in (row..rows.min(row + SIDE))
+                    .flat_map(|row| (column..columns.min(column + SIDE)).map(move |c| (row, c)))
+                {
+                    transposed[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+}
+
 /// One past the index of a matrix's last element.
 fn last(rows: usize, columns: usize, [row, column]: [usize; 2]) -> usize {
     if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row + (columns - 1) * column + 1 }
@@ -113,6 +158,18 @@ mod tests {
     /// The same product by ndarray, the safe twin.
     fn twin(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
         a.dot(&b)
+    }
+
+    #[test]
+    fn a_transpose_has_rows_for_columns() {
+        for (rows, columns) in [(1, 1), (3, 40), (40, 3), (16, 17), (33, 32)] {
+            let values: Vec<f64> = (0..rows * columns).map(|index| index as f64).collect();
+            let mut transposed = vec![f64::NAN; values.len()];
+            transpose(&values, columns, &mut transposed);
+            let expected = (0..columns).flat_map(|column| (0..rows).map(move |row| (row * columns + column) as f64));
+            assert!(transposed.iter().copied().eq(expected), "{rows} {columns}");
+        }
+        transpose::<f64>(&[], 0, &mut []);
     }
 
     proptest! {

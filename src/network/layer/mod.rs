@@ -191,14 +191,15 @@ pub trait LayerRule {
         None
     }
 
-    /// Writes the patches of one sample, each at the beginning of so many values of `patches` as `pitch` says.
-    fn lay_patches<T: Real, S: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [S]) {
-        let _ = (site, input, pitch, patches);
+    /// Writes the patches of one sample, each at the beginning of so many values of `patches` as `pitch` says; the order of a patch's values
+    /// is the layer's own.
+    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [T], memory: &mut Vec<T>) {
+        let _ = (site, input, pitch, patches, memory);
     }
 
     /// The adjoint of [`lay_patches`](Self::lay_patches): writes, for each input, the sum over the places in patches that show it.
-    fn sum_patches<S: Real, T: Real>(&self, site: Site<'_>, patches: &[S], pitch: usize, input: &mut [T]) {
-        let _ = (site, patches, pitch, input);
+    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], pitch: usize, input: &mut [T], memory: &mut Vec<T>) {
+        let _ = (site, patches, pitch, input, memory);
     }
 
     /// What it does to batches that share its parameters.
@@ -389,12 +390,12 @@ impl LayerRule for Layer {
         dispatch!(self, layer => layer.product(site))
     }
 
-    fn lay_patches<T: Real, S: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [S]) {
-        dispatch!(self, layer => layer.lay_patches(site, input, pitch, patches));
+    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [T], memory: &mut Vec<T>) {
+        dispatch!(self, layer => layer.lay_patches(site, input, pitch, patches, memory));
     }
 
-    fn sum_patches<S: Real, T: Real>(&self, site: Site<'_>, patches: &[S], pitch: usize, input: &mut [T]) {
-        dispatch!(self, layer => layer.sum_patches(site, patches, pitch, input));
+    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], pitch: usize, input: &mut [T], memory: &mut Vec<T>) {
+        dispatch!(self, layer => layer.sum_patches(site, patches, pitch, input, memory));
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {

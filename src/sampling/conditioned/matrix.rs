@@ -6,9 +6,10 @@
 //! before. The same with both sides exchanged gives Wᵀ g. So any number of products, forward and backward and in any order, each of
 //! which may depend on those before, have exactly the joint law of products with one W: n + m normals in place of n m.
 
-use super::factor::Factor;
-use super::rows::{add_combinations, dot, inner, scale};
+use super::factor::{Factor, Independent};
+use super::rows::{combine, combine_lower, dot, gram, inner, product, scale};
 use crate::network::Real;
+use crate::network::matrix::Matrix;
 
 /// What is left of a square by rounding, in double precision and of double the digits of single.
 const TOLERANCE: f64 = 1e-10;
@@ -29,15 +30,27 @@ pub struct UnseenMatrix<T> {
     left: Seen<T>,
 }
 
-/// What is known on one side.
+/// What is known on one side: the orthonormal basis is, product by product, N V of the vectors V that were new in it.
 #[derive(Debug, Clone)]
 struct Seen<T> {
     /// Length of this side's vectors.
     length: usize,
-    /// Orthonormal vectors, one after the other.
-    basis: Vec<T>,
-    /// Their products with the matrix, vectors of the other side.
+    /// All V, one vector after the other; memory behind them is kept.
+    vectors: Vec<T>,
+    /// How many came with each product, and their N, lower triangular; where there is none, the vectors are orthonormal themselves.
+    products: Vec<(usize, Option<Vec<T>>)>,
+    /// Products of the basis with the matrix, vectors of the other side; memory behind them is kept.
     images: Vec<T>,
+    /// How many vectors the basis has.
+    rank: usize,
+}
+
+/// The vectors of one product in the new part of the basis.
+struct Shares<T> {
+    /// Coefficients, [vectors, rank].
+    coefficients: Vec<T>,
+    /// Whether every vector is a new direction, and has no share of those behind it.
+    is_lower: bool,
 }
 
 /// Which way the matrix acts.
@@ -52,15 +65,15 @@ pub enum Way {
 impl<T: Real> UnseenMatrix<T> {
     /// A matrix [rows, columns] of which nothing is known but the law of its entries, N(0, std_dev²).
     pub fn new(rows: usize, columns: usize, std_dev: T) -> Self {
-        let side = |length| Seen { length, basis: Vec::new(), images: Vec::new() };
+        let side = |length| Seen { length, vectors: Vec::new(), products: Vec::new(), images: Vec::new(), rank: 0 };
         Self { std_dev, tolerance: TOLERANCE, right: side(columns), left: side(rows) }
     }
 
     /// Another matrix of the same law in its place.
     pub fn forget(&mut self) {
         for side in [&mut self.right, &mut self.left] {
-            side.basis.clear();
-            side.images.clear();
+            side.products.clear();
+            side.rank = 0;
         }
     }
 
@@ -73,22 +86,23 @@ impl<T: Real> UnseenMatrix<T> {
         };
         let sizes: Vec<T> = vectors.chunks_exact_mut(own.length).map(|vector| normalise(vector)).collect();
         let known = own.project(vectors);
-        let (shares, rank) = own.extend(vectors, *tolerance);
+        let seen = own.rank;
+        let shares = own.extend(vectors, *tolerance);
+        let mut corrections = own.of_last(own.rank - seen, other.images(own.length));
         // The images of the new directions: what is known of them from the other side, and what is not.
-        let seen = own.images.len();
-        own.images.resize(seen + rank * other.length, T::zero());
-        let fresh = &mut own.images[seen..];
-        normals.fill(*std_dev, fresh);
-        if !other.basis.is_empty() {
-            let directions = &own.basis[own.basis.len() - rank * own.length..];
-            let mut corrections = inner(directions, &other.images, own.length);
-            let drawn = inner(fresh, &other.basis, other.length);
-            corrections.iter_mut().zip(drawn).for_each(|(known, drawn)| *known -= drawn);
-            add_combinations(&corrections, &other.basis, fresh, other.length);
+        if own.images.len() < own.rank * other.length {
+            own.images.resize(own.rank * other.length, T::zero());
         }
-        products.fill(T::zero());
-        add_combinations(&known, &own.images[..seen], products, other.length);
-        add_combinations(&shares, &own.images[seen..], products, other.length);
+        let (known_images, fresh) = own.images[..own.rank * other.length].split_at_mut(seen * other.length);
+        normals.fill(*std_dev, fresh);
+        if other.rank > 0 {
+            let drawn = other.in_basis(inner(fresh, other.vectors(), other.length));
+            corrections.iter_mut().zip(drawn).for_each(|(known, drawn)| *known -= drawn);
+            combine(&other.in_vectors(corrections), other.vectors(), fresh, other.length, true);
+        }
+        let combine_new = if shares.is_lower { combine_lower } else { combine };
+        combine_new(&shares.coefficients, fresh, products, other.length, false);
+        combine(&known, known_images, products, other.length, true);
         for (product, size) in products.chunks_exact_mut(other.length).zip(sizes) {
             scale(size, product);
         }
@@ -115,47 +129,110 @@ fn normalise<T: Real>(vector: &mut [T]) -> T {
 }
 
 impl<T: Real> Seen<T> {
+    /// All V.
+    fn vectors(&self) -> &[T] {
+        &self.vectors[..self.rank * self.length]
+    }
+
+    /// What the matrix makes of the basis, each of `length` values.
+    fn images(&self, length: usize) -> &[T] {
+        &self.images[..self.rank * length]
+    }
+
     /// Takes the part in the known subspace off the vectors; its coefficients, [vectors, directions known].
     fn project(&self, vectors: &mut [T]) -> Vec<T> {
-        if self.basis.is_empty() {
+        if self.rank == 0 {
             return Vec::new();
         }
-        let mut total = inner(vectors, &self.basis, self.length);
-        let take_off = |coefficients: &[T], vectors: &mut [T]| {
-            let negative: Vec<T> = coefficients.iter().map(|&coefficient| -coefficient).collect();
-            add_combinations(&negative, &self.basis, vectors, self.length);
+        let mut take_off = || {
+            let coefficients = self.in_basis(inner(vectors, self.vectors(), self.length));
+            let negative = coefficients.iter().map(|&coefficient| -coefficient).collect();
+            combine(&self.in_vectors(negative), self.vectors(), vectors, self.length, true);
+            coefficients
         };
-        take_off(&total, vectors);
+        let mut total = take_off();
         // Twice is enough (Kahan; Parlett 1998): what is left may be small, and rounding large beside it.
-        let again = inner(vectors, &self.basis, self.length);
-        take_off(&again, vectors);
+        let again = take_off();
         total.iter_mut().zip(again).for_each(|(sum, more)| *sum += more);
         total
     }
 
-    /// Adds an orthonormal basis of the vectors, which are orthogonal to the known subspace; their coefficients in it, [vectors, rank], and
-    /// the rank.
-    fn extend(&mut self, vectors: &[T], tolerance: f64) -> (Vec<T>, usize) {
-        let count = vectors.len() / self.length;
-        let gram = inner(vectors, vectors, self.length);
-        let gram: Vec<f64> = gram.into_iter().map(T::as_f64).collect();
-        let factor = Factor::new(&gram, count, tolerance);
-        let rank = factor.rank();
-        let known = self.basis.len();
-        self.basis.resize(known + rank * self.length, T::zero());
-        let directions = &mut self.basis[known..];
-        let inverse: Vec<T> = factor.inverse().into_iter().map(T::from_f64).collect();
-        if factor.pivots.iter().enumerate().all(|(place, &pivot)| place == pivot) {
-            add_combinations(&inverse, &vectors[..rank * self.length], directions, self.length);
-        } else {
-            let chosen = factor.pivots.iter().flat_map(|&pivot| &vectors[pivot * self.length..][..self.length]);
-            add_combinations(&inverse, &chosen.copied().collect::<Vec<T>>(), directions, self.length);
+    /// From inner products with the vectors V to those with the basis N V, row by row.
+    fn in_basis(&self, products: Vec<T>) -> Vec<T> {
+        self.by_product(products, |inverse| inverse.transposed())
+    }
+
+    /// From a combination of the basis to one of the vectors V, row by row.
+    fn in_vectors(&self, coefficients: Vec<T>) -> Vec<T> {
+        self.by_product(coefficients, |inverse| inverse)
+    }
+
+    /// Multiplies the columns of every product by what becomes of its N.
+    fn by_product(&self, mut values: Vec<T>, factor: impl Fn(Matrix<'_, T>) -> Matrix<'_, T>) -> Vec<T> {
+        let mut from = 0;
+        for (rank, inverse) in &self.products {
+            if let Some(inverse) = inverse {
+                let own: Vec<T> =
+                    values.chunks_exact(self.rank).flat_map(|row| &row[from..][..*rank]).copied().collect();
+                let rows = own.len() / rank;
+                let turned = product(Matrix::new(&own, rows, *rank), factor(Matrix::new(inverse, *rank, *rank)));
+                for (row, own) in values.chunks_exact_mut(self.rank).zip(turned.chunks_exact(*rank)) {
+                    row[from..][..*rank].copy_from_slice(own);
+                }
+            }
+            from += rank;
         }
+        values
+    }
+
+    /// Inner products of the `rank` vectors of the basis that came last with others, [rank, others].
+    fn of_last(&self, rank: usize, others: &[T]) -> Vec<T> {
+        let products = inner(&self.vectors()[(self.rank - rank) * self.length..], others, self.length);
+        match self.products.last() {
+            Some((_, Some(inverse))) if !products.is_empty() => {
+                product(Matrix::new(inverse, rank, rank), Matrix::new(&products, rank, products.len() / rank))
+            }
+            _ => products,
+        }
+    }
+
+    /// Adds vectors V and their N to what is known.
+    fn push(&mut self, values: impl ExactSizeIterator<Item = T>, inverse: Option<Vec<T>>) {
+        let (known, count) = (self.rank * self.length, values.len() / self.length);
+        if self.vectors.len() < known + values.len() {
+            self.vectors.resize(known + values.len(), T::zero());
+        }
+        self.vectors[known..].iter_mut().zip(values).for_each(|(to, value)| *to = value);
+        self.products.push((count, inverse));
+        self.rank += count;
+    }
+
+    /// Adds a basis of the vectors, which are orthogonal to the known subspace and of a length up to 1.
+    fn extend(&mut self, vectors: &[T], tolerance: f64) -> Shares<T> {
+        let count = vectors.len() / self.length;
+        let in_double = |values: &[T]| values.iter().map(|value| value.as_f64()).collect::<Vec<f64>>();
+        let gram_matrix = in_double(&gram(vectors, self.length));
+        if let Some(Independent { factor, inverse }) = Independent::new(&gram_matrix, count, tolerance) {
+            self.push(vectors.iter().copied(), Some(inverse.into_iter().map(T::from_f64).collect()));
+            let coefficients = factor.into_iter().map(T::from_f64).collect();
+            return Shares { coefficients, is_lower: true };
+        }
+        // Where vectors depend on each other, a Gram matrix has the square of their condition: it asks for double precision.
+        let exact = in_double(vectors);
+        let gram_matrix = gram(&exact, self.length);
+        let factor = Factor::new(&gram_matrix, count, tolerance);
+        let rank = factor.rank();
+        let chosen = factor.pivots.iter().flat_map(|&pivot| &exact[pivot * self.length..][..self.length]);
+        let chosen: Vec<f64> = chosen.copied().collect();
+        let mut directions = vec![0.0; chosen.len()];
+        combine(&factor.inverse(), &chosen, &mut directions, self.length, false);
+        self.push(directions.into_iter().map(T::from_f64), None);
         // Where a vector is no number, neither is what it gives.
-        let is_lost = |vector: usize| gram[vector * count + vector].is_nan();
-        let shares = factor.values.iter().enumerate();
-        let shares = shares.map(|(place, &share)| T::from_f64(if is_lost(place / rank) { f64::NAN } else { share }));
-        (shares.collect(), rank)
+        let is_lost = |vector: usize| gram_matrix[vector * count + vector].is_nan();
+        let coefficients = factor.values.iter().enumerate();
+        let coefficients =
+            coefficients.map(|(place, &share)| T::from_f64(if is_lost(place / rank) { f64::NAN } else { share }));
+        Shares { coefficients: coefficients.collect(), is_lower: false }
     }
 }
 
@@ -171,6 +248,12 @@ mod tests {
     impl Normals<f64> for ChaCha8Rng {
         fn fill(&mut self, std_dev: f64, values: &mut [f64]) {
             values.fill_with(|| std_dev * self.sample::<f64, _>(StandardNormal));
+        }
+    }
+
+    impl Normals<f32> for ChaCha8Rng {
+        fn fill(&mut self, std_dev: f32, values: &mut [f32]) {
+            values.fill_with(|| std_dev * self.sample::<f32, _>(StandardNormal));
         }
     }
 
@@ -218,6 +301,37 @@ mod tests {
                     let expected = combine(of_first, of_last);
                     let largest = size(of_first) + size(of_last) + unit;
                     prop_assert!(product.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-8 * largest));
+                }
+            }
+        }
+    }
+
+    /// In single precision products are those of one matrix to its digits, however near to dependent the vectors are: ⟨g, W x⟩ = ⟨Wᵀ g, x⟩
+    /// beside |g| |W x| + |Wᵀ g| |x|.
+    #[test]
+    fn single_precision_keeps_its_digits_for_vectors_close_to_each_other() {
+        const ROWS: usize = 60;
+        const COLUMNS: usize = 90;
+        const COUNT: usize = 40;
+        let size = |vector: &[f32]| vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        for apart in [1.0, 0.3, 0.1, 0.03, 1e-2, 1e-3, 1e-4, 0.0] {
+            let mut rng = ChaCha8Rng::seed_from_u64(9);
+            let mut near = |length: usize| -> Vec<f32> {
+                let common = vectors(1, length, &mut rng);
+                let own = vectors(COUNT, length, &mut rng);
+                own.iter().enumerate().map(|(at, value)| (common[at % length] + apart * value) as f32).collect()
+            };
+            let (x, g) = (near(COLUMNS), near(ROWS));
+            let mut matrix = UnseenMatrix::new(ROWS, COLUMNS, 0.5f32);
+            let (mut wx, mut wg) = (vec![0.0; COUNT * ROWS], vec![0.0; COUNT * COLUMNS]);
+            matrix.multiply(Way::Forward, &mut x.clone(), &mut wx, &mut rng);
+            matrix.multiply(Way::Transposed, &mut g.clone(), &mut wg, &mut rng);
+            for (x, wx) in x.chunks_exact(COLUMNS).zip(wx.chunks_exact(ROWS)) {
+                for (g, wg) in g.chunks_exact(ROWS).zip(wg.chunks_exact(COLUMNS)) {
+                    let error = (product(g, wx) - product(wg, x)).abs();
+                    let unit = size(g) * size(wx) + size(wg) * size(x);
+                    assert!(error < 2e-6 * unit, "{apart}: {}", error / unit);
                 }
             }
         }

@@ -29,8 +29,9 @@ pub struct ConditionedSampler {
     always: bool,
 }
 
-/// What a multiplication in double precision costs beside one in single precision, products with the overhead of short vectors.
-const DOUBLE: f64 = 2.0;
+/// What the factors of one Gram matrix take, in double precision and mostly in small blocks: so many multiplications of single precision by
+/// the cube of its size.
+const FACTORS: f64 = 6.0;
 
 /// The share of what drawing all weights costs, below which the actions are taken in their place.
 const WORTH_A_CHANGE: f64 = 0.8;
@@ -40,10 +41,8 @@ const WORTH_A_CHANGE: f64 = 0.8;
 enum Means {
     /// They are drawn.
     Drawn,
-    /// Their action on one vector is drawn.
-    Vector(Product),
-    /// Their action on several patches, or samples, is drawn.
-    Patches(Product),
+    /// Their action is drawn, on as many vectors as patches and samples.
+    Acting(Product),
 }
 
 impl ConditionedSampler {
@@ -94,8 +93,7 @@ impl ConditionedSampler {
     fn cost_of(&self, node: &Node) -> f64 {
         match self.means(node) {
             Means::Drawn => self.cost_of_weights(node),
-            Means::Vector(product) => self.cost_of_action(product, 1),
-            Means::Patches(product) => self.cost_of_action(product, product.patches * self.networks.batch),
+            Means::Acting(product) => self.cost_of_action(product, product.patches * self.networks.batch),
         }
     }
 
@@ -105,10 +103,8 @@ impl ConditionedSampler {
         let columns = product.patches.saturating_mul(self.networks.batch);
         if !self.always && self.cost_of_action(product, columns) >= self.cost_of_weights(node) {
             Means::Drawn
-        } else if columns == 1 {
-            Means::Vector(product)
         } else {
-            Means::Patches(product)
+            Means::Acting(product)
         }
     }
 
@@ -125,21 +121,19 @@ impl ConditionedSampler {
         let [rows, inner, columns] = [product.outputs, product.inputs, columns].map(|size| size as f64);
         let gradients = self.networks.gradients() as f64;
         let drawn = DRAWN * columns * (rows + gradients * inner);
-        let forward = columns * columns * (2.0 * inner + rows + columns / 2.0);
-        let backward = gradients * columns * columns * (4.0 * inner + 4.0 * rows + columns / 2.0);
-        drawn + if columns == 1.0 { forward + backward } else { DOUBLE * (forward + backward) }
+        let forward = columns * columns * (inner + rows);
+        let backward = gradients * columns * columns * (3.0 * inner + 2.0 * rows);
+        let factors = if columns == 1.0 { 0.0 } else { FACTORS * (1.0 + gradients) * columns.powi(3) };
+        drawn + forward + backward + factors
     }
 
     /// Bytes that are held of a layer's weights, where its values have so many.
     fn bytes_of(&self, node: &Node, value: usize) -> u64 {
-        let [count, size] = match self.means(node) {
-            Means::Drawn => [node.parameter_count(), value],
-            Means::Vector(product) => [self.values_of(product, 1), value],
-            Means::Patches(product) => {
-                [self.values_of(product, product.patches * self.networks.batch), size_of::<f64>()]
-            }
+        let count = match self.means(node) {
+            Means::Drawn => node.parameter_count(),
+            Means::Acting(product) => self.values_of(product, product.patches * self.networks.batch),
         };
-        (count as u64).saturating_mul(size as u64)
+        (count as u64).saturating_mul(value as u64)
     }
 
     /// Values that are held of a matrix: bases and their images on both sides, the vectors of one product, and Gram matrices.

@@ -269,7 +269,7 @@ fn each_layer_takes_the_cheaper_way() {
     let sampler = ConditionedSampler::new(networks(network, 0.0, &mut rng)).unwrap();
     let means: Vec<Means> = sampler.networks.running().nodes().iter().map(|node| sampler.means(node)).collect();
     assert_eq!(means[0], Means::Drawn);
-    assert_eq!(means[3], Means::Vector(Product { outputs: 500, inputs: 512, patches: 1 }));
+    assert_eq!(means[3], Means::Acting(Product { outputs: 500, inputs: 512, patches: 1 }));
     assert!(sampler.pays() && sampler.cost() < sampler.networks.cost());
     assert!(sampler.bytes_per_worker() < sampler.networks.bytes_per_worker());
 }

@@ -7,6 +7,7 @@ use super::super::normal::BulkGenerator;
 use super::Means;
 use super::matrix::{Normals, UnseenMatrix, Way};
 use crate::network::layer::{LayerRule, Product, Role, Scratch, mask, rectify};
+use crate::network::matrix::transpose;
 use crate::network::{Initialisation, Node, Operator, Parameters, Place, Real};
 use crate::stop::Stop;
 
@@ -24,10 +25,8 @@ pub(super) struct Conditioned<T> {
 enum Held<T> {
     /// All of them, and of each array its standard deviation, or the value that it keeps.
     Drawn(Vec<T>, Vec<(usize, Law)>),
-    /// What they do to single vectors.
-    Vector(Action<T>),
-    /// What they do to patches, in double precision: Gram matrices have the square of the patches' condition.
-    Patches(Action<f64>),
+    /// What they do.
+    Acting(Box<Action<T>>),
 }
 
 /// The law of an array of parameters.
@@ -38,13 +37,14 @@ enum Law {
 }
 
 /// A matrix of weights, which may have biases as one more column, in the memory for its products.
-struct Action<S> {
-    matrix: UnseenMatrix<S>,
+struct Action<T> {
+    matrix: UnseenMatrix<T>,
     product: Product,
     /// What stands for the one that a bias is multiplied by: the ratio of its standard deviation to the weights'; `None` without biases.
-    bias: Option<S>,
-    inner: Vec<S>,
-    outer: Vec<S>,
+    bias: Option<T>,
+    inner: Vec<T>,
+    outer: Vec<T>,
+    memory: Vec<T>,
 }
 
 /// Normals in bulk, in single precision as for weights that are drawn.
@@ -90,23 +90,22 @@ impl<T: Real> Conditioned<T> {
                     let laws = node.tensors.iter().map(of_tensor).collect();
                     Held::Drawn(vec![T::zero(); node.parameter_count()], laws)
                 }
-                Means::Vector(product) => Held::Vector(Action::new(action(product), node.has_bias())),
-                Means::Patches(product) => Held::Patches(Action::new(action(product), node.has_bias())),
+                Means::Acting(product) => Held::Acting(Box::new(Action::new(action(product), node.has_bias()))),
             }
         };
         Self { layers: running.nodes().iter().enumerate().map(held).collect(), numbers: None }
     }
 }
 
-impl<S: Real> Action<S> {
+impl<T: Real> Action<T> {
     fn new(
         (product, std_dev, bias): (Product, f64, Option<(crate::network::WeightDistribution, f64)>),
         has_bias: bool,
     ) -> Self {
-        let bias = bias.filter(|_| has_bias).map(|(_, of_bias)| S::from_f64(of_bias / std_dev));
+        let bias = bias.filter(|_| has_bias).map(|(_, of_bias)| T::from_f64(of_bias / std_dev));
         let columns = product.inputs + usize::from(bias.is_some());
-        let matrix = UnseenMatrix::new(product.outputs, columns, S::from_f64(std_dev));
-        Self { matrix, product, bias, inner: Vec::new(), outer: Vec::new() }
+        let matrix = UnseenMatrix::new(product.outputs, columns, T::from_f64(std_dev));
+        Self { matrix, product, bias, inner: Vec::new(), outer: Vec::new(), memory: Vec::new() }
     }
 
     /// Values of a patch, with that of the bias.
@@ -114,48 +113,42 @@ impl<S: Real> Action<S> {
         self.product.inputs + usize::from(self.bias.is_some())
     }
 
-    fn apply<T: Real>(&mut self, place: Place<'_>, input: &[T], output: &mut [T], numbers: &mut impl Normals<S>) {
+    fn apply(&mut self, place: Place<'_>, input: &[T], output: &mut [T], numbers: &mut impl Normals<T>) {
         let Product { outputs, inputs, patches } = self.product;
         let (node, pitch) = (place.node, self.pitch());
         let (given, taken) = (patches * pitch, patches * outputs);
-        self.inner.resize(place.batch * given, S::zero());
-        self.outer.resize(place.batch * taken, S::zero());
+        self.inner.resize(place.batch * given, T::zero());
+        self.outer.resize(place.batch * taken, T::zero());
         for (sample, laid) in input.chunks_exact(node.input.len()).zip(self.inner.chunks_exact_mut(given)) {
-            node.layer.lay_patches(node.site(), sample, pitch, laid);
+            node.layer.lay_patches(node.site(), sample, pitch, laid, &mut self.memory);
             if let Some(bias) = self.bias {
                 laid.chunks_exact_mut(pitch).for_each(|patch| patch[inputs] = bias);
             }
         }
         self.matrix.multiply(Way::Forward, &mut self.inner, &mut self.outer, numbers);
         for (sample, products) in output.chunks_exact_mut(taken).zip(self.outer.chunks_exact(taken)) {
-            for (place, products) in products.chunks_exact(outputs).enumerate() {
-                let channels = sample[place..].iter_mut().step_by(patches);
-                channels.zip(products).for_each(|(value, product)| *value = T::from_f64(product.as_f64()));
-            }
+            transpose(products, outputs, sample);
         }
     }
 
-    fn apply_transposed<T: Real>(
+    fn apply_transposed(
         &mut self,
         place: Place<'_>,
         upstream: &[T],
         downstream: &mut [T],
-        numbers: &mut impl Normals<S>,
+        numbers: &mut impl Normals<T>,
     ) {
         let Product { outputs, patches, .. } = self.product;
         let (node, pitch) = (place.node, self.pitch());
         let (given, taken) = (patches * pitch, patches * outputs);
-        self.inner.resize(place.batch * given, S::zero());
-        self.outer.resize(place.batch * taken, S::zero());
+        self.inner.resize(place.batch * given, T::zero());
+        self.outer.resize(place.batch * taken, T::zero());
         for (sample, laid) in upstream.chunks_exact(taken).zip(self.outer.chunks_exact_mut(taken)) {
-            for (place, laid) in laid.chunks_exact_mut(outputs).enumerate() {
-                let channels = sample[place..].iter().step_by(patches);
-                laid.iter_mut().zip(channels).for_each(|(value, above)| *value = S::from_f64(above.as_f64()));
-            }
+            transpose(sample, patches, laid);
         }
         self.matrix.multiply(Way::Transposed, &mut self.outer, &mut self.inner, numbers);
         for (sample, products) in downstream.chunks_exact_mut(node.input.len()).zip(self.inner.chunks_exact(given)) {
-            node.layer.sum_patches(node.site(), products, pitch, sample);
+            node.layer.sum_patches(node.site(), products, pitch, sample, &mut self.memory);
         }
     }
 }
@@ -169,8 +162,7 @@ where
         let mut numbers = Numbers { generator: BulkGenerator::new(stream), single };
         for layer in &mut self.layers {
             match layer {
-                Held::Vector(action) => action.matrix.forget(),
-                Held::Patches(action) => action.matrix.forget(),
+                Held::Acting(action) => action.matrix.forget(),
                 Held::Drawn(parameters, laws) => {
                     let mut rest = &mut parameters[..];
                     for &mut (length, law) in laws {
@@ -211,8 +203,7 @@ where
         let Some(numbers) = &mut self.numbers else { return };
         match &mut self.layers[place.index] {
             Held::Drawn(parameters, _) => return place.forward(parameters, input, output, scratch),
-            Held::Vector(action) => action.apply(place, input, output, numbers),
-            Held::Patches(action) => action.apply(place, input, output, numbers),
+            Held::Acting(action) => action.apply(place, input, output, numbers),
         }
         if place.with_relu {
             rectify(output);
@@ -230,8 +221,7 @@ where
         let Some(numbers) = &mut self.numbers else { return };
         match &mut self.layers[place.index] {
             Held::Drawn(parameters, _) => return place.backward(parameters, input, upstream, downstream, scratch),
-            Held::Vector(action) => action.apply_transposed(place, upstream, downstream, numbers),
-            Held::Patches(action) => action.apply_transposed(place, upstream, downstream, numbers),
+            Held::Acting(action) => action.apply_transposed(place, upstream, downstream, numbers),
         }
         if place.with_relu {
             mask(downstream, input);
@@ -246,8 +236,7 @@ impl<T: Real> Conditioned<T> {
     pub fn forget(&mut self, index: usize) {
         match &mut self.layers[index] {
             Held::Drawn(..) => {}
-            Held::Vector(action) => action.matrix.forget(),
-            Held::Patches(action) => action.matrix.forget(),
+            Held::Acting(action) => action.matrix.forget(),
         }
     }
 
@@ -256,8 +245,7 @@ impl<T: Real> Conditioned<T> {
         for layer in &mut self.layers {
             match layer {
                 Held::Drawn(..) => {}
-                Held::Vector(action) => action.bias.iter_mut().for_each(|bias| *bias *= T::from_f64(factor)),
-                Held::Patches(action) => action.bias.iter_mut().for_each(|bias| *bias *= factor),
+                Held::Acting(action) => action.bias.iter_mut().for_each(|bias| *bias *= T::from_f64(factor)),
             }
         }
     }
@@ -267,8 +255,7 @@ impl<T: Real> Conditioned<T> {
         for layer in &mut self.layers {
             match layer {
                 Held::Drawn(..) => {}
-                Held::Vector(action) => action.matrix.tolerance = tolerance,
-                Held::Patches(action) => action.matrix.tolerance = tolerance,
+                Held::Acting(action) => action.matrix.tolerance = tolerance,
             }
         }
     }

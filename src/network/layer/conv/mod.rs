@@ -17,6 +17,7 @@ use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::relu::mask;
 use crate::network::layer::window::{PaddingMode, Window};
 use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Product, Real, Role, Scratch, Shape, Site, Tensor};
+use crate::network::matrix;
 use crate::network::simd::{LANES, aligned, vectorized};
 use correlation::{Correlation, Step, Target};
 use residues::Gradient;
@@ -417,28 +418,35 @@ impl LayerRule for Conv {
         Some(Product { outputs: self.channels, inputs, patches: rows * columns })
     }
 
-    fn lay_patches<T: Real, S: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [S]) {
+    /// Tap by tap, all channels of a pixel one after the other.
+    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [T], memory: &mut Vec<T>) {
         let ([channels, height, width], places) = Self::sizes(site);
-        let taps = self.window.size.pow(2);
-        for patch in patches.chunks_mut(pitch) {
-            patch[..channels * taps].fill(S::zero());
+        memory.resize(input.len(), T::zero());
+        matrix::transpose(input, height * width, memory);
+        if self.window.padding > 0 && self.window.mode == PaddingMode::Zeros {
+            let values = channels * self.window.size.pow(2);
+            patches.chunks_exact_mut(pitch).for_each(|patch| patch[..values].fill(T::zero()));
         }
-        for (channel, image) in input.chunks_exact(height * width).enumerate() {
-            self.window.for_each([height, width], places, |tap, place, pixel| {
-                patches[place * pitch + channel * taps + tap] = S::from_f64(image[pixel].as_f64());
-            });
-        }
+        self.window.for_each([height, width], places, |tap, place, pixel| {
+            let seen = &memory[pixel * channels..][..channels];
+            patches[place * pitch + tap * channels..][..channels].copy_from_slice(seen);
+        });
     }
 
-    fn sum_patches<S: Real, T: Real>(&self, site: Site<'_>, patches: &[S], pitch: usize, input: &mut [T]) {
-        let ([_, height, width], places) = Self::sizes(site);
-        let taps = self.window.size.pow(2);
-        input.fill(T::zero());
-        for (channel, image) in input.chunks_exact_mut(height * width).enumerate() {
-            self.window.for_each([height, width], places, |tap, place, pixel| {
-                image[pixel] += T::from_f64(patches[place * pitch + channel * taps + tap].as_f64());
-            });
-        }
+    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], pitch: usize, input: &mut [T], memory: &mut Vec<T>) {
+        let ([channels, height, width], places) = Self::sizes(site);
+        memory.clear();
+        memory.resize(input.len(), T::zero());
+        vectorized(
+            #[inline(always)]
+            || {
+                self.window.for_each([height, width], places, |tap, place, pixel| {
+                    let seen = &patches[place * pitch + tap * channels..][..channels];
+                    memory[pixel * channels..][..channels].iter_mut().zip(seen).for_each(|(sum, &more)| *sum += more);
+                });
+            },
+        );
+        matrix::transpose(memory, channels, input);
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {

@@ -102,12 +102,12 @@ impl LayerRule for Dense {
         Some(Product { outputs: self.units, inputs: site.input.len(), patches: 1 })
     }
 
-    fn lay_patches<T: Real, S: Real>(&self, _: Site<'_>, input: &[T], _: usize, patches: &mut [S]) {
-        patches.iter_mut().zip(input).for_each(|(patch, x)| *patch = S::from_f64(x.as_f64()));
+    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], _: usize, patches: &mut [T], _: &mut Vec<T>) {
+        patches[..site.input.len()].copy_from_slice(input);
     }
 
-    fn sum_patches<S: Real, T: Real>(&self, _: Site<'_>, patches: &[S], _: usize, input: &mut [T]) {
-        input.iter_mut().zip(patches).for_each(|(x, patch)| *x = T::from_f64(patch.as_f64()));
+    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], _: usize, input: &mut [T], _: &mut Vec<T>) {
+        input.copy_from_slice(&patches[..site.input.len()]);
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
