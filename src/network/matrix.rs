@@ -112,6 +112,9 @@ pub fn transpose<T: Real>(values: &[T], columns: usize, transposed: &mut [T]) {
     /// Squares of so many values lie in registers.
     const SIDE: usize = 8;
     let rows = values.len() / columns.max(1);
+    if rows == 1 || columns == 1 {
+        return transposed.copy_from_slice(values);
+    }
     for row in (0..rows).step_by(SIDE) {
         for column in (0..columns).step_by(SIDE) {
             if row + SIDE <= rows && column + SIDE <= columns {
@@ -162,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_transpose_has_rows_for_columns() {
-        for (rows, columns) in [(1, 1), (3, 40), (40, 3), (16, 17), (33, 32)] {
+        for (rows, columns) in [(1, 1), (1, 40), (40, 1), (3, 40), (40, 3), (16, 17), (33, 32)] {
             let values: Vec<f64> = (0..rows * columns).map(|index| index as f64).collect();
             let mut transposed = vec![f64::NAN; values.len()];
             transpose(&values, columns, &mut transposed);

@@ -41,8 +41,6 @@ struct Seen<T> {
     products: Vec<(usize, Option<Vec<T>>)>,
     /// Products of the basis with the matrix, vectors of the other side; memory behind them is kept.
     images: Vec<T>,
-    /// How many vectors the basis has.
-    rank: usize,
 }
 
 /// The vectors of one product in the new part of the basis.
@@ -65,7 +63,7 @@ pub enum Way {
 impl<T: Real> UnseenMatrix<T> {
     /// A matrix [rows, columns] of which nothing is known but the law of its entries, N(0, std_dev²).
     pub fn new(rows: usize, columns: usize, std_dev: T) -> Self {
-        let side = |length| Seen { length, vectors: Vec::new(), products: Vec::new(), images: Vec::new(), rank: 0 };
+        let side = |length| Seen { length, vectors: Vec::new(), products: Vec::new(), images: Vec::new() };
         Self { std_dev, tolerance: TOLERANCE, right: side(columns), left: side(rows) }
     }
 
@@ -73,7 +71,6 @@ impl<T: Real> UnseenMatrix<T> {
     pub fn forget(&mut self) {
         for side in [&mut self.right, &mut self.left] {
             side.products.clear();
-            side.rank = 0;
         }
     }
 
@@ -86,16 +83,17 @@ impl<T: Real> UnseenMatrix<T> {
         };
         let sizes: Vec<T> = vectors.chunks_exact_mut(own.length).map(|vector| normalise(vector)).collect();
         let known = own.project(vectors);
-        let seen = own.rank;
+        let seen = own.rank();
         let shares = own.extend(vectors, *tolerance);
-        let mut corrections = own.of_last(own.rank - seen, other.images(own.length));
+        let rank = own.rank();
+        let mut corrections = own.of_last(other.images(own.length));
         // The images of the new directions: what is known of them from the other side, and what is not.
-        if own.images.len() < own.rank * other.length {
-            own.images.resize(own.rank * other.length, T::zero());
+        if own.images.len() < rank * other.length {
+            own.images.resize(rank * other.length, T::zero());
         }
-        let (known_images, fresh) = own.images[..own.rank * other.length].split_at_mut(seen * other.length);
+        let (known_images, fresh) = own.images[..rank * other.length].split_at_mut(seen * other.length);
         normals.fill(*std_dev, fresh);
-        if other.rank > 0 {
+        if other.rank() > 0 {
             let drawn = other.in_basis(inner(fresh, other.vectors(), other.length));
             corrections.iter_mut().zip(drawn).for_each(|(known, drawn)| *known -= drawn);
             combine(&other.in_vectors(corrections), other.vectors(), fresh, other.length, true);
@@ -129,19 +127,24 @@ fn normalise<T: Real>(vector: &mut [T]) -> T {
 }
 
 impl<T: Real> Seen<T> {
+    /// How many vectors the basis has.
+    fn rank(&self) -> usize {
+        self.products.iter().map(|(rank, _)| rank).sum()
+    }
+
     /// All V.
     fn vectors(&self) -> &[T] {
-        &self.vectors[..self.rank * self.length]
+        &self.vectors[..self.rank() * self.length]
     }
 
     /// What the matrix makes of the basis, each of `length` values.
     fn images(&self, length: usize) -> &[T] {
-        &self.images[..self.rank * length]
+        &self.images[..self.rank() * length]
     }
 
     /// Takes the part in the known subspace off the vectors; its coefficients, [vectors, directions known].
     fn project(&self, vectors: &mut [T]) -> Vec<T> {
-        if self.rank == 0 {
+        if self.rank() == 0 {
             return Vec::new();
         }
         let mut take_off = || {
@@ -169,14 +172,13 @@ impl<T: Real> Seen<T> {
 
     /// Multiplies the columns of every product by what becomes of its N.
     fn by_product(&self, mut values: Vec<T>, factor: impl Fn(Matrix<'_, T>) -> Matrix<'_, T>) -> Vec<T> {
-        let mut from = 0;
+        let (columns, mut from) = (self.rank(), 0);
         for (rank, inverse) in &self.products {
             if let Some(inverse) = inverse {
-                let own: Vec<T> =
-                    values.chunks_exact(self.rank).flat_map(|row| &row[from..][..*rank]).copied().collect();
+                let own: Vec<T> = values.chunks_exact(columns).flat_map(|row| &row[from..][..*rank]).copied().collect();
                 let rows = own.len() / rank;
                 let turned = product(Matrix::new(&own, rows, *rank), factor(Matrix::new(inverse, *rank, *rank)));
-                for (row, own) in values.chunks_exact_mut(self.rank).zip(turned.chunks_exact(*rank)) {
+                for (row, own) in values.chunks_exact_mut(columns).zip(turned.chunks_exact(*rank)) {
                     row[from..][..*rank].copy_from_slice(own);
                 }
             }
@@ -185,12 +187,13 @@ impl<T: Real> Seen<T> {
         values
     }
 
-    /// Inner products of the `rank` vectors of the basis that came last with others, [rank, others].
-    fn of_last(&self, rank: usize, others: &[T]) -> Vec<T> {
-        let products = inner(&self.vectors()[(self.rank - rank) * self.length..], others, self.length);
-        match self.products.last() {
-            Some((_, Some(inverse))) if !products.is_empty() => {
-                product(Matrix::new(inverse, rank, rank), Matrix::new(&products, rank, products.len() / rank))
+    /// Inner products of the basis vectors of the last product with others, [rank, others].
+    fn of_last(&self, others: &[T]) -> Vec<T> {
+        let Some((rank, inverse)) = self.products.last() else { return Vec::new() };
+        let products = inner(&self.vectors()[(self.rank() - rank) * self.length..], others, self.length);
+        match inverse {
+            Some(inverse) if !products.is_empty() => {
+                product(Matrix::new(inverse, *rank, *rank), Matrix::new(&products, *rank, products.len() / rank))
             }
             _ => products,
         }
@@ -198,13 +201,12 @@ impl<T: Real> Seen<T> {
 
     /// Adds vectors V and their N to what is known.
     fn push(&mut self, values: impl ExactSizeIterator<Item = T>, inverse: Option<Vec<T>>) {
-        let (known, count) = (self.rank * self.length, values.len() / self.length);
+        let (known, count) = (self.rank() * self.length, values.len() / self.length);
         if self.vectors.len() < known + values.len() {
             self.vectors.resize(known + values.len(), T::zero());
         }
         self.vectors[known..].iter_mut().zip(values).for_each(|(to, value)| *to = value);
         self.products.push((count, inverse));
-        self.rank += count;
     }
 
     /// Adds a basis of the vectors, which are orthogonal to the known subspace and of a length up to 1.

@@ -127,20 +127,24 @@ impl ConditionedSampler {
         drawn + forward + backward + factors
     }
 
-    /// Bytes that are held of a layer's weights, where its values have so many.
+    /// Bytes that a layer's weights and their products take, where its values have so many.
     fn bytes_of(&self, node: &Node, value: usize) -> u64 {
-        let count = match self.means(node) {
-            Means::Drawn => node.parameter_count(),
+        let [values, doubles] = match self.means(node) {
+            Means::Drawn => [node.parameter_count(), 0],
             Means::Acting(product) => self.values_of(product, product.patches * self.networks.batch),
         };
-        (count as u64).saturating_mul(value as u64)
+        let bytes = |count: usize, size: usize| (count as u64).saturating_mul(size as u64);
+        bytes(values, value).saturating_add(bytes(doubles, size_of::<f64>()))
     }
 
-    /// Values that are held of a matrix: bases and their images on both sides, the vectors of one product, and Gram matrices.
-    fn values_of(&self, product: Product, columns: usize) -> usize {
+    /// Values of the network's precision that are held of a matrix, bases and their images on both sides and the vectors of one product;
+    /// and those in double precision while one is taken, Gram matrices and their factors, and vectors that depend on each other.
+    fn values_of(&self, product: Product, columns: usize) -> [usize; 2] {
         let kept = columns.saturating_mul(1 + self.networks.gradients());
         let vectors = product.outputs.saturating_add(product.inputs).saturating_mul(kept.saturating_add(2 * columns));
-        vectors.saturating_add(columns.saturating_mul(columns).saturating_mul(4))
+        let square = columns.saturating_mul(columns);
+        let dependent = if columns == 1 { 0 } else { product.outputs.max(product.inputs).saturating_mul(3 * columns) };
+        [vectors.saturating_add(square.saturating_mul(4)), dependent.saturating_add(square.saturating_mul(8))]
     }
 }
 

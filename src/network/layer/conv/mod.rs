@@ -437,15 +437,10 @@ impl LayerRule for Conv {
         let ([channels, height, width], places) = Self::sizes(site);
         memory.clear();
         memory.resize(input.len(), T::zero());
-        vectorized(
-            #[inline(always)]
-            || {
-                self.window.for_each([height, width], places, |tap, place, pixel| {
-                    let seen = &patches[place * pitch + tap * channels..][..channels];
-                    memory[pixel * channels..][..channels].iter_mut().zip(seen).for_each(|(sum, &more)| *sum += more);
-                });
-            },
-        );
+        self.window.for_each([height, width], places, |tap, place, pixel| {
+            let seen = &patches[place * pitch + tap * channels..][..channels];
+            memory[pixel * channels..][..channels].iter_mut().zip(seen).for_each(|(sum, &more)| *sum += more);
+        });
         matrix::transpose(memory, channels, input);
     }
 
