@@ -80,15 +80,25 @@ pub struct Scratch<T> {
 }
 
 /// A layer of weights as a product of matrices, W X, for one sample: the columns of X are patches of the input, for a dense layer the
-/// whole of it, and each column of the product holds all output channels at one place.
+/// whole of it, and each column of the product holds all output channels at one place. A patch has so many taps, each of which shows all
+/// channels of one pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Product {
     /// Rows of W.
     pub outputs: usize,
-    /// Columns of W, values of a patch.
-    pub inputs: usize,
+    /// Values of a pixel.
+    pub channels: usize,
+    /// Pixels of a patch.
+    pub taps: usize,
     /// Number of patches.
     pub patches: usize,
+}
+
+impl Product {
+    /// Columns of W, values of a patch. Saturates where it overflows.
+    pub fn inputs(&self) -> usize {
+        self.channels.saturating_mul(self.taps)
+    }
 }
 
 /// Why path theory says nothing of a network.
@@ -191,15 +201,10 @@ pub trait LayerRule {
         None
     }
 
-    /// Writes the patches of one sample, each at the beginning of so many values of `patches` as `pitch` says; the order of a patch's values
-    /// is the layer's own.
-    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [T], memory: &mut Vec<T>) {
-        let _ = (site, input, pitch, patches, memory);
-    }
-
-    /// The adjoint of [`lay_patches`](Self::lay_patches): writes, for each input, the sum over the places in patches that show it.
-    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], pitch: usize, input: &mut [T], memory: &mut Vec<T>) {
-        let _ = (site, patches, pitch, input, memory);
+    /// Visits the taps of all patches of its [`product`](Self::product) with the pixels that they show, (tap, patch, pixel); a tap on a
+    /// zero beyond the edge shows none.
+    fn for_each_seen(&self, site: Site<'_>, visit: impl FnMut(usize, usize, usize)) {
+        let _ = (site, visit);
     }
 
     /// What it does to batches that share its parameters.
@@ -390,12 +395,8 @@ impl LayerRule for Layer {
         dispatch!(self, layer => layer.product(site))
     }
 
-    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [T], memory: &mut Vec<T>) {
-        dispatch!(self, layer => layer.lay_patches(site, input, pitch, patches, memory));
-    }
-
-    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], pitch: usize, input: &mut [T], memory: &mut Vec<T>) {
-        dispatch!(self, layer => layer.sum_patches(site, patches, pitch, input, memory));
+    fn for_each_seen(&self, site: Site<'_>, visit: impl FnMut(usize, usize, usize)) {
+        dispatch!(self, layer => layer.for_each_seen(site, visit));
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {

@@ -6,10 +6,9 @@
 //! before. The same with both sides exchanged gives Wᵀ g. So any number of products, forward and backward and in any order, each of
 //! which may depend on those before, have exactly the joint law of products with one W: n + m normals in place of n m.
 
-use super::factor::{Factor, Independent};
-use super::rows::{combine, combine_lower, dot, gram, inner, product, scale};
+use super::basis::{Basis, Shares, normalise};
+use super::rows::{combine, combine_lower, inner, scale};
 use crate::network::Real;
-use crate::network::matrix::Matrix;
 
 /// What is left of a square by rounding, in double precision and of double the digits of single.
 const TOLERANCE: f64 = 1e-10;
@@ -30,25 +29,12 @@ pub struct UnseenMatrix<T> {
     left: Seen<T>,
 }
 
-/// What is known on one side: the orthonormal basis is, product by product, N V of the vectors V that were new in it.
+/// What is known on one side.
 #[derive(Debug, Clone)]
 struct Seen<T> {
-    /// Length of this side's vectors.
-    length: usize,
-    /// All V, one vector after the other; memory behind them is kept.
-    vectors: Vec<T>,
-    /// How many came with each product, and their N, lower triangular; where there is none, the vectors are orthonormal themselves.
-    products: Vec<(usize, Option<Vec<T>>)>,
-    /// Products of the basis with the matrix, vectors of the other side; memory behind them is kept.
+    basis: Basis<T>,
+    /// What the matrix makes of the basis, vectors of the other side; memory behind them is kept.
     images: Vec<T>,
-}
-
-/// The vectors of one product in the new part of the basis.
-struct Shares<T> {
-    /// Coefficients, [vectors, rank].
-    coefficients: Vec<T>,
-    /// Whether every vector is a new direction, and has no share of those behind it.
-    is_lower: bool,
 }
 
 /// Which way the matrix acts.
@@ -63,183 +49,88 @@ pub enum Way {
 impl<T: Real> UnseenMatrix<T> {
     /// A matrix [rows, columns] of which nothing is known but the law of its entries, N(0, std_dev²).
     pub fn new(rows: usize, columns: usize, std_dev: T) -> Self {
-        let side = |length| Seen { length, vectors: Vec::new(), products: Vec::new(), images: Vec::new() };
+        let side = |length| Seen { basis: Basis::new(length), images: Vec::new() };
         Self { std_dev, tolerance: TOLERANCE, right: side(columns), left: side(rows) }
     }
 
     /// Another matrix of the same law in its place.
     pub fn forget(&mut self) {
-        for side in [&mut self.right, &mut self.left] {
-            side.products.clear();
-        }
+        self.right.basis.clear();
+        self.left.basis.clear();
     }
 
-    /// Multiplies vectors, which lie one after the other and are changed, with the matrix or its transpose.
-    pub fn multiply(&mut self, way: Way, vectors: &mut [T], products: &mut [T], normals: &mut impl Normals<T>) {
+    /// Multiplies vectors, which lie one after the other and are changed, with the matrix or its transpose. What comes back is where the
+    /// vectors lie in their side's basis.
+    pub fn multiply(
+        &mut self,
+        way: Way,
+        vectors: &mut [T],
+        products: &mut [T],
+        normals: &mut impl Normals<T>,
+    ) -> Coordinates<T> {
         let Self { std_dev, tolerance, right, left } = self;
-        let (own, other) = match way {
+        let (Seen { basis, images }, other) = match way {
             Way::Forward => (right, left),
             Way::Transposed => (left, right),
         };
-        let sizes: Vec<T> = vectors.chunks_exact_mut(own.length).map(|vector| normalise(vector)).collect();
-        let known = own.project(vectors);
-        let seen = own.rank();
-        let shares = own.extend(vectors, *tolerance);
-        let rank = own.rank();
-        let mut corrections = own.of_last(other.images(own.length));
+        let (length, other_basis) = (other.basis.length(), &other.basis);
+        let sizes: Vec<T> = vectors.chunks_exact_mut(basis.length()).map(|vector| normalise(vector)).collect();
+        let known = basis.project(vectors);
+        let seen = basis.rank();
+        let shares = basis.extend(vectors, *tolerance);
+        let rank = basis.rank();
+        let mut corrections = basis.of_last(&other.images[..other_basis.rank() * basis.length()]);
         // The images of the new directions: what is known of them from the other side, and what is not.
-        if own.images.len() < rank * other.length {
-            own.images.resize(rank * other.length, T::zero());
+        if images.len() < rank * length {
+            images.resize(rank * length, T::zero());
         }
-        let (known_images, fresh) = own.images[..rank * other.length].split_at_mut(seen * other.length);
+        let (known_images, fresh) = images[..rank * length].split_at_mut(seen * length);
         normals.fill(*std_dev, fresh);
-        if other.rank() > 0 {
-            let drawn = other.in_basis(inner(fresh, other.vectors(), other.length));
+        if other_basis.rank() > 0 {
+            let drawn = other_basis.in_basis(inner(fresh, other_basis.vectors(), length));
             corrections.iter_mut().zip(drawn).for_each(|(known, drawn)| *known -= drawn);
-            combine(&other.in_vectors(corrections), other.vectors(), fresh, other.length, true);
+            combine(&other_basis.in_vectors(corrections), other_basis.vectors(), fresh, length, true);
         }
         let combine_new = if shares.is_lower { combine_lower } else { combine };
-        combine_new(&shares.coefficients, fresh, products, other.length, false);
-        combine(&known, known_images, products, other.length, true);
-        for (product, size) in products.chunks_exact_mut(other.length).zip(sizes) {
+        combine_new(&shares.coefficients, fresh, products, length, false);
+        combine(&known, known_images, products, length, true);
+        for (product, &size) in products.chunks_exact_mut(length).zip(&sizes) {
             scale(size, product);
         }
+        Coordinates { sizes, known, shares }
     }
 }
 
-/// Divides by the length, which is returned: 0, and nothing changed, of a vector of zeros.
-fn normalise<T: Real>(vector: &mut [T]) -> T {
-    let square = dot(vector, vector);
-    if square.is_normal() {
-        let length = square.sqrt();
-        scale(T::one() / length, vector);
-        return length;
-    }
-    // Squares out of range: in units of the largest one. A NaN is kept by the maximum's own sum.
-    let largest = vector.iter().fold(T::zero(), |most, value| if value.abs() > most { value.abs() } else { most });
-    if largest.is_zero() && !square.is_nan() {
-        return T::zero();
-    }
-    vector.iter_mut().for_each(|value| *value /= largest);
-    let length = dot(vector, vector).sqrt();
-    scale(T::one() / length, vector);
-    largest * length
+/// Vectors as combinations of an orthonormal basis.
+pub struct Coordinates<T> {
+    sizes: Vec<T>,
+    known: Vec<T>,
+    shares: Shares<T>,
 }
 
-impl<T: Real> Seen<T> {
-    /// How many vectors the basis has.
-    fn rank(&self) -> usize {
-        self.products.iter().map(|(rank, _)| rank).sum()
+impl<T: Real> Coordinates<T> {
+    /// How many vectors there are.
+    pub fn count(&self) -> usize {
+        self.sizes.len()
     }
 
-    /// All V.
-    fn vectors(&self) -> &[T] {
-        &self.vectors[..self.rank() * self.length]
-    }
-
-    /// What the matrix makes of the basis, each of `length` values.
-    fn images(&self, length: usize) -> &[T] {
-        &self.images[..self.rank() * length]
-    }
-
-    /// Takes the part in the known subspace off the vectors; its coefficients, [vectors, directions known].
-    fn project(&self, vectors: &mut [T]) -> Vec<T> {
-        if self.rank() == 0 {
-            return Vec::new();
+    /// Writes those of all vectors, each at the beginning of `pitch` values, with zeros behind them.
+    pub fn lay(&self, pitch: usize, values: &mut [T]) {
+        let count = self.sizes.len();
+        let [known, new] = [&self.known, &self.shares.coefficients].map(|values| values.len() / count);
+        for (vector, (values, &size)) in values.chunks_exact_mut(pitch).zip(&self.sizes).enumerate() {
+            let of_known = &self.known[vector * known..][..known];
+            let of_new = &self.shares.coefficients[vector * new..][..new];
+            let (of_basis, behind) = values.split_at_mut(known + new);
+            of_basis.iter_mut().zip(of_known.iter().chain(of_new)).for_each(|(to, &share)| *to = size * share);
+            behind.fill(T::zero());
         }
-        let mut take_off = || {
-            let coefficients = self.in_basis(inner(vectors, self.vectors(), self.length));
-            let negative = coefficients.iter().map(|&coefficient| -coefficient).collect();
-            combine(&self.in_vectors(negative), self.vectors(), vectors, self.length, true);
-            coefficients
-        };
-        let mut total = take_off();
-        // Twice is enough (Kahan; Parlett 1998): what is left may be small, and rounding large beside it.
-        let again = take_off();
-        total.iter_mut().zip(again).for_each(|(sum, more)| *sum += more);
-        total
-    }
-
-    /// From inner products with the vectors V to those with the basis N V, row by row.
-    fn in_basis(&self, products: Vec<T>) -> Vec<T> {
-        self.by_product(products, |inverse| inverse.transposed())
-    }
-
-    /// From a combination of the basis to one of the vectors V, row by row.
-    fn in_vectors(&self, coefficients: Vec<T>) -> Vec<T> {
-        self.by_product(coefficients, |inverse| inverse)
-    }
-
-    /// Multiplies the columns of every product by what becomes of its N.
-    fn by_product(&self, mut values: Vec<T>, factor: impl Fn(Matrix<'_, T>) -> Matrix<'_, T>) -> Vec<T> {
-        let (columns, mut from) = (self.rank(), 0);
-        for (rank, inverse) in &self.products {
-            if let Some(inverse) = inverse {
-                let own: Vec<T> = values.chunks_exact(columns).flat_map(|row| &row[from..][..*rank]).copied().collect();
-                let rows = own.len() / rank;
-                let turned = product(Matrix::new(&own, rows, *rank), factor(Matrix::new(inverse, *rank, *rank)));
-                for (row, own) in values.chunks_exact_mut(columns).zip(turned.chunks_exact(*rank)) {
-                    row[from..][..*rank].copy_from_slice(own);
-                }
-            }
-            from += rank;
-        }
-        values
-    }
-
-    /// Inner products of the basis vectors of the last product with others, [rank, others].
-    fn of_last(&self, others: &[T]) -> Vec<T> {
-        let Some((rank, inverse)) = self.products.last() else { return Vec::new() };
-        let products = inner(&self.vectors()[(self.rank() - rank) * self.length..], others, self.length);
-        match inverse {
-            Some(inverse) if !products.is_empty() => {
-                product(Matrix::new(inverse, *rank, *rank), Matrix::new(&products, *rank, products.len() / rank))
-            }
-            _ => products,
-        }
-    }
-
-    /// Adds vectors V and their N to what is known.
-    fn push(&mut self, values: impl ExactSizeIterator<Item = T>, inverse: Option<Vec<T>>) {
-        let (known, count) = (self.rank() * self.length, values.len() / self.length);
-        if self.vectors.len() < known + values.len() {
-            self.vectors.resize(known + values.len(), T::zero());
-        }
-        self.vectors[known..].iter_mut().zip(values).for_each(|(to, value)| *to = value);
-        self.products.push((count, inverse));
-    }
-
-    /// Adds a basis of the vectors, which are orthogonal to the known subspace and of a length up to 1.
-    fn extend(&mut self, vectors: &[T], tolerance: f64) -> Shares<T> {
-        let count = vectors.len() / self.length;
-        let in_double = |values: &[T]| values.iter().map(|value| value.as_f64()).collect::<Vec<f64>>();
-        let gram_matrix = in_double(&gram(vectors, self.length));
-        if let Some(Independent { factor, inverse }) = Independent::new(&gram_matrix, count, tolerance) {
-            self.push(vectors.iter().copied(), Some(inverse.into_iter().map(T::from_f64).collect()));
-            let coefficients = factor.into_iter().map(T::from_f64).collect();
-            return Shares { coefficients, is_lower: true };
-        }
-        // Where vectors depend on each other, a Gram matrix has the square of their condition: it asks for double precision.
-        let exact = in_double(vectors);
-        let gram_matrix = gram(&exact, self.length);
-        let factor = Factor::new(&gram_matrix, count, tolerance);
-        let rank = factor.rank();
-        let chosen = factor.pivots.iter().flat_map(|&pivot| &exact[pivot * self.length..][..self.length]);
-        let chosen: Vec<f64> = chosen.copied().collect();
-        let mut directions = vec![0.0; chosen.len()];
-        combine(&factor.inverse(), &chosen, &mut directions, self.length, false);
-        self.push(directions.into_iter().map(T::from_f64), None);
-        // Where a vector is no number, neither is what it gives.
-        let is_lost = |vector: usize| gram_matrix[vector * count + vector].is_nan();
-        let coefficients = factor.values.iter().enumerate();
-        let coefficients =
-            coefficients.map(|(place, &share)| T::from_f64(if is_lost(place / rank) { f64::NAN } else { share }));
-        Shares { coefficients: coefficients.collect(), is_lower: false }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::dot;
     use super::*;
     use crate::statistics::{KolmogorovSmirnov, Moments};
     use ndarray_rand::rand::{Rng, SeedableRng};

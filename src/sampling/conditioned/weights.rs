@@ -6,7 +6,9 @@ use super::super::general::Weights;
 use super::super::normal::BulkGenerator;
 use super::Means;
 use super::matrix::{Normals, UnseenMatrix, Way};
-use crate::network::layer::{LayerRule, Product, Role, Scratch, mask, rectify};
+use super::patches::Patches;
+use super::span::Span;
+use crate::network::layer::{Product, Role, Scratch, mask, rectify};
 use crate::network::matrix::transpose;
 use crate::network::{Initialisation, Node, Operator, Parameters, Place, Real};
 use crate::stop::Stop;
@@ -39,12 +41,17 @@ enum Law {
 /// A matrix of weights, which may have biases as one more column, in the memory for its products.
 struct Action<T> {
     matrix: UnseenMatrix<T>,
-    product: Product,
+    /// Values of a pixel where the matrix acts on it.
+    channels: usize,
+    patches: Patches,
     /// What stands for the one that a bias is multiplied by: the ratio of its standard deviation to the weights'; `None` without biases.
     bias: Option<T>,
+    /// Where the matrix acts on coordinates in the pixels' span only.
+    span: Option<Span<T>>,
+    /// Pixels with all their channels, and as the matrix acts on them.
+    pixels: [Vec<T>; 2],
     inner: Vec<T>,
     outer: Vec<T>,
-    memory: Vec<T>,
 }
 
 /// Normals in bulk, in single precision as for weights that are drawn.
@@ -77,7 +84,12 @@ impl<T: Real> Conditioned<T> {
             // Where pools run before convolutions, a layer's law is that of the place in which it was written.
             let is_same = |written: &&Node| written.offset == node.offset && written.tensors == node.tensors;
             let index = nodes.iter().position(|written| is_same(&written)).unwrap_or(place);
-            let action = |product| (product, law.variances(index).weight.sqrt(), law.law_of(index, Role::Bias));
+            let acting = |product, in_span| {
+                let bias =
+                    law.law_of(index, Role::Bias).filter(|_| node.has_bias()).map_or(0.0, |(_, std_dev)| std_dev);
+                let std_devs = [law.variances(index).weight.sqrt(), bias];
+                Held::Acting(Box::new(Action::new(networks, node, product, in_span, std_devs)))
+            };
             match means[place] {
                 Means::Drawn => {
                     let of_tensor = |tensor: &crate::network::layer::Tensor| {
@@ -90,7 +102,8 @@ impl<T: Real> Conditioned<T> {
                     let laws = node.tensors.iter().map(of_tensor).collect();
                     Held::Drawn(vec![T::zero(); node.parameter_count()], laws)
                 }
-                Means::Acting(product) => Held::Acting(Box::new(Action::new(action(product), node.has_bias()))),
+                Means::Acting(product) => acting(product, false),
+                Means::InSpan(product) => acting(product, true),
             }
         };
         Self { layers: running.nodes().iter().enumerate().map(held).collect(), numbers: None }
@@ -98,58 +111,82 @@ impl<T: Real> Conditioned<T> {
 }
 
 impl<T: Real> Action<T> {
-    fn new(
-        (product, std_dev, bias): (Product, f64, Option<(crate::network::WeightDistribution, f64)>),
-        has_bias: bool,
-    ) -> Self {
-        let bias = bias.filter(|_| has_bias).map(|(_, of_bias)| T::from_f64(of_bias / std_dev));
-        let columns = product.inputs + usize::from(bias.is_some());
-        let matrix = UnseenMatrix::new(product.outputs, columns, T::from_f64(std_dev));
-        Self { matrix, product, bias, inner: Vec::new(), outer: Vec::new(), memory: Vec::new() }
+    /// The weights of a layer by their standard deviation, and that of its biases.
+    fn new(networks: &ExplicitSampler, node: &Node, product: Product, in_span: bool, [weight, bias]: [f64; 2]) -> Self {
+        let patches = Patches::new(node, product, networks.batch);
+        let std_dev = T::from_f64(weight);
+        let span = in_span.then(|| {
+            let above = product.outputs.min(patches.count * networks.gradients());
+            Span::new(&patches, product.channels, std_dev, above)
+        });
+        let channels = span.as_ref().map_or(product.channels, Span::coordinates);
+        let bias = (bias > 0.0).then(|| T::from_f64(bias / weight));
+        let columns = channels * product.taps + usize::from(bias.is_some());
+        Self {
+            matrix: UnseenMatrix::new(product.outputs, columns, std_dev),
+            channels,
+            bias,
+            span,
+            pixels: [product.channels, channels].map(|channels| vec![T::zero(); patches.pixels * channels]),
+            inner: vec![T::zero(); patches.count * columns],
+            outer: vec![T::zero(); patches.count * product.outputs],
+            patches,
+        }
+    }
+
+    /// Another matrix of the same law in its place.
+    fn forget(&mut self) {
+        self.matrix.forget();
+        self.span.iter_mut().for_each(Span::forget);
     }
 
     /// Values of a patch, with that of the bias.
     fn pitch(&self) -> usize {
-        self.product.inputs + usize::from(self.bias.is_some())
+        self.inner.len() / self.patches.count
     }
 
-    fn apply(&mut self, place: Place<'_>, input: &[T], output: &mut [T], numbers: &mut impl Normals<T>) {
-        let Product { outputs, inputs, patches } = self.product;
-        let (node, pitch) = (place.node, self.pitch());
-        let (given, taken) = (patches * pitch, patches * outputs);
-        self.inner.resize(place.batch * given, T::zero());
-        self.outer.resize(place.batch * taken, T::zero());
-        for (sample, laid) in input.chunks_exact(node.input.len()).zip(self.inner.chunks_exact_mut(given)) {
-            node.layer.lay_patches(node.site(), sample, pitch, laid, &mut self.memory);
-            if let Some(bias) = self.bias {
-                laid.chunks_exact_mut(pitch).for_each(|patch| patch[inputs] = bias);
+    fn apply(&mut self, input: &[T], output: &mut [T], numbers: &mut impl Normals<T>) {
+        let pitch = self.pitch();
+        let Patches { batch, count, pixels, .. } = self.patches;
+        let [whole, reduced] = &mut self.pixels;
+        transpose_all(input, batch, pixels / batch, whole);
+        let shown = match &mut self.span {
+            Some(span) => {
+                span.reduce(self.matrix.tolerance, whole, reduced);
+                reduced
             }
+            None => whole,
+        };
+        self.patches.lay(shown, self.channels, pitch, &mut self.inner);
+        if let Some(bias) = self.bias {
+            self.inner.chunks_exact_mut(pitch).for_each(|patch| patch[pitch - 1] = bias);
         }
         self.matrix.multiply(Way::Forward, &mut self.inner, &mut self.outer, numbers);
-        for (sample, products) in output.chunks_exact_mut(taken).zip(self.outer.chunks_exact(taken)) {
-            transpose(products, outputs, sample);
-        }
+        transpose_all(&self.outer, batch, self.outer.len() / count, output);
     }
 
-    fn apply_transposed(
-        &mut self,
-        place: Place<'_>,
-        upstream: &[T],
-        downstream: &mut [T],
-        numbers: &mut impl Normals<T>,
-    ) {
-        let Product { outputs, patches, .. } = self.product;
-        let (node, pitch) = (place.node, self.pitch());
-        let (given, taken) = (patches * pitch, patches * outputs);
-        self.inner.resize(place.batch * given, T::zero());
-        self.outer.resize(place.batch * taken, T::zero());
-        for (sample, laid) in upstream.chunks_exact(taken).zip(self.outer.chunks_exact_mut(taken)) {
-            transpose(sample, patches, laid);
+    fn apply_transposed(&mut self, upstream: &[T], downstream: &mut [T], numbers: &mut impl Normals<T>) {
+        let pitch = self.pitch();
+        let Patches { batch, count, pixels, .. } = self.patches;
+        transpose_all(upstream, batch, count / batch, &mut self.outer);
+        let above = self.matrix.multiply(Way::Transposed, &mut self.outer, &mut self.inner, numbers);
+        let [whole, reduced] = &mut self.pixels;
+        match &mut self.span {
+            Some(span) => {
+                self.patches.sum(&self.inner, self.channels, pitch, reduced);
+                span.expand(reduced, &above, whole, numbers);
+            }
+            None => self.patches.sum(&self.inner, self.channels, pitch, whole),
         }
-        self.matrix.multiply(Way::Transposed, &mut self.outer, &mut self.inner, numbers);
-        for (sample, products) in downstream.chunks_exact_mut(node.input.len()).zip(self.inner.chunks_exact(given)) {
-            node.layer.sum_patches(node.site(), products, pitch, sample, &mut self.memory);
-        }
+        transpose_all(whole, batch, whole.len() / pixels, downstream);
+    }
+}
+
+/// Exchanges rows and columns of every sample's values, which has so many columns.
+fn transpose_all<T: Real>(from: &[T], batch: usize, columns: usize, to: &mut [T]) {
+    let values = from.len() / batch;
+    for (from, to) in from.chunks_exact(values).zip(to.chunks_exact_mut(values)) {
+        transpose(from, columns, to);
     }
 }
 
@@ -162,7 +199,7 @@ where
         let mut numbers = Numbers { generator: BulkGenerator::new(stream), single };
         for layer in &mut self.layers {
             match layer {
-                Held::Acting(action) => action.matrix.forget(),
+                Held::Acting(action) => action.forget(),
                 Held::Drawn(parameters, laws) => {
                     let mut rest = &mut parameters[..];
                     for &mut (length, law) in laws {
@@ -203,7 +240,7 @@ where
         let Some(numbers) = &mut self.numbers else { return };
         match &mut self.layers[place.index] {
             Held::Drawn(parameters, _) => return place.forward(parameters, input, output, scratch),
-            Held::Acting(action) => action.apply(place, input, output, numbers),
+            Held::Acting(action) => action.apply(input, output, numbers),
         }
         if place.with_relu {
             rectify(output);
@@ -221,7 +258,7 @@ where
         let Some(numbers) = &mut self.numbers else { return };
         match &mut self.layers[place.index] {
             Held::Drawn(parameters, _) => return place.backward(parameters, input, upstream, downstream, scratch),
-            Held::Acting(action) => action.apply_transposed(place, upstream, downstream, numbers),
+            Held::Acting(action) => action.apply_transposed(upstream, downstream, numbers),
         }
         if place.with_relu {
             mask(downstream, input);
@@ -236,7 +273,7 @@ impl<T: Real> Conditioned<T> {
     pub fn forget(&mut self, index: usize) {
         match &mut self.layers[index] {
             Held::Drawn(..) => {}
-            Held::Acting(action) => action.matrix.forget(),
+            Held::Acting(action) => action.forget(),
         }
     }
 

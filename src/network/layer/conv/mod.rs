@@ -17,7 +17,6 @@ use crate::network::layer::keys::{Defaults, Key, Keyed, Kind, Refusal, Values};
 use crate::network::layer::relu::mask;
 use crate::network::layer::window::{PaddingMode, Window};
 use crate::network::layer::{Fan, LayerRule, NoPathTheory, Pass, Product, Real, Role, Scratch, Shape, Site, Tensor};
-use crate::network::matrix;
 use crate::network::simd::{LANES, aligned, vectorized};
 use correlation::{Correlation, Step, Target};
 use residues::Gradient;
@@ -414,34 +413,13 @@ impl LayerRule for Conv {
 
     fn product(&self, site: Site<'_>) -> Option<Product> {
         let ([channels, ..], [rows, columns]) = Self::sizes(site);
-        let inputs = channels.saturating_mul(self.window.size.saturating_pow(2));
-        Some(Product { outputs: self.channels, inputs, patches: rows * columns })
+        let taps = self.window.size.saturating_pow(2);
+        Some(Product { outputs: self.channels, channels, taps, patches: rows * columns })
     }
 
-    /// Tap by tap, all channels of a pixel one after the other.
-    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], pitch: usize, patches: &mut [T], memory: &mut Vec<T>) {
-        let ([channels, height, width], places) = Self::sizes(site);
-        memory.resize(input.len(), T::zero());
-        matrix::transpose(input, height * width, memory);
-        if self.window.padding > 0 && self.window.mode == PaddingMode::Zeros {
-            let values = channels * self.window.size.pow(2);
-            patches.chunks_exact_mut(pitch).for_each(|patch| patch[..values].fill(T::zero()));
-        }
-        self.window.for_each([height, width], places, |tap, place, pixel| {
-            let seen = &memory[pixel * channels..][..channels];
-            patches[place * pitch + tap * channels..][..channels].copy_from_slice(seen);
-        });
-    }
-
-    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], pitch: usize, input: &mut [T], memory: &mut Vec<T>) {
-        let ([channels, height, width], places) = Self::sizes(site);
-        memory.clear();
-        memory.resize(input.len(), T::zero());
-        self.window.for_each([height, width], places, |tap, place, pixel| {
-            let seen = &patches[place * pitch + tap * channels..][..channels];
-            memory[pixel * channels..][..channels].iter_mut().zip(seen).for_each(|(sum, &more)| *sum += more);
-        });
-        matrix::transpose(memory, channels, input);
+    fn for_each_seen(&self, site: Site<'_>, visit: impl FnMut(usize, usize, usize)) {
+        let ([_, height, width], places) = Self::sizes(site);
+        self.window.for_each([height, width], places, visit);
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {

@@ -99,15 +99,11 @@ impl LayerRule for Dense {
     }
 
     fn product(&self, site: Site<'_>) -> Option<Product> {
-        Some(Product { outputs: self.units, inputs: site.input.len(), patches: 1 })
+        Some(Product { outputs: self.units, channels: site.input.len(), taps: 1, patches: 1 })
     }
 
-    fn lay_patches<T: Real>(&self, site: Site<'_>, input: &[T], _: usize, patches: &mut [T], _: &mut Vec<T>) {
-        patches[..site.input.len()].copy_from_slice(input);
-    }
-
-    fn sum_patches<T: Real>(&self, site: Site<'_>, patches: &[T], _: usize, input: &mut [T], _: &mut Vec<T>) {
-        input.copy_from_slice(&patches[..site.input.len()]);
+    fn for_each_seen(&self, _: Site<'_>, mut visit: impl FnMut(usize, usize, usize)) {
+        visit(0, 0, 0);
     }
 
     fn on_batches<T: Real>(&self, site: Site<'_>) -> OnBatches<T> {
