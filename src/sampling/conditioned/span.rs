@@ -102,14 +102,16 @@ impl<T: Real> Span<T> {
 
     /// Writes the pixels in coordinates of their span.
     pub fn reduce(&mut self, tolerance: f64, pixels: &[T], reduced: &mut [T]) {
-        reduced.fill(T::zero());
         for OfKind { kind, basis, .. } in &mut self.kinds {
             gather(pixels, &kind.pixels, self.channels, &mut self.vectors);
             let sizes: Vec<T> = self.vectors.chunks_exact_mut(self.channels).map(|pixel| normalise(pixel)).collect();
             let shares = basis.extend(&self.vectors, tolerance).coefficients;
             let rank = basis.rank();
-            for ((&pixel, size), shares) in kind.pixels.iter().zip(sizes).zip(shares.chunks_exact(rank.max(1))) {
-                let reduced = &mut reduced[pixel * self.coordinates..][..rank];
+            for (vector, (&pixel, size)) in kind.pixels.iter().zip(sizes).enumerate() {
+                let reduced = &mut reduced[pixel * self.coordinates..][..self.coordinates];
+                // Zeros, or no numbers for a pixel that is none: these have no direction.
+                reduced.fill(size * T::zero());
+                let shares = &shares[vector * rank..][..rank];
                 reduced.iter_mut().zip(shares).for_each(|(value, &share)| *value = size * share);
             }
         }
@@ -166,6 +168,26 @@ mod tests {
         let node = &network.nodes()[0];
         let product = node.layer.product(node.site()).unwrap();
         kinds(&Patches::new(node, product, batch))
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_hidden() {
+        let patches = Patches { batch: 1, taps: 1, count: 2, pixels: 2, seen: vec![] };
+        let seen = [0, 1].map(|pixel| Seen { tap: 0, patch: pixel, pixel }).to_vec();
+        let mut span = Span::new(&Patches { seen, ..patches }, 5, 1.0, 2);
+        let mut reduced = [0.5; 4];
+        for (pixels, nan) in [([f64::NAN; 10], [true, true]), ([0.0; 10], [false, false])] {
+            span.forget();
+            span.reduce(1e-10, &pixels, &mut reduced);
+            assert_eq!([reduced[0].is_nan(), reduced[2].is_nan()], nan);
+        }
+        let mut pixels = [1.0; 10];
+        pixels[9] = f64::NAN;
+        span.forget();
+        span.reduce(1e-10, &pixels, &mut reduced);
+        assert!(
+            (reduced[0].hypot(reduced[1]) - 5f64.sqrt()).abs() < 1e-12 && reduced[2].is_nan() && reduced[3].is_nan()
+        );
     }
 
     #[test]

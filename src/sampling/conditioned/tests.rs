@@ -282,7 +282,6 @@ fn planted_defects_are_found() {
         };
         let found = cases.each_ref().map(is_found);
         let name = ["none", "projection", "bias", "factor"][defect as usize];
-        eprintln!("{name} {found:?}");
         assert_eq!(found.contains(&true), defect != Defect::None, "{name}: {found:?}");
     }
 }
