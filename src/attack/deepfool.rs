@@ -68,6 +68,11 @@ impl Attack for DeepFool {
             let shares: &[f64] = if bounds.is_some() { &[1.0, OVERSHOOT] } else { &[OVERSHOOT] };
             for &share in shares {
                 self.step(&boundary, &point, share, least, bounds, perturbed);
+                // A boundary so far away that numbers do not reach it is none.
+                if !perturbed.iter().all(|value| value.is_finite()) {
+                    perturbed.copy_from_slice(&point);
+                    return None;
+                }
                 if model.is_fooled(perturbed, label) {
                     return Some(along_line(self.norm, model, input, label, bounds, perturbed));
                 }

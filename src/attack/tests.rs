@@ -256,6 +256,24 @@ fn sure_classifiers_fall<T: Real>() {
     }
 }
 
+/// Rows that differ by 10⁻³¹⁰ in one coordinate: the boundary of a margin of 1 lies beyond all numbers, and the other coordinates stay.
+#[test]
+fn a_boundary_that_no_number_reaches_is_none() {
+    let network = Architecture::new(Shape::new([2]).unwrap(), vec![Dense { units: 2, bias: true }.into()]).unwrap();
+    let mut parameters = Parameters::<f64>::new(&network);
+    parameters.values_mut().copy_from_slice(&[0.0, 0.0, 1e-310, 0.0, 1.0, 0.0]);
+    let mut tape = Tape::new(&network);
+    let mut model = Model::new(&network, &parameters, &mut tape);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for name in ["deepfool", "deepfool-linf"] {
+        let attack = AnyAttack::named(name).unwrap();
+        let mut perturbed = vec![f64::NAN; 2];
+        attack.perturb(&mut model, &[0.3, 0.4], 0, Threat::unbounded(0.1), &mut rng, &mut perturbed);
+        assert_eq!(perturbed, [0.3, 0.4], "{name}");
+        assert_eq!(attack.smallest(&mut model, &[0.3, 0.4], 0, None, &mut rng, &mut perturbed), None, "{name}");
+    }
+}
+
 #[test]
 fn sure_classifiers_fall_where_doubtful_ones_do() {
     sure_classifiers_fall::<f32>();
