@@ -138,15 +138,18 @@ pub fn png(scene: &Scene) -> Result<Vec<u8>, String> {
 fn averaged(pixels: &[u8], width: usize, side: usize) -> Vec<u8> {
     let stride = 3 * width;
     let mut result = Vec::with_capacity(pixels.len() / (side * side));
+    // No more than eight rows of bytes.
+    let mut columns = vec![0u16; stride];
     for rows in pixels.chunks_exact(stride * side) {
-        for column in (0..stride).step_by(3 * side) {
-            for channel in 0..3 {
-                let mut sum = 0;
-                for start in (0..side).map(|row| row * stride + column + channel) {
-                    sum += (0..side).map(|i| usize::from(rows[start + 3 * i])).sum::<usize>();
-                }
-                result.push(((sum + side * side / 2) / (side * side)) as u8);
-            }
+        columns.fill(0);
+        for row in rows.chunks_exact(stride) {
+            columns.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value));
+        }
+        for square in columns.chunks_exact(3 * side) {
+            result.extend((0..3).map(|channel| {
+                let sum: usize = square.iter().skip(channel).step_by(3).map(|&sum| usize::from(sum)).sum();
+                ((sum + side * side / 2) / (side * side)) as u8
+            }));
         }
     }
     result
@@ -231,4 +234,21 @@ fn text_style(text: &Text, medium: Medium) -> (TextStyle<'static>, (i32, i32)) {
         .color(&text.colour)
         .pos(Pos::new(horizontal, VPos::Top));
     (style, corner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_of_pixels_are_averaged_channel_by_channel() {
+        // Two squares of 2 × 2 pixels: red 255 in three of four, green everywhere, blue in a corner of the second.
+        let row = |reds: [u8; 4], blue: u8| -> Vec<u8> {
+            reds.iter().enumerate().flat_map(|(at, &red)| [red, 200, if at == 3 { blue } else { 0 }]).collect()
+        };
+        let pixels = [row([255, 255, 0, 0], 0), row([255, 0, 0, 1], 250)].concat();
+        assert_eq!(averaged(&pixels, 4, 2), [191, 200, 0, 0, 200, 63]);
+        assert_eq!(averaged(&pixels, 4, 1), pixels);
+        assert_eq!(averaged(&[255; 3 * 64], 8, 8), [255; 3]);
+    }
 }

@@ -109,27 +109,34 @@ impl<'a, T: Real> Matrix<'a, T> {
 
 /// Writes the transpose of the matrix [rows, `columns`] of these values, row by row.
 pub fn transpose<T: Real>(values: &[T], columns: usize, transposed: &mut [T]) {
-    /// Squares of so many values lie in registers.
+    /// Squares of so many values lie in registers, and so many of these in the nearest cache, also where rows are a power of two apart.
     const SIDE: usize = 8;
+    const NEAR: usize = 4 * SIDE;
     let rows = values.len() / columns.max(1);
     if rows == 1 || columns == 1 {
         return transposed.copy_from_slice(values);
     }
-    for row in (0..rows).step_by(SIDE) {
-        for column in (0..columns).step_by(SIDE) {
-            if row + SIDE <= rows && column + SIDE <= columns {
-                let square: [&[T; SIDE]; SIDE] = std::array::from_fn(|down| {
-                    values[(row + down) * columns + column..].first_chunk().expect("a row of the square is inside")
-                });
-                for across in 0..SIDE {
-                    let to = &mut transposed[(column + across) * rows + row..][..SIDE];
-                    to.iter_mut().zip(square).for_each(|(to, from)| *to = from[across]);
-                }
-            } else {
-                for (row, column) in (row..rows.min(row + SIDE))
-                    .flat_map(|row| (column..columns.min(column + SIDE)).map(move |c| (row, c)))
-                {
-                    transposed[column * rows + row] = values[row * columns + column];
+    let in_steps =
+        |from: usize, step: usize, within: usize, until: usize| (from..until.min(from + within)).step_by(step);
+    for (far, across) in
+        (0..rows).step_by(NEAR).flat_map(|far| (0..columns).step_by(NEAR).map(move |across| (far, across)))
+    {
+        for row in in_steps(far, SIDE, NEAR, rows) {
+            for column in in_steps(across, SIDE, NEAR, columns) {
+                if row + SIDE <= rows && column + SIDE <= columns {
+                    let square: [&[T; SIDE]; SIDE] = std::array::from_fn(|down| {
+                        values[(row + down) * columns + column..].first_chunk().expect("a row of the square is inside")
+                    });
+                    for across in 0..SIDE {
+                        let to = &mut transposed[(column + across) * rows + row..][..SIDE];
+                        to.iter_mut().zip(square).for_each(|(to, from)| *to = from[across]);
+                    }
+                } else {
+                    for row in in_steps(row, 1, SIDE, rows) {
+                        for column in in_steps(column, 1, SIDE, columns) {
+                            transposed[column * rows + row] = values[row * columns + column];
+                        }
+                    }
                 }
             }
         }
