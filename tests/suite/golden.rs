@@ -78,7 +78,7 @@ fn networks_at_initialisation_give_what_was_recorded() {
 fn trained_networks_give_what_was_recorded() {
     let (mut verdicts, mut networks) = (String::new(), String::new());
     let changes = [
-        "data={ set = \"synthetic\", samples = 250, validation = 50, test = 20, noise = 1.5 }",
+        "data={ set = \"synthetic\", samples = 150, validation = 50, test = 20, noise = 1.5 }",
         "training.epochs=1",
         "training.batch=50",
     ];
