@@ -58,9 +58,26 @@ pub fn outcomes(verdicts: &[Verdict]) -> String {
         _ => vec![format!("{hold} of {all} {claims} {verb}")],
     };
     for outcome in [Outcome::Refuted, Outcome::Inconclusive] {
-        let mut statements: Vec<&str> = with(outcome).map(|verdict| verdict.statement.as_str()).collect();
-        statements.dedup();
+        let mut statements: Vec<(&str, Vec<&str>)> = Vec::new();
+        for Verdict { statement, network, .. } in with(outcome) {
+            match statements.iter_mut().find(|(other, _)| other == statement) {
+                Some((_, networks)) if networks.contains(&network.as_str()) => {}
+                Some((_, networks)) => networks.push(network),
+                None => statements.push((statement, vec![network])),
+            }
+        }
+        // Which networks, where it is not all of those that the statement speaks of.
+        let speaks_of_others = |statement: &str, networks: &[&str]| {
+            verdicts
+                .iter()
+                .any(|verdict| verdict.statement == statement && !networks.contains(&verdict.network.as_str()))
+        };
+        let of_networks = |(statement, networks): &(&str, Vec<&str>)| match speaks_of_others(statement, networks) {
+            true => format!("{statement} ({})", networks.join(", ")),
+            false => (*statement).to_owned(),
+        };
         if !statements.is_empty() {
+            let statements: Vec<String> = statements.iter().map(of_networks).collect();
             parts.push(format!("{}: {}", outcome.name(), statements.join(", ")));
         }
     }
@@ -70,6 +87,23 @@ pub fn outcomes(verdicts: &[Verdict]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_names_the_networks_of_which_it_is_not_true() {
+        let verdict = |network: &str, statement: &str, outcome| Verdict {
+            statement: statement.into(),
+            verdict: outcome,
+            ..Verdict::blank("", network, "", "exponent", 0.1)
+        };
+        let verdicts = [
+            verdict("pools", "grows", Outcome::Holds),
+            verdict("strides", "grows", Outcome::Refuted),
+            verdict("pools", "falls", Outcome::Refuted),
+            verdict("strides", "falls", Outcome::Refuted),
+            verdict("pools", "stays", Outcome::Inconclusive),
+        ];
+        assert_eq!(outcomes(&verdicts), "1 of 5 claims holds; refuted: grows (strides), falls; inconclusive: stays");
+    }
 
     #[test]
     fn what_holds_by_its_tolerance_only_says_how_far_it_is() {

@@ -2,7 +2,8 @@
 //! of a dense layer, and exactly in law, jointly over all coordinates and gradients of a draw.
 //!
 //! Everything between the weights runs as it does for networks that are drawn whole. Layer by layer, weights are drawn all the same where
-//! that is cheaper: where a kernel has fewer values than the patches on which it acts.
+//! that is cheaper: where a kernel has fewer values than the patches on which it acts. Convolutions whose channels are more than the pixels
+//! act on coordinates in the pixels' span (`span`).
 
 mod basis;
 mod factor;
