@@ -72,14 +72,17 @@ pub fn outcomes(verdicts: &[Verdict]) -> String {
                 .iter()
                 .any(|verdict| verdict.statement == statement && !networks.contains(&verdict.network.as_str()))
         };
-        let of_networks = |(statement, networks): &(&str, Vec<&str>)| match speaks_of_others(statement, networks) {
-            true => format!("{statement} ({})", networks.join(", ")),
-            false => (*statement).to_owned(),
-        };
-        if !statements.is_empty() {
-            let statements: Vec<String> = statements.iter().map(of_networks).collect();
-            parts.push(format!("{}: {}", outcome.name(), statements.join(", ")));
+        let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+        for (statement, networks) in statements {
+            let named = speaks_of_others(statement, &networks);
+            let title =
+                if named { format!("{} ({})", outcome.name(), networks.join(", ")) } else { outcome.name().to_owned() };
+            match groups.iter_mut().find(|(other, _)| *other == title) {
+                Some((_, statements)) => statements.push(statement),
+                None => groups.push((title, vec![statement])),
+            }
         }
+        parts.extend(groups.into_iter().map(|(title, statements)| format!("{title}: {}", statements.join(", "))));
     }
     parts.join("; ")
 }
@@ -102,7 +105,10 @@ mod tests {
             verdict("strides", "falls", Outcome::Refuted),
             verdict("pools", "stays", Outcome::Inconclusive),
         ];
-        assert_eq!(outcomes(&verdicts), "1 of 5 claims holds; refuted: grows (strides), falls; inconclusive: stays");
+        assert_eq!(
+            outcomes(&verdicts),
+            "1 of 5 claims holds; refuted (strides): grows; refuted: falls; inconclusive: stays"
+        );
     }
 
     #[test]

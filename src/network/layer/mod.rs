@@ -77,6 +77,8 @@ pub struct Scratch<T> {
     kernels: Vec<T>,
     /// The addends of a convolution.
     steps: Vec<Step>,
+    /// A group of values that are normalised, and the gradient above it.
+    group: [Vec<f64>; 2],
 }
 
 /// A layer of weights as a product of matrices, W X, for one sample: the columns of X are patches of the input, for a dense layer the

@@ -74,7 +74,8 @@ impl<T: Real> BatchRule<T> for Normalised {
 
     fn tangent(&self, input: &[T], tangent: &[T], output: &mut [T]) {
         self.for_each_group(input, |group, first, places| {
-            let moved = group.tangent(&Self::of(tangent, first, places));
+            let mut moved = Self::of(tangent, first, places);
+            group.tangent(&mut moved);
             for (&[place, parameter], x) in places.iter().zip(moved) {
                 output[first + place] = T::from_f64(self.scales[parameter] * x);
             }
@@ -83,7 +84,8 @@ impl<T: Real> BatchRule<T> for Normalised {
 
     fn backward(&self, input: &[T], upstream: &[T], downstream: &mut [T]) {
         self.for_each_group(input, |group, first, places| {
-            let below = group.backward(&self.above(upstream, first, places));
+            let mut below = self.above(upstream, first, places);
+            group.backward(&mut below);
             places.iter().zip(below).for_each(|(&[place, _], value)| downstream[first + place] = T::from_f64(value));
         });
     }
@@ -118,7 +120,8 @@ impl<T: Real> BatchRule<T> for Normalised {
 
     fn add_tangent_gradient(&self, input: &[T], tangent: &[T], upstream: &[T], gradient: &mut [T]) {
         self.for_each_group(input, |group, first, places| {
-            let moved = group.tangent(&Self::of(tangent, first, places));
+            let mut moved = Self::of(tangent, first, places);
+            group.tangent(&mut moved);
             for (&[place, parameter], x) in places.iter().zip(moved) {
                 gradient[parameter] += upstream[first + place] * T::from_f64(x);
             }

@@ -28,7 +28,10 @@ impl Group {
     pub fn new(mut values: Vec<f64>, is_centred: bool, epsilon: f64) -> Self {
         if is_centred {
             let mean = mean(&values);
-            values.iter_mut().for_each(|value| *value -= mean);
+            vectorized(
+                #[inline(always)]
+                || values.iter_mut().for_each(|value| *value -= mean),
+            );
         }
         let inverse = 1.0 / (mean_product(&values, &values) + epsilon).sqrt();
         vectorized(
@@ -38,40 +41,39 @@ impl Group {
         Self { normalised: values, inverse, is_centred }
     }
 
-    /// The gradient with respect to x of what has the gradient `upstream` with respect to x̂.
-    pub fn backward(&self, upstream: &[f64]) -> Vec<f64> {
-        self.project(upstream).0
+    /// The gradient with respect to x of what has the gradient `upstream` with respect to x̂, in its place.
+    pub fn backward(&self, upstream: &mut [f64]) {
+        self.project(upstream);
     }
 
-    /// dx̂ along ẋ.
-    pub fn tangent(&self, along: &[f64]) -> Vec<f64> {
+    /// dx̂ along ẋ, in its place.
+    pub fn tangent(&self, along: &mut [f64]) {
         // The Jacobian is symmetric.
-        self.project(along).0
+        self.project(along);
     }
 
     /// The derivative of the gradient along ẋ, `upstream` held.
     pub fn curvature(&self, along: &[f64], upstream: &[f64]) -> Vec<f64> {
-        let (moved, slope) = self.project(along);
-        let (gradient, product) = self.project(upstream);
+        let [mut moved, mut gradient] = [along, upstream].map(<[f64]>::to_vec);
+        let [slope, product] = [self.project(&mut moved), self.project(&mut gradient)];
         let bend = mean_product(upstream, &moved);
         let (s, x) = (self.inverse, &self.normalised);
         (0..x.len()).map(|unit| -s * (slope * gradient[unit] + product * moved[unit] + bend * x[unit])).collect()
     }
 
-    /// s (v − mean(v) − x̂ mean(v x̂)), and mean(v x̂).
-    fn project(&self, values: &[f64]) -> (Vec<f64>, f64) {
+    /// Writes s (v − mean(v) − x̂ mean(v x̂)) in the place of v; mean(v x̂).
+    fn project(&self, values: &mut [f64]) -> f64 {
         let product = mean_product(values, &self.normalised);
         let shift = if self.is_centred { mean(values) } else { 0.0 };
-        let mut projected = vec![0.0; values.len()];
         vectorized(
             #[inline(always)]
             || {
-                for ((projected, &value), &x) in projected.iter_mut().zip(values).zip(&self.normalised) {
-                    *projected = self.inverse * (value - shift - x * product);
+                for (value, &x) in values.iter_mut().zip(&self.normalised) {
+                    *value = self.inverse * (*value - shift - x * product);
                 }
             },
         );
-        (projected, product)
+        product
     }
 }
 
@@ -79,9 +81,14 @@ impl Group {
 fn mean(values: &[f64]) -> f64 {
     let (lanes, rest) = values.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
-    for chunk in lanes {
-        sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value);
-    }
+    vectorized(
+        #[inline(always)]
+        || {
+            for chunk in lanes {
+                sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value);
+            }
+        },
+    );
     (sums.iter().sum::<f64>() + rest.iter().sum::<f64>()) / values.len() as f64
 }
 

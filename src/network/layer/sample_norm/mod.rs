@@ -6,11 +6,14 @@
 mod batch;
 mod group;
 
+use std::ops::Range;
+
 use crate::network::batch::OnBatches;
 use crate::network::layer::keys::{Defaults, Family, Key, Kind, LayerType, Refusal, Values};
 use crate::network::layer::{
     BatchNorm, Layer, LayerRule, NoPathTheory, Pass, Real, Role, Scratch, Shape, Site, Tensor,
 };
+use crate::network::simd::vectorized;
 use group::Group;
 
 /// y = γ x̂ + β with x̂ = (x − μ)/√(σ² + ε): mean and variance are those of the values of one group of one sample.
@@ -101,21 +104,44 @@ impl SampleNorm {
         }
     }
 
-    /// Runs `each` on every group of every sample: the group, the place of its values in `input`, and γ's and β's index of the first.
+    /// Runs `each` on every group of every sample, in this memory: the group, the place of its values in `input`, and the indices of its γ
+    /// and β.
     fn for_each_group<T: Real>(
         &self,
         site: Site<'_>,
         input: &[T],
-        mut each: impl FnMut(&Group, std::ops::Range<usize>, usize),
+        memory: &mut Vec<f64>,
+        mut each: impl FnMut(&Group, Range<usize>, Range<usize>),
     ) {
-        let [groups, _] = self.counts(site);
+        let [groups, shared] = self.counts(site);
         let length = site.input.len() / groups;
-        for (index, values) in input.chunks_exact(length).enumerate() {
-            let group =
-                Group::new(values.iter().map(|value| value.as_f64()).collect(), self.is_centred(), self.epsilon);
-            each(&group, index * length..(index + 1) * length, index % groups * length);
+        for (index, group) in input.chunks_exact(length).enumerate() {
+            let mut values = std::mem::take(memory);
+            values.clear();
+            values.extend(group.iter().map(|value| value.as_f64()));
+            let group = Group::new(values, self.is_centred(), self.epsilon);
+            let first = index % groups * length;
+            each(&group, index * length..(index + 1) * length, first / shared..(first + length) / shared);
+            *memory = group.normalised;
         }
     }
+}
+
+/// Changes each value by its parameter, of which neighbours have so many together.
+#[inline(always)]
+fn change_each<T: Real>(values: &mut [T], parameters: &[T], shared: usize, change: impl Fn(&mut T, T)) {
+    vectorized(
+        #[inline(always)]
+        || {
+            if shared == 1 {
+                values.iter_mut().zip(parameters).for_each(|(value, &parameter)| change(value, parameter));
+            } else {
+                for (values, &parameter) in values.chunks_exact_mut(shared).zip(parameters) {
+                    values.iter_mut().for_each(|value| change(value, parameter));
+                }
+            }
+        },
+    );
 }
 
 impl LayerRule for SampleNorm {
@@ -139,13 +165,25 @@ impl LayerRule for SampleNorm {
         std::iter::once(Tensor::new("weight", sizes, Role::Scale)).chain(shifts).collect()
     }
 
-    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], _: &mut Scratch<T>) {
+    /// The values of two groups, in double precision.
+    fn scratch_count(&self, site: Site<'_>) -> usize {
+        let [groups, _] = self.counts(site);
+        (site.input.len() / groups).saturating_mul(4)
+    }
+
+    fn forward<T: Real>(&self, pass: Pass<'_, T>, input: &[T], output: &mut [T], scratch: &mut Scratch<T>) {
         let [_, shared] = self.counts(pass.site);
         let (scales, shifts) = pass.parameters.split_at(pass.site.input.len() / shared);
-        self.for_each_group(pass.site, input, |group, place, first| {
-            for (unit, (y, &x)) in output[place].iter_mut().zip(&group.normalised).enumerate() {
-                let parameter = (first + unit) / shared;
-                *y = T::from_f64(x) * scales[parameter] + shifts.get(parameter).copied().unwrap_or_default();
+        let [memory, _] = &mut scratch.group;
+        self.for_each_group(pass.site, input, memory, |group, place, own| {
+            let output = &mut output[place];
+            vectorized(
+                #[inline(always)]
+                || output.iter_mut().zip(&group.normalised).for_each(|(y, &x)| *y = T::from_f64(x)),
+            );
+            change_each(output, &scales[own.clone()], shared, |y, scale| *y *= scale);
+            if let Some(shifts) = shifts.get(own) {
+                change_each(output, shifts, shared, |y, shift| *y += shift);
             }
         });
     }
@@ -156,16 +194,21 @@ impl LayerRule for SampleNorm {
         input: &[T],
         upstream: &[T],
         downstream: &mut [T],
-        _: &mut Scratch<T>,
+        scratch: &mut Scratch<T>,
     ) {
         let [_, shared] = self.counts(pass.site);
-        let mut above = Vec::new();
-        self.for_each_group(pass.site, input, |group, place, first| {
+        let [memory, above] = &mut scratch.group;
+        self.for_each_group(pass.site, input, memory, |group, place, own| {
+            let below = &mut downstream[place.clone()];
+            below.copy_from_slice(&upstream[place]);
+            change_each(below, &pass.parameters[own], shared, |u, scale| *u *= scale);
             above.clear();
-            let scaled = upstream[place.clone()].iter().enumerate();
-            above.extend(scaled.map(|(unit, &u)| (u * pass.parameters[(first + unit) / shared]).as_f64()));
-            let below = downstream[place].iter_mut();
-            below.zip(group.backward(&above)).for_each(|(below, value)| *below = T::from_f64(value));
+            above.extend(below.iter().map(|u| u.as_f64()));
+            group.backward(above);
+            vectorized(
+                #[inline(always)]
+                || below.iter_mut().zip(&*above).for_each(|(below, &value)| *below = T::from_f64(value)),
+            );
         });
     }
 
