@@ -40,8 +40,9 @@ impl Normalised {
     fn for_each_group<T: Real>(&self, input: &[T], mut each: impl FnMut(Group, usize, &[[usize; 2]])) {
         for (sample, values) in input.chunks_exact(self.length).enumerate() {
             for places in &self.groups {
-                let values = places.iter().map(|&[place, _]| values[place].as_f64()).collect();
-                each(Group::new(values, self.layer.is_centred(), self.layer.epsilon), sample * self.length, places);
+                let values: Vec<T> = places.iter().map(|&[place, _]| values[place]).collect();
+                let group = Group::new(&values, Vec::new(), self.layer.is_centred(), self.layer.epsilon);
+                each(group, sample * self.length, places);
             }
         }
     }
@@ -74,8 +75,7 @@ impl<T: Real> BatchRule<T> for Normalised {
 
     fn tangent(&self, input: &[T], tangent: &[T], output: &mut [T]) {
         self.for_each_group(input, |group, first, places| {
-            let mut moved = Self::of(tangent, first, places);
-            group.tangent(&mut moved);
+            let moved = group.tangent(&Self::of(tangent, first, places));
             for (&[place, parameter], x) in places.iter().zip(moved) {
                 output[first + place] = T::from_f64(self.scales[parameter] * x);
             }
@@ -84,9 +84,9 @@ impl<T: Real> BatchRule<T> for Normalised {
 
     fn backward(&self, input: &[T], upstream: &[T], downstream: &mut [T]) {
         self.for_each_group(input, |group, first, places| {
-            let mut below = self.above(upstream, first, places);
-            group.backward(&mut below);
-            places.iter().zip(below).for_each(|(&[place, _], value)| downstream[first + place] = T::from_f64(value));
+            let mut below = vec![T::zero(); places.len()];
+            group.backward(&self.above(upstream, first, places), &mut below);
+            places.iter().zip(below).for_each(|(&[place, _], value)| downstream[first + place] = value);
         });
     }
 
@@ -120,8 +120,7 @@ impl<T: Real> BatchRule<T> for Normalised {
 
     fn add_tangent_gradient(&self, input: &[T], tangent: &[T], upstream: &[T], gradient: &mut [T]) {
         self.for_each_group(input, |group, first, places| {
-            let mut moved = Self::of(tangent, first, places);
-            group.tangent(&mut moved);
+            let moved = group.tangent(&Self::of(tangent, first, places));
             for (&[place, parameter], x) in places.iter().zip(moved) {
                 gradient[parameter] += upstream[first + place] * T::from_f64(x);
             }

@@ -116,10 +116,7 @@ impl SampleNorm {
         let [groups, shared] = self.counts(site);
         let length = site.input.len() / groups;
         for (index, group) in input.chunks_exact(length).enumerate() {
-            let mut values = std::mem::take(memory);
-            values.clear();
-            values.extend(group.iter().map(|value| value.as_f64()));
-            let group = Group::new(values, self.is_centred(), self.epsilon);
+            let group = Group::new(group, std::mem::take(memory), self.is_centred(), self.epsilon);
             let first = index % groups * length;
             each(&group, index * length..(index + 1) * length, first / shared..(first + length) / shared);
             *memory = group.normalised;
@@ -127,17 +124,25 @@ impl SampleNorm {
     }
 }
 
-/// Changes each value by its parameter, of which neighbours have so many together.
+/// Runs `write` on each value that is to be written, with what it comes from and its parameter, of which so many neighbours have the same.
 #[inline(always)]
-fn change_each<T: Real>(values: &mut [T], parameters: &[T], shared: usize, change: impl Fn(&mut T, T)) {
+fn write_each<A: Copy, B, T: Copy>(
+    to: &mut [B],
+    from: &[A],
+    parameters: &[T],
+    shared: usize,
+    write: impl Fn(&mut B, A, T),
+) {
     vectorized(
         #[inline(always)]
         || {
             if shared == 1 {
-                values.iter_mut().zip(parameters).for_each(|(value, &parameter)| change(value, parameter));
+                let pairs = to.iter_mut().zip(from).zip(parameters);
+                pairs.for_each(|((to, &from), &parameter)| write(to, from, parameter));
             } else {
-                for (values, &parameter) in values.chunks_exact_mut(shared).zip(parameters) {
-                    values.iter_mut().for_each(|value| change(value, parameter));
+                let parts = to.chunks_exact_mut(shared).zip(from.chunks_exact(shared));
+                for ((to, from), &parameter) in parts.zip(parameters) {
+                    to.iter_mut().zip(from).for_each(|(to, &from)| write(to, from, parameter));
                 }
             }
         },
@@ -176,14 +181,10 @@ impl LayerRule for SampleNorm {
         let (scales, shifts) = pass.parameters.split_at(pass.site.input.len() / shared);
         let [memory, _] = &mut scratch.group;
         self.for_each_group(pass.site, input, memory, |group, place, own| {
-            let output = &mut output[place];
-            vectorized(
-                #[inline(always)]
-                || output.iter_mut().zip(&group.normalised).for_each(|(y, &x)| *y = T::from_f64(x)),
-            );
-            change_each(output, &scales[own.clone()], shared, |y, scale| *y *= scale);
+            let (output, x) = (&mut output[place], &group.normalised);
+            write_each(output, x, &scales[own.clone()], shared, |y, x, scale| *y = T::from_f64(x) * scale);
             if let Some(shifts) = shifts.get(own) {
-                change_each(output, shifts, shared, |y, shift| *y += shift);
+                write_each(output, x, shifts, shared, |y, _, shift| *y += shift);
             }
         });
     }
@@ -199,16 +200,10 @@ impl LayerRule for SampleNorm {
         let [_, shared] = self.counts(pass.site);
         let [memory, above] = &mut scratch.group;
         self.for_each_group(pass.site, input, memory, |group, place, own| {
-            let below = &mut downstream[place.clone()];
-            below.copy_from_slice(&upstream[place]);
-            change_each(below, &pass.parameters[own], shared, |u, scale| *u *= scale);
-            above.clear();
-            above.extend(below.iter().map(|u| u.as_f64()));
-            group.backward(above);
-            vectorized(
-                #[inline(always)]
-                || below.iter_mut().zip(&*above).for_each(|(below, &value)| *below = T::from_f64(value)),
-            );
+            let upstream = &upstream[place.clone()];
+            above.resize(upstream.len(), 0.0);
+            write_each(above, upstream, &pass.parameters[own], shared, |above, u, scale| *above = (u * scale).as_f64());
+            group.backward(above, &mut downstream[place]);
         });
     }
 
