@@ -34,11 +34,11 @@ pub mod prelude;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod sampling;
-pub mod scaled;
+mod scaled;
 mod short;
 pub mod statistics;
 pub mod stop;
-pub mod stream;
+mod stream;
 pub mod theory;
 pub mod training;
 

@@ -2,7 +2,7 @@
 
 use gradlaw::figure::{self, Axis, Curve, Figure, Form, Page, Point, Scale};
 use gradlaw::network::{Architecture, WeightDistribution};
-use gradlaw::statistics::regression::{Fit, WeightedPoint};
+use gradlaw::statistics::{Fit, WeightedPoint};
 
 use crate::cases::{Case, activated, convolutional, dense};
 use crate::clock::{Rate, rate};

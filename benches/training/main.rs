@@ -19,7 +19,7 @@ use gradlaw::network::layer::{
     AveragePool, BatchNorm, Conv, Dense, Flatten, Layer, PaddingMode, Relu, Statistics, Window,
 };
 use gradlaw::network::{Architecture, Initialisation, InstructionSet, Norm, Parameters, Shape, WeightDistribution};
-use gradlaw::stream::StreamKey;
+use gradlaw::sampling::StreamKey;
 use gradlaw::training::objective::{
     AdversarialAugmentation, CrossLipschitz, GradientPenalty, ObjectiveRule, Plain, ProjectedGradient,
 };

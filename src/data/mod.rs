@@ -6,14 +6,14 @@
 //! a NumPy array; [`Synthetic`] makes labelled images on the spot, without any file; [`Resized`]
 //! shows another set at another image size. A set with labels comes in two parts, [`Split`].
 
-pub mod cifar;
-pub mod contents;
-pub mod images;
+pub(crate) mod cifar;
+pub(crate) mod contents;
+pub(crate) mod images;
 mod labelled;
-pub mod mnist;
-pub mod npy;
-pub mod resize;
-pub mod synthetic;
+pub(crate) mod mnist;
+pub(crate) mod npy;
+pub(crate) mod resize;
+pub(crate) mod synthetic;
 
 pub use cifar::Cifar10;
 pub use images::ImageFolder;

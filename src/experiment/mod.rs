@@ -3,19 +3,19 @@
 
 mod architecture;
 pub mod catalogue;
-pub mod cell;
+pub(crate) mod cell;
 pub mod claim;
 pub mod format;
 pub mod given;
 mod initialisation;
 pub mod paths;
 mod place;
-pub mod plot;
+pub(crate) mod plot;
 pub mod results;
 pub mod self_test;
 mod share;
 pub mod specification;
-pub mod work;
+pub(crate) mod work;
 
 pub use cell::Cell;
 pub use claim::{Measured, judge};
@@ -24,7 +24,8 @@ pub use share::Share;
 pub use specification::overrides::Override;
 pub use specification::reader::SpecError;
 pub use specification::{AnySpec, Spec, load, reader};
-pub use work::draw::theory_rows;
+pub use work::draw::{Drawing, theory_rows};
+pub use work::train::{DataSpec, Finished, JobState, Measure, Quantity, Training, Trainings};
 pub use work::{
     Crew, Experiment, Forecast, Limits, Link, Results, RunError, RunOptions, Together, Unwatched, Watcher, check_names,
     serve,

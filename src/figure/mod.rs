@@ -17,7 +17,7 @@ mod panels;
 mod pdf;
 mod points;
 mod render;
-mod scene;
+pub mod scene;
 mod sheet;
 mod theme;
 mod ticks;
@@ -25,7 +25,7 @@ mod ticks;
 use std::path::{Path, PathBuf};
 
 pub use description::{Axis, Curve, Figure, Point, RatioCurve, RatioPanel, RatioPoint, Scale};
-pub use page::{Form, Page, Width};
+pub use page::{Form, Page, Unit, Width};
 pub use panels::{Panel, PanelCurve, PanelFigure, PanelPoint};
 pub use points::DrawnPoint;
 pub use sheet::Sheet;

@@ -2,14 +2,14 @@
 //! exact in law, and the Monte Carlo driver that runs either on all cores.
 
 mod attacked;
-pub mod collapsed;
-pub mod conditioned;
+pub(crate) mod collapsed;
+pub(crate) mod conditioned;
 mod defined;
-pub mod explicit;
+pub(crate) mod explicit;
 mod fused;
 mod general;
 mod hypotheses;
-pub mod input;
+pub(crate) mod input;
 pub mod monte_carlo;
 pub mod normal;
 
@@ -19,5 +19,5 @@ pub use collapsed::CollapsedSampler;
 pub use conditioned::ConditionedSampler;
 pub use defined::{WithDefined, complete};
 pub use explicit::ExplicitSampler;
-pub use input::{InputLaw, LabelRule, Samples};
+pub use input::{ChosenInput, InputLaw, LabelRule, Samples};
 pub use monte_carlo::{Observer, Sampler, StoppingRule, Tally, Worker};

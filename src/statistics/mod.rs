@@ -5,18 +5,18 @@
 //! offers: mergeable moments and quantiles, two one-sided tests, weighted least squares with a goodness-of-fit test,
 //! and the exact expectations of Gaussian norms.
 
-pub mod equivalence;
+pub(crate) mod equivalence;
 pub mod gaussian;
 mod gaussian_norm;
 pub mod jackknife;
-pub mod kolmogorov_smirnov;
-pub mod least_squares;
-pub mod looks;
-pub mod moments;
+pub(crate) mod kolmogorov_smirnov;
+pub(crate) mod least_squares;
+pub(crate) mod looks;
+pub(crate) mod moments;
 pub mod multiple_testing;
-pub mod quantile;
+pub(crate) mod quantile;
 pub mod rank_correlation;
-pub mod regression;
+pub(crate) mod regression;
 mod skewness;
 
 pub use equivalence::{Equivalence, Reference};

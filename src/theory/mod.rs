@@ -10,6 +10,7 @@ mod shape;
 mod symmetry;
 mod variance;
 
+pub use crate::scaled::Scaled;
 pub use applicability::check_applies;
 pub use dense::DenseLaw;
 pub use graph::{GraphError, MOST_EDGES, PathGraph};
@@ -25,7 +26,6 @@ use std::f64::consts::FRAC_2_PI;
 use crate::network::layer::NoPathTheory;
 use crate::network::{Architecture, DenseChain, Initialisation, Norm, WeightDistribution};
 use crate::observable::{Gradient, GradientObservable, HypothesisObservable, Observable};
-use crate::scaled::Scaled;
 
 /// What kind of statement a theoretical value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@
 //! Sizes of attacks and strengths of penalties are in the paper's unit, ε_∞: a change of ε in every coordinate, that is
 //! εₚ = ε d^(1/p) in ‖·‖ₚ.
 
-pub mod augmentation;
-pub mod evaluation;
+pub(crate) mod augmentation;
+pub(crate) mod evaluation;
 mod model;
 pub mod objective;
 mod optimiser;

@@ -28,7 +28,7 @@ use crate::network::weights::WeightsError;
 use crate::network::{Architecture, Matching, Parameters, Real, Statistics, WeightFile};
 
 pub use attacks::{AttackRequest, Attacked, AttackedSample, Mean, Perturbed, Smallest, Threshold, attacks};
-pub use gradients::{Engine, Gradients, Request, gradients};
+pub use gradients::{Engine, Gradients, Request, SampleReport, gradients};
 pub use precision::Precision;
 pub use samples::{LabelledSamples, Selection};
 

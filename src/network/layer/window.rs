@@ -158,7 +158,12 @@ impl Window {
     }
 
     /// Visits the same in runs of neighbouring places, whose pixels are the stride apart.
-    pub fn for_each_run(&self, [height, width]: [usize; 2], [rows, columns]: [usize; 2], mut visit: impl FnMut(Run)) {
+    pub(crate) fn for_each_run(
+        &self,
+        [height, width]: [usize; 2],
+        [rows, columns]: [usize; 2],
+        mut visit: impl FnMut(Run),
+    ) {
         for tap_row in 0..self.size {
             for row in 0..rows {
                 let Some(pixel_row) = self.source(row, tap_row, height) else { continue };

@@ -52,7 +52,7 @@ pub struct Drawing {
     /// The spec.
     pub spec: Spec<DrawSpec>,
     /// Networks in order, each at every point of the grid.
-    pub points: Vec<Point>,
+    pub(crate) points: Vec<Point>,
 }
 
 impl Drawing {

@@ -37,18 +37,18 @@ pub struct Training {
     /// The spec.
     pub spec: Spec<TrainSpec>,
     /// The cells, in the order of results: network by network, method by method, point by point.
-    pub cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
     /// The trainings that there are. A network that does not depend on a sweep variable is trained once for all its points.
-    pub jobs: Vec<Job>,
+    pub(crate) jobs: Vec<Job>,
     /// For each cell, the job of each repetition.
-    pub places: Vec<Vec<usize>>,
+    pub(crate) places: Vec<Vec<usize>>,
     /// Which samples are for what.
-    pub data: Data,
+    pub(crate) data: Data,
 }
 
 /// The training of one network.
 #[derive(Debug)]
-pub struct Job {
+pub(crate) struct Job {
     /// The label of the network.
     pub network: String,
     /// The label of the network and the method.
@@ -203,7 +203,7 @@ impl Training {
     }
 
     /// How the weights of a network are kept, if they are.
-    pub fn kept(&self, job: &Job) -> Option<Provenance> {
+    pub(crate) fn kept(&self, job: &Job) -> Option<Provenance> {
         let provenance = || Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             network: job.network.clone(),

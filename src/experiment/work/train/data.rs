@@ -48,7 +48,7 @@ pub(in crate::experiment) fn read_data(reader: &Reader<'_>, origin: &Origin) -> 
 
 /// The samples of an experiment.
 #[derive(Debug, Clone)]
-pub struct Data {
+pub(crate) struct Data {
     /// Both parts at their own size.
     parts: [Arc<dyn SampleSet>; 2],
     /// Which samples of the training part are for training.
@@ -125,7 +125,7 @@ impl DataSpec {
     ///
     /// # Errors
     /// Data is missing, damaged, or less than is asked for.
-    pub fn open(&self, origin: &Origin, grid: &[Vec<(String, f64)>], seed: u64) -> Result<Data, SpecError> {
+    pub(super) fn open(&self, origin: &Origin, grid: &[Vec<(String, f64)>], seed: u64) -> Result<Data, SpecError> {
         let path = self.samples.locate(origin, "data")?;
         let side = self.samples.largest_side(origin, "data", grid)?;
         let open = |split: Split| self.samples.open(&path, Some(split), side, seed);
@@ -159,7 +159,7 @@ impl DataSpec {
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn fit(
+    pub(super) fn fit(
         &self,
         data: &Data,
         origin: &Origin,

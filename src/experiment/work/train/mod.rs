@@ -12,10 +12,11 @@ mod one;
 mod run;
 mod state;
 
-pub use bind::{Job, Training};
+pub use bind::Training;
 pub(super) use crew::Report;
 pub use data::DataSpec;
 pub(in crate::experiment) use data::read_data;
-pub use measure::Measure;
+pub use measure::{Measure, Quantity};
 pub(in crate::experiment) use measurement::measurement;
 pub use run::{JobState, Trainings};
+pub use state::Finished;
