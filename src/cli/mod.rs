@@ -2,6 +2,7 @@
 
 mod attack;
 mod check;
+mod completions;
 mod explain;
 pub mod failure;
 mod given;
@@ -142,6 +143,7 @@ enum Command {
     /// Explain one experiment: its claim in words and formulas, its assumptions, its source
     Explain {
         /// The name of a shipped experiment, or a spec
+        #[arg(id = "specs", value_name = "NAME")]
         name: String,
     },
     /// Write one HTML page of saved results: verdicts, figures, specs
@@ -390,12 +392,7 @@ fn ended(command: &Command, common: &Common, terminal: &Terminal, ranks: Option<
             let effort = Effort { runs: *runs, seeds: *seeds, families: *families };
             self_test::self_test(effort, common, terminal)
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Arguments::command(), "gradlaw", &mut script);
-            let printed = terminal.print(String::from_utf8_lossy(&script).trim_end());
-            printed.map(|()| ExitCode::SUCCESS).map_err(Failure::from)
-        }
+        Command::Completions { shell } => completions::completions(Arguments::command(), *shell, terminal),
         Command::Man { to } => man::man(Arguments::command(), to.as_deref(), terminal),
     }
 }

@@ -562,7 +562,29 @@ fn list_and_explain_speak_of_every_shipped_experiment() {
         assert!(explanation.contains("Claim.") && explanation.contains("Claims"), "{}", shipped.name);
         assert!(explanation.lines().nth(1).is_some_and(|source| !source.is_empty()), "{} has a source", shipped.name);
     }
-    assert!(place.ok(&["completions", "bash"]).contains("gradlaw"));
+}
+
+/// As the shell does when the tabulator is pressed behind `gradlaw run dense-d`.
+#[test]
+#[cfg(unix)]
+fn bash_completes_names_of_experiments_and_options() {
+    let place = Place::new(SPEC);
+    let script = place.ok(&["completions", "bash"]);
+    let completed = |words: &[&str]| {
+        let last = words.len() - 1;
+        let pressed = format!(
+            "{script}\nCOMP_WORDS=({}); COMP_CWORD={last}; _gradlaw gradlaw '{}' '{}'; echo \"${{COMPREPLY[@]}}\"",
+            words.join(" "),
+            words[last],
+            words[last - 1]
+        );
+        let output =
+            std::process::Command::new("bash").args(["--norc", "-c", &pressed]).output().expect("bash is there");
+        String::from_utf8(output.stdout).expect("words").trim().to_owned()
+    };
+    assert_eq!(completed(&["gradlaw", "run", "dense-d"]), "dense-dimension");
+    assert_eq!(completed(&["gradlaw", "explain", "collapsed-e"]), "collapsed-explicit");
+    assert_eq!(completed(&["gradlaw", "verify", "--keep"]), "--keep-draws");
 }
 
 #[test]
