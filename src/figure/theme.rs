@@ -165,6 +165,14 @@ pub fn marker(curve: usize) -> Marker {
     MARKERS[curve % MARKERS.len()]
 }
 
+/// The index whose curve has the colour of one index and the marker of another: there is one below 56, since 7 and 8 have no common factor.
+pub fn mixed(of_colour: usize, of_marker: usize) -> usize {
+    let (colours, markers) = (PALETTE.len(), MARKERS.len());
+    (0..colours * markers)
+        .find(|index| index % colours == of_colour % colours && index % markers == of_marker % markers)
+        .unwrap_or(of_colour)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,5 +186,9 @@ mod tests {
         let looks: std::collections::HashSet<_> = (0..56).map(look).collect();
         assert_eq!(looks.len(), 56);
         assert_eq!(look(56), look(0));
+        assert_eq!(look(mixed(2, 5)), {
+            let ((r, g, b, _), (.., marker)) = (look(2), look(5));
+            (r, g, b, marker)
+        });
     }
 }

@@ -69,26 +69,26 @@ pub fn dodges(panel: &Panel, frame: &Frame) -> Vec<Dodge> {
 }
 
 /// Draws bars, guide, lines and markers, layer by layer, so that no bar hides another's marker.
-pub fn draw(scene: &mut Scene, panel: &Panel, frame: &Frame, dodges: &[Dodge]) {
+pub fn draw(scene: &mut Scene, panel: &Panel, frame: &Frame, dodges: &[Dodge], looks: &[usize]) {
     for (curve, dodge) in panel.curves.iter().zip(dodges) {
-        draw_bars(scene, frame, curve, *dodge);
+        draw_bars(scene, frame, curve, *dodge, looks[curve.series]);
     }
     marks::draw_guide(scene, frame, &panel.guide);
     for (curve, dodge) in panel.curves.iter().zip(dodges).filter(|(curve, _)| curve.joined) {
         for run in joined(frame, &curve.points, *dodge) {
-            marks::draw_series(scene, run, curve.series);
+            marks::draw_series(scene, run, looks[curve.series]);
         }
     }
     for (curve, dodge) in panel.curves.iter().zip(dodges) {
         for (x, y) in curve.points.iter().filter_map(|point| frame.place((point.x, point.y))) {
-            marks::draw_marker(scene, curve.series, (x + dodge.shift, y), MARKER_SIZE);
+            marks::draw_marker(scene, looks[curve.series], (x + dodge.shift, y), MARKER_SIZE);
         }
     }
 }
 
 /// Draws the bars of a curve.
-fn draw_bars(scene: &mut Scene, frame: &Frame, curve: &PanelCurve, dodge: Dodge) {
-    let style = (theme::CAP.min(dodge.slot), theme::faded(theme::ink(curve.series), BAR_OPACITY));
+fn draw_bars(scene: &mut Scene, frame: &Frame, curve: &PanelCurve, dodge: Dodge, look: usize) {
+    let style = (theme::CAP.min(dodge.slot), theme::faded(theme::ink(look), BAR_OPACITY));
     for point in &curve.points {
         if let (Some((x, _)), Some(ends)) = (frame.place((point.x, point.y)), point.bar()) {
             marks::draw_interval(scene, frame, x + dodge.shift, ends, style);

@@ -1,6 +1,7 @@
 //! What a figure of several panels says, without how it looks.
 
 use crate::figure::description::Axis;
+use crate::figure::theme;
 
 /// Panels of equal size in a grid of up to three columns, with one key for all of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,7 +10,8 @@ pub struct PanelFigure {
     pub title: String,
     /// Second heading, smaller; may be empty.
     pub subtitle: String,
-    /// Names of the series, in the order of their colours and markers.
+    /// Names of the series, in the order of their colours and markers; a grid of names (*one, other*) has colours for the one part and
+    /// markers for the other.
     pub series: Vec<String>,
     /// The panels, row by row.
     pub panels: Vec<Panel>,
@@ -17,6 +19,36 @@ pub struct PanelFigure {
     pub bars: String,
     /// Small print at the bottom; may be empty.
     pub footnote: String,
+}
+
+impl PanelFigure {
+    /// For each series the index of its colour and marker. Where all names are of the form *one, other* and both parts recur, the first
+    /// part has the colour and the second the marker; elsewhere they are in order.
+    pub(super) fn looks(&self) -> Vec<usize> {
+        let parts: Option<Vec<(&str, &str)>> = self.series.iter().map(|name| name.split_once(", ")).collect();
+        let in_order = || (0..self.series.len()).collect();
+        let Some(parts) = parts else { return in_order() };
+        let ones = indices(parts.iter().map(|part| part.0));
+        let others = indices(parts.iter().map(|part| part.1));
+        let recur = |of: &[usize]| of.iter().max().is_some_and(|&most| most + 1 < of.len());
+        if !recur(&ones) || !recur(&others) {
+            return in_order();
+        }
+        ones.into_iter().zip(others).map(|(one, other)| theme::mixed(one, other)).collect()
+    }
+}
+
+/// Of each name, which of the different ones it is, in the order of their first appearance.
+fn indices<'a>(names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    let mut known: Vec<&str> = Vec::new();
+    names
+        .map(|name| {
+            known.iter().position(|other| *other == name).unwrap_or_else(|| {
+                known.push(name);
+                known.len() - 1
+            })
+        })
+        .collect()
 }
 
 /// One panel.

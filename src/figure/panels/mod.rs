@@ -40,6 +40,7 @@ pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
 
 /// Draws the key, which names the series and the marks that are in the figure; returns where it ends.
 fn draw_key(scene: &mut Scene, figure: &PanelFigure, row: Rect) -> f64 {
+    let looks = figure.looks();
     let series: Vec<(Sample, String)> = figure
         .series
         .iter()
@@ -50,7 +51,7 @@ fn draw_key(scene: &mut Scene, figure: &PanelFigure, row: Rect) -> f64 {
                 curve.series == i && curve.points.iter().any(|point| data::has_place(panel, point))
             };
             let joined: Vec<bool> = curves.filter(drawn).map(|(_, curve)| curve.joined).collect();
-            let sample = if joined.contains(&true) { Sample::JoinedMarker(i) } else { Sample::Marker(i) };
+            let sample = if joined.contains(&true) { Sample::JoinedMarker(looks[i]) } else { Sample::Marker(looks[i]) };
             (!joined.is_empty()).then(|| (sample, name.clone()))
         })
         .collect();
@@ -95,6 +96,8 @@ struct Grid<'a> {
     inside: (f64, f64),
     /// Most lines of a heading, and of the name of a horizontal axis.
     lines: (usize, usize),
+    /// Of each series, which colour and marker it has.
+    looks: Vec<usize>,
 }
 
 /// A panel with what stands around it.
@@ -135,7 +138,7 @@ impl<'a> Grid<'a> {
         cells.iter_mut().for_each(|cell| cell.fit(inside.0));
         let most = |count: fn(&Cell) -> usize| cells.iter().map(count).max().unwrap_or(0);
         let lines = (most(|cell| cell.title.len()), most(|cell| cell.x_name.len()));
-        Grid { cells, columns, width, margin, inside, lines }
+        Grid { cells, columns, width, margin, inside, lines, looks: figure.looks() }
     }
 
     /// Width of all columns.
@@ -153,7 +156,7 @@ impl<'a> Grid<'a> {
             let axes_left = left + self.margin;
             let axes_top = top + (i / self.columns) as f64 * row + title;
             let (right, bottom) = (axes_left + self.inside.0, axes_top + self.inside.1);
-            cell.draw(scene, Rect { left: axes_left, top: axes_top, right, bottom }, left);
+            cell.draw(scene, Rect { left: axes_left, top: axes_top, right, bottom }, left, &self.looks);
         }
         top + self.cells.len().div_ceil(self.columns) as f64 * row - theme::GRID_GAPS.1
     }
@@ -182,7 +185,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Draws the panel with its axes at `rect`; `left` is the left edge of the name of the vertical one.
-    fn draw(&self, scene: &mut Scene, rect: Rect, left: f64) {
+    fn draw(&self, scene: &mut Scene, rect: Rect, left: f64, looks: &[usize]) {
         let (x, y) = self.ranges.unwrap_or((Range::UNIT, Range::UNIT));
         let frame = Frame { rect, x, y };
         axes::draw(scene, &frame, &self.x_ticks, &self.side, left);
@@ -191,7 +194,7 @@ impl<'a> Cell<'a> {
         self.draw_title(scene, rect);
         if self.ranges.is_some() {
             let dodges = data::dodges(self.panel, &frame);
-            data::draw(scene, self.panel, &frame, &dodges);
+            data::draw(scene, self.panel, &frame, &dodges, looks);
             inset::draw(scene, self.panel, &frame, &dodges);
         } else {
             let at = ((rect.left + rect.right) / 2.0, (rect.top + rect.bottom) / 2.0);
