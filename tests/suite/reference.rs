@@ -10,6 +10,7 @@ use gradlaw::experiment::claim;
 use gradlaw::experiment::results::COLUMNS;
 use gradlaw::network::Layer;
 use gradlaw::network::layer::keys::{Key, Kind};
+use gradlaw::training::objective::Objective;
 
 /// What a key may hold, in words.
 fn allowed(kind: Kind) -> String {
@@ -62,6 +63,15 @@ fn attacks() -> String {
     page
 }
 
+fn objectives() -> String {
+    let mut page = "# Objectives\n\nTables `[[method]]` by their `objective`; the strength ε may be an expression of sweep variables.\n\n| objective | minimises, in the mean over the batch | keys |\n|---|---|---|\n".to_owned();
+    for kind in Objective::KINDS {
+        let keys: Vec<String> = kind.keys.iter().map(|key| format!("`{key}`")).collect();
+        writeln!(page, "| `{}` | {} | {} |", kind.name, kind.summary.replace('|', "\\|"), keys.join(", ")).unwrap();
+    }
+    page
+}
+
 fn results() -> String {
     let columns: Vec<String> = COLUMNS.iter().map(|name| format!("`{name}`")).collect();
     format!(
@@ -74,7 +84,13 @@ fn results() -> String {
 fn the_reference_is_that_of_the_tables() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
     let writes = std::env::var_os("GRADLAW_REFERENCE").is_some_and(|value| value == "write");
-    for (name, page) in [("layers", layers()), ("claims", claims()), ("attacks", attacks()), ("results", results())] {
+    for (name, page) in [
+        ("layers", layers()),
+        ("claims", claims()),
+        ("attacks", attacks()),
+        ("objectives", objectives()),
+        ("results", results()),
+    ] {
         let path = folder.join(format!("{name}.md"));
         if writes {
             fs::create_dir_all(&folder).unwrap();

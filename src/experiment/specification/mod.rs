@@ -41,7 +41,7 @@ pub(super) use samples::SAMPLE_KEYS;
 pub use samples::{SamplesSpec, Set};
 pub use statistic::StatisticSpec;
 pub use sweep::Sweep;
-pub use train::{MethodKind, MethodSpec, SettingsSpec, TrainSpec};
+pub use train::{MethodSpec, SettingsSpec, TrainSpec};
 
 use super::claim::{Claim, Scope, read_claims};
 use crate::observable::Defined;

@@ -10,6 +10,7 @@ use super::sampler::SamplerChoice;
 use super::{Sweep, WorkSpec};
 use crate::experiment::work::train::{DataSpec, Measure, read_data};
 use crate::network::Norm;
+use crate::training::objective::{Choices, Objective, ObjectiveKind};
 
 const MOST_REPEATS: i64 = 10_000;
 const MOST_EPOCHS: i64 = 1_000_000;
@@ -59,26 +60,13 @@ pub struct MethodSpec {
     /// Its name in results and claims.
     pub label: String,
     /// Its kind.
-    pub kind: MethodKind,
+    pub kind: &'static ObjectiveKind,
+    /// What of its kind it is, but for the strength.
+    pub choices: Choices,
     /// Its strength ε; 0 for plain training.
     pub strength: Expression,
     /// Its dotted key, for error messages.
     pub path: String,
-}
-
-/// What kind of objective.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum MethodKind {
-    /// The loss alone.
-    Plain,
-    /// With a penalty on ‖∂ₓL‖_q.
-    GradientPenalty(Norm),
-    /// On samples attacked in ‖·‖ₚ by one step.
-    Augmentation(Norm),
-    /// On samples attacked by so many projected steps.
-    ProjectedGradient(usize),
-    /// With a penalty on differences of the logits' gradients.
-    CrossLipschitz,
 }
 
 impl WorkSpec for TrainSpec {
@@ -194,26 +182,21 @@ fn read_methods(reader: &Reader<'_>, origin: &Origin) -> Result<Vec<MethodSpec>,
         methods.push(method);
     }
     if methods.is_empty() {
-        let (strength, path) = (Expression::number(0.0), "method".into());
-        methods.push(MethodSpec { label: "plain".into(), kind: MethodKind::Plain, strength, path });
+        methods.push(read_method(&Table::from_iter([("objective".into(), "plain".into())]), origin, "method")?);
     }
     Ok(methods)
 }
 
 fn read_method(table: &Table, origin: &Origin, path: &str) -> Result<MethodSpec, SpecError> {
-    let reader = Reader::new(table, origin, path, &["label", "objective", "norm", "steps", "strength"])?;
+    const CHOICES: [&str; 3] = ["norm", "steps", "strength"];
+    let reader = Reader::new(table, origin, path, &[&["label", "objective"], &CHOICES[..]].concat())?;
     let objective = reader.required_string("objective")?;
-    let keys: &[&str] = match objective {
-        "plain" => &[],
-        "gradient-penalty" | "augmentation" => &["norm", "strength"],
-        "pgd" => &["steps", "strength"],
-        "cross-lipschitz" => &["strength"],
-        _ => {
-            let known = &["plain", "gradient-penalty", "augmentation", "pgd", "cross-lipschitz"];
-            return Err(reader.refuse("objective", unknown("objective", objective, known)));
-        }
-    };
-    if let Some(key) = ["norm", "steps", "strength"].iter().find(|key| reader.has(key) && !keys.contains(key)) {
+    let kind = Objective::KINDS.iter().find(|kind| kind.name == objective).ok_or_else(|| {
+        let known: Vec<&str> = Objective::KINDS.iter().map(|kind| kind.name).collect();
+        reader.refuse("objective", unknown("objective", objective, &known))
+    })?;
+    let has = |key: &str| kind.keys.contains(&key);
+    if let Some(key) = CHOICES.iter().find(|key| reader.has(key) && !has(key)) {
         return Err(reader.refuse(key, format!("does not go with objective = \"{objective}\"")));
     }
     let norm = || -> Result<Norm, SpecError> {
@@ -224,16 +207,18 @@ fn read_method(table: &Table, origin: &Origin, path: &str) -> Result<MethodSpec,
             Some(value) => as_number(value).and_then(Norm::new).ok_or_else(|| reader.refuse("norm", allowed)),
         }
     };
-    let kind = match objective {
-        "gradient-penalty" => MethodKind::GradientPenalty(norm()?),
-        "augmentation" => MethodKind::Augmentation(norm()?),
-        "pgd" => MethodKind::ProjectedGradient(reader.whole("steps", 1, 10_000)?.unwrap_or(7) as usize),
-        "cross-lipschitz" => MethodKind::CrossLipschitz,
-        _ => MethodKind::Plain,
+    let mut choices = Choices::default();
+    if has("norm") {
+        choices.norm = norm()?;
+    }
+    if has("steps") {
+        choices.steps = reader.whole("steps", 1, 10_000)?.map_or(choices.steps, |steps| steps as usize);
+    }
+    let strength = if has("strength") {
+        reader.expression("strength")?.ok_or_else(|| reader.missing("strength", "a size of attack, ε"))?
+    } else {
+        Expression::number(0.0)
     };
-    let strength = match kind {
-        MethodKind::Plain => Expression::number(0.0),
-        _ => reader.expression("strength")?.ok_or_else(|| reader.missing("strength", "a size of attack, ε"))?,
-    };
-    Ok(MethodSpec { label: reader.string("label")?.unwrap_or(objective).into(), kind, strength, path: path.into() })
+    let label = reader.string("label")?.unwrap_or(objective).into();
+    Ok(MethodSpec { label, kind, choices, strength, path: path.into() })
 }

@@ -3,7 +3,7 @@
 use ndarray_rand::rand::Rng;
 
 use super::super::BatchModel;
-use super::ObjectiveRule;
+use super::{Choices, Keyed, ObjectiveRule};
 use crate::attack::{GradientStep, Threat};
 use crate::network::{Norm, Real};
 
@@ -17,7 +17,21 @@ pub struct AdversarialAugmentation {
     pub strength: f64,
 }
 
+impl Keyed for AdversarialAugmentation {
+    const SUMMARY: &'static str =
+        "½(L(x) + L(x + δ)), δ one step of size εₚ along the steepest direction in ‖·‖ₚ: FGSM for `\"inf\"`";
+    const KEYS: &'static [&'static str] = &["norm", "strength"];
+
+    fn chosen(Choices { norm, strength, .. }: Choices) -> Self {
+        Self { norm, strength }
+    }
+}
+
 impl ObjectiveRule for AdversarialAugmentation {
+    fn passes(&self, _: usize) -> f64 {
+        2.0
+    }
+
     fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,

@@ -3,7 +3,7 @@
 use ndarray_rand::rand::Rng;
 
 use super::super::BatchModel;
-use super::ObjectiveRule;
+use super::{Choices, Keyed, ObjectiveRule};
 use crate::network::Real;
 
 /// mean L + c · (2/(n K²)) Σᵢ Σ_{l<m} ‖∂ₓf_l − ∂ₓf_m‖₂² over the n samples of the batch and the K logits.
@@ -17,7 +17,20 @@ pub struct CrossLipschitz {
     pub strength: f64,
 }
 
+impl Keyed for CrossLipschitz {
+    const SUMMARY: &'static str = "L + c (2/K²) Σ_{l<m} ‖∂ₓf_l − ∂ₓf_m‖₂² over the K logits, c the strength";
+    const KEYS: &'static [&'static str] = &["strength"];
+
+    fn chosen(Choices { strength, .. }: Choices) -> Self {
+        Self { strength }
+    }
+}
+
 impl ObjectiveRule for CrossLipschitz {
+    fn passes(&self, outputs: usize) -> f64 {
+        1.5 * outputs as f64
+    }
+
     fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,

@@ -4,7 +4,7 @@ use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
 use super::super::BatchModel;
-use super::ObjectiveRule;
+use super::{Choices, Keyed, ObjectiveRule};
 use crate::network::{Norm, Real};
 
 /// mean (L + (εₚ/2) ‖∂ₓL‖_q) with εₚ = ε d^(1/p), 1/p + 1/q = 1: to first order the mean of the losses before and after the
@@ -21,7 +21,21 @@ pub struct GradientPenalty {
     pub strength: f64,
 }
 
+impl Keyed for GradientPenalty {
+    const SUMMARY: &'static str = "L + (εₚ/2)‖∂ₓL‖_q for any `norm` q ≥ 1, with εₚ = ε d^(1/p) and 1/p + 1/q = 1: exact double-backpropagation, a tangent pass over \
+         the backward pass, through batch statistics too";
+    const KEYS: &'static [&'static str] = &["norm", "strength"];
+
+    fn chosen(Choices { norm, strength, .. }: Choices) -> Self {
+        Self { norm, strength }
+    }
+}
+
 impl ObjectiveRule for GradientPenalty {
+    fn passes(&self, _: usize) -> f64 {
+        2.0
+    }
+
     fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,

@@ -3,7 +3,7 @@
 use ndarray_rand::rand::Rng;
 
 use super::super::BatchModel;
-use super::ObjectiveRule;
+use super::{Choices, Keyed, ObjectiveRule};
 use crate::attack::{self, Ascent, Threat};
 use crate::network::{Norm, Real};
 
@@ -17,7 +17,21 @@ pub struct ProjectedGradient {
     pub steps: usize,
 }
 
+impl Keyed for ProjectedGradient {
+    const SUMMARY: &'static str =
+        "L(x + δ), δ from `steps` projected steps of ε/(0.75 K) from a random start with |δᵢ| ≤ ε";
+    const KEYS: &'static [&'static str] = &["steps", "strength"];
+
+    fn chosen(Choices { steps, strength, .. }: Choices) -> Self {
+        Self { strength, steps }
+    }
+}
+
 impl ObjectiveRule for ProjectedGradient {
+    fn passes(&self, _: usize) -> f64 {
+        1.0 + self.steps as f64
+    }
+
     fn accumulate<T: Real>(
         &self,
         model: &mut BatchModel<T>,

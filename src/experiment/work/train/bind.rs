@@ -16,16 +16,14 @@ use crate::experiment::place::{place, with_dimension};
 use crate::experiment::results::kept::Provenance;
 use crate::experiment::specification::expression::{Expression, Variables};
 use crate::experiment::specification::reader::SpecError;
-use crate::experiment::specification::{LayerSpec, MethodKind, MethodSpec, NetworkSpec, Spec, TrainSpec};
+use crate::experiment::specification::{LayerSpec, MethodSpec, NetworkSpec, Spec, TrainSpec};
 use crate::experiment::work::{Limits, check};
 use crate::network::layer::{Layer, Statistics};
 use crate::network::{Architecture, Initialisation, Normalise, Shape};
 use crate::observable::Defined;
 use crate::short::short;
 use crate::stream::StreamKey;
-use crate::training::objective::{
-    AdversarialAugmentation, CrossLipschitz, GradientPenalty, Objective, Plain, ProjectedGradient,
-};
+use crate::training::objective::{Choices, ObjectiveRule};
 use crate::training::{Augmentation, Schedule, Sgd, TrainingSettings};
 
 /// Changes when the same spec gives other networks.
@@ -101,12 +99,7 @@ impl Job {
 
     /// Multiplications of a pass, about: longer jobs are begun first.
     pub fn cost(&self) -> f64 {
-        let passes = match self.settings.objective {
-            Objective::Plain(_) => 1.0,
-            Objective::GradientPenalty(_) | Objective::AdversarialAugmentation(_) => 2.0,
-            Objective::ProjectedGradient(attack) => 1.0 + attack.steps as f64,
-            Objective::CrossLipschitz(_) => 1.5 * self.architecture.outputs() as f64,
-        };
+        let passes = self.settings.objective.passes(self.architecture.outputs());
         self.architecture.cost() * passes
     }
 }
@@ -332,17 +325,7 @@ impl Binder<'_> {
         };
         let strength = positive(&format!("{}.strength", self.method.path), &self.method.strength, true)?;
         Ok(TrainingSettings {
-            objective: match self.method.kind {
-                MethodKind::Plain => Objective::Plain(Plain),
-                MethodKind::GradientPenalty(norm) => Objective::GradientPenalty(GradientPenalty { norm, strength }),
-                MethodKind::Augmentation(norm) => {
-                    Objective::AdversarialAugmentation(AdversarialAugmentation { norm, strength })
-                }
-                MethodKind::ProjectedGradient(steps) => {
-                    Objective::ProjectedGradient(ProjectedGradient { strength, steps })
-                }
-                MethodKind::CrossLipschitz => Objective::CrossLipschitz(CrossLipschitz { strength }),
-            },
+            objective: (self.method.kind.chosen)(Choices { strength, ..self.method.choices }),
             epochs: settings.epochs,
             batch: settings.batch,
             schedule: Schedule {
