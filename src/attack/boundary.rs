@@ -4,7 +4,7 @@ use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::smallest::{along_line, distance, scale};
-use super::{Attack, Bounds, Model, Threat};
+use super::{Attack, Bounds, Model, Threat, Tunable};
 use crate::network::{Norm, Real};
 
 /// A random walk in ‖·‖₂ on the far side of the decision boundary, towards the input. It starts where a random point that fools
@@ -31,6 +31,16 @@ const LARGEST_SHARES: [f64; 2] = [1.0, 0.5];
 /// Shares of proposals that are to succeed, and how fast the logarithms of the shares adapt.
 const SUCCESSES: [f64; 2] = [0.5, 0.25];
 const RATE: f64 = 0.1;
+
+impl Tunable for Boundary {
+    fn steps_mut(&mut self) -> Option<&mut usize> {
+        Some(&mut self.steps)
+    }
+
+    fn is_random(&self) -> bool {
+        true
+    }
+}
 
 impl Attack for Boundary {
     fn norm(&self) -> Norm {

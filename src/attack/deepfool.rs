@@ -3,7 +3,7 @@
 use ndarray_rand::rand::Rng;
 
 use super::smallest::{along_line, distance, scale};
-use super::{Attack, Bounds, Model, Threat};
+use super::{Attack, Bounds, Model, Threat, Tunable};
 use crate::network::{Norm, Real, loss};
 
 /// Steps to the nearest boundary of the network linearised where the point is, until the prediction changes: with
@@ -22,6 +22,12 @@ pub struct DeepFool {
 
 /// How far a step goes, over the distance of the boundary: a little beyond it.
 const OVERSHOOT: f64 = 1.02;
+
+impl Tunable for DeepFool {
+    fn steps_mut(&mut self) -> Option<&mut usize> {
+        Some(&mut self.steps)
+    }
+}
 
 impl Attack for DeepFool {
     fn norm(&self) -> Norm {

@@ -3,7 +3,7 @@
 use ndarray_rand::rand::Rng;
 
 use super::ascent::step;
-use super::{Ascent, LossDirections, Threat};
+use super::{Ascent, LossDirections, Threat, Tunable};
 use crate::network::{Norm, Real};
 
 /// x + εₚ u, clipped to the box, where u attains Hölder's bound u·∂ₓL = ‖∂ₓL‖_q among ‖u‖ₚ ≤ 1: to first order the strongest
@@ -22,6 +22,8 @@ impl GradientStep {
         threat.clip(points);
     }
 }
+
+impl Tunable for GradientStep {}
 
 impl Ascent for GradientStep {
     fn ball_norm(&self) -> Norm {

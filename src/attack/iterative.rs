@@ -4,7 +4,7 @@ use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
 use super::ascent::step;
-use super::{Ascent, LossDirections, Threat};
+use super::{Ascent, LossDirections, Threat, Tunable};
 use crate::network::{Norm, Real};
 
 /// K steps along the steepest direction, of size ε/(0.75 K) unless told otherwise, each followed by a projection onto the ball of size ε
@@ -21,6 +21,16 @@ pub struct Iterative {
 
 /// What the steps would cover together, over ε: a third more than the radius.
 const REACH: f64 = 1.0 / 0.75;
+
+impl Tunable for Iterative {
+    fn steps_mut(&mut self) -> Option<&mut usize> {
+        Some(&mut self.steps)
+    }
+
+    fn step_size_mut(&mut self) -> Option<&mut Option<f64>> {
+        Some(&mut self.step_size)
+    }
+}
 
 impl Ascent for Iterative {
     fn ball_norm(&self) -> Norm {

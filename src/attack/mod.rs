@@ -81,19 +81,89 @@ pub trait Attack: Sized {
     }
 }
 
-/// Any attack.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum AnyAttack {
-    /// `fgsm`, `l2`
-    GradientStep(GradientStep),
-    /// `ifgsm`, `il2`
-    Iterative(Iterative),
-    /// `pgd`, `pgd-l2`
-    ProjectedGradient(ProjectedGradient),
-    /// `deepfool`, `deepfool-linf`
-    DeepFool(DeepFool),
-    /// `boundary`
-    Boundary(Boundary),
+/// What may be chosen of an attack beside its size.
+pub trait Tunable {
+    /// How many steps it takes at most; `None` where that is no choice.
+    fn steps_mut(&mut self) -> Option<&mut usize> {
+        None
+    }
+
+    /// The size of its steps as a perturbation of one coordinate, itself `None` until it is chosen; `None` where that is no choice.
+    fn step_size_mut(&mut self) -> Option<&mut Option<f64>> {
+        None
+    }
+
+    /// Whether it draws random numbers, so that another start may end elsewhere.
+    fn is_random(&self) -> bool {
+        false
+    }
+}
+
+/// Makes [`AnyAttack`] and its dispatch from the table of attacks.
+macro_rules! attacks {
+    ($($attack:ident, $names:literal;)*) => {
+        /// Any attack.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub enum AnyAttack {
+            $(#[doc = $names] $attack($attack),)*
+        }
+
+        impl Tunable for AnyAttack {
+            fn steps_mut(&mut self) -> Option<&mut usize> {
+                match self { $(Self::$attack(attack) => attack.steps_mut(),)* }
+            }
+
+            fn step_size_mut(&mut self) -> Option<&mut Option<f64>> {
+                match self { $(Self::$attack(attack) => attack.step_size_mut(),)* }
+            }
+
+            fn is_random(&self) -> bool {
+                match self { $(Self::$attack(attack) => attack.is_random(),)* }
+            }
+        }
+
+        impl Attack for AnyAttack {
+            fn norm(&self) -> Norm {
+                match self { $(Self::$attack(attack) => attack.norm(),)* }
+            }
+
+            fn finds_its_size(&self) -> bool {
+                match self { $(Self::$attack(attack) => attack.finds_its_size(),)* }
+            }
+
+            fn perturb<T: Real>(
+                &self,
+                model: &mut Model<'_, T>,
+                input: &[T],
+                label: usize,
+                threat: Threat,
+                rng: &mut (impl Rng + Clone),
+                perturbed: &mut [T],
+            ) {
+                match self { $(Self::$attack(attack) => attack.perturb(model, input, label, threat, rng, perturbed),)* }
+            }
+
+            fn smallest<T: Real>(
+                &self,
+                model: &mut Model<'_, T>,
+                input: &[T],
+                label: usize,
+                bounds: Option<Bounds>,
+                rng: &mut (impl Rng + Clone),
+                perturbed: &mut [T],
+            ) -> Option<f64> {
+                match self { $(Self::$attack(attack) => attack.smallest(model, input, label, bounds, rng, perturbed),)* }
+            }
+        }
+    };
+}
+
+attacks! {
+    GradientStep, "`fgsm`, `l2`";
+    Iterative, "`ifgsm`, `il2`";
+    ProjectedGradient, "`pgd`, `pgd-l2`";
+    DeepFool, "`deepfool`, `deepfool-linf`";
+    Boundary, "`boundary`";
 }
 
 /// Every attack by its name, with what it does in a line of the reference, and the steps it takes unless told otherwise.
@@ -136,19 +206,6 @@ const ATTACKS: [(&str, &str, AnyAttack); 9] = [
         AnyAttack::Boundary(Boundary { steps: 1000 }),
     ),
 ];
-
-/// Evaluates an expression with the attack that is inside.
-macro_rules! inside {
-    ($any:expr, $attack:ident => $value:expr) => {
-        match $any {
-            AnyAttack::GradientStep($attack) => $value,
-            AnyAttack::Iterative($attack) => $value,
-            AnyAttack::ProjectedGradient($attack) => $value,
-            AnyAttack::DeepFool($attack) => $value,
-            AnyAttack::Boundary($attack) => $value,
-        }
-    };
-}
 
 impl AnyAttack {
     /// The names of all attacks.
@@ -213,70 +270,14 @@ impl AnyAttack {
 
     /// The attack with steps of this size, as a perturbation of one coordinate; `None` where that is no choice.
     pub fn with_step_size(mut self, size: f64) -> Option<Self> {
-        match &mut self {
-            Self::Iterative(attack) => attack.step_size = Some(size),
-            Self::ProjectedGradient(attack) => attack.step_size = Some(size),
-            Self::GradientStep(_) | Self::DeepFool(_) | Self::Boundary(_) => return None,
-        }
+        *self.step_size_mut()? = Some(size);
         Some(self)
     }
 
     /// The size of its steps where it was chosen.
     pub fn step_size(&self) -> Option<f64> {
-        match self {
-            Self::Iterative(attack) => attack.step_size,
-            Self::ProjectedGradient(attack) => attack.step_size,
-            Self::GradientStep(_) | Self::DeepFool(_) | Self::Boundary(_) => None,
-        }
-    }
-
-    /// Whether it draws random numbers, so that another start may end elsewhere.
-    pub fn is_random(&self) -> bool {
-        matches!(self, Self::ProjectedGradient(_) | Self::Boundary(_))
-    }
-
-    fn steps_mut(&mut self) -> Option<&mut usize> {
-        match self {
-            Self::GradientStep(_) => None,
-            Self::Iterative(attack) => Some(&mut attack.steps),
-            Self::ProjectedGradient(attack) => Some(&mut attack.steps),
-            Self::DeepFool(attack) => Some(&mut attack.steps),
-            Self::Boundary(attack) => Some(&mut attack.steps),
-        }
-    }
-}
-
-impl Attack for AnyAttack {
-    fn norm(&self) -> Norm {
-        inside!(self, attack => attack.norm())
-    }
-
-    fn finds_its_size(&self) -> bool {
-        inside!(self, attack => attack.finds_its_size())
-    }
-
-    fn perturb<T: Real>(
-        &self,
-        model: &mut Model<'_, T>,
-        input: &[T],
-        label: usize,
-        threat: Threat,
-        rng: &mut (impl Rng + Clone),
-        perturbed: &mut [T],
-    ) {
-        inside!(self, attack => attack.perturb(model, input, label, threat, rng, perturbed));
-    }
-
-    fn smallest<T: Real>(
-        &self,
-        model: &mut Model<'_, T>,
-        input: &[T],
-        label: usize,
-        bounds: Option<Bounds>,
-        rng: &mut (impl Rng + Clone),
-        perturbed: &mut [T],
-    ) -> Option<f64> {
-        inside!(self, attack => attack.smallest(model, input, label, bounds, rng, perturbed))
+        let mut attack = *self;
+        attack.step_size_mut().and_then(|size| *size)
     }
 }
 

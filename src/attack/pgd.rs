@@ -2,7 +2,7 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::{Ascent, Iterative, LossDirections, Threat};
+use super::{Ascent, Iterative, LossDirections, Threat, Tunable};
 use crate::network::{Norm, Real};
 
 /// The steps of [`Iterative`] from a uniform perturbation of every coordinate that lies in the ball, clipped to the box. In the
@@ -16,6 +16,20 @@ pub struct ProjectedGradient {
     pub steps: usize,
     /// The size of a step, as in [`Iterative`].
     pub step_size: Option<f64>,
+}
+
+impl Tunable for ProjectedGradient {
+    fn steps_mut(&mut self) -> Option<&mut usize> {
+        Some(&mut self.steps)
+    }
+
+    fn step_size_mut(&mut self) -> Option<&mut Option<f64>> {
+        Some(&mut self.step_size)
+    }
+
+    fn is_random(&self) -> bool {
+        true
+    }
 }
 
 impl Ascent for ProjectedGradient {

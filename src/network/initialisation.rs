@@ -310,7 +310,7 @@ mod tests {
 
     /// |z| < 4.5 for the correlation within a unit (false alarms below 10⁻⁵).
     #[test]
-    fn departures_correlate_share_and_shift_and_keep_the_variance() {
+    fn broken_hypotheses_correlate_share_and_shift_and_keep_the_variance() {
         let layers = vec![Dense::new(50).into(), Relu.into(), Dense { units: 50, bias: true }.into()];
         let network = Architecture::new(Shape::new([50]).unwrap(), layers).unwrap();
         let mut initialisation = Initialisation::he(&network, WeightDistribution::Normal, 2.0);
