@@ -5,7 +5,7 @@ use crate::figure::layout::{Dodge, Panel as Frame, Range, dodge, is_drawable};
 use crate::figure::scene::Scene;
 use crate::figure::{marks, theme};
 
-use super::description::{Panel, PanelCurve, PanelPoint};
+use super::description::{Looks, Panel, PanelCurve, PanelPoint};
 
 /// Share of the span of an axis that is left empty at either end.
 const PADDING: f64 = 0.06;
@@ -69,19 +69,19 @@ pub fn dodges(panel: &Panel, frame: &Frame) -> Vec<Dodge> {
 }
 
 /// Draws bars, guide, lines and markers, layer by layer, so that no bar hides another's marker.
-pub fn draw(scene: &mut Scene, panel: &Panel, frame: &Frame, dodges: &[Dodge], looks: &[usize]) {
+pub fn draw(scene: &mut Scene, panel: &Panel, frame: &Frame, dodges: &[Dodge], looks: &Looks) {
     for (curve, dodge) in panel.curves.iter().zip(dodges) {
-        draw_bars(scene, frame, curve, *dodge, looks[curve.series]);
+        draw_bars(scene, frame, curve, *dodge, looks.of(curve.series));
     }
     marks::draw_guide(scene, frame, &panel.guide);
     for (curve, dodge) in panel.curves.iter().zip(dodges).filter(|(curve, _)| curve.joined) {
         for run in joined(frame, &curve.points, *dodge) {
-            marks::draw_series(scene, run, looks[curve.series]);
+            marks::draw_series(scene, run, looks.of(curve.series));
         }
     }
     for (curve, dodge) in panel.curves.iter().zip(dodges) {
         for (x, y) in curve.points.iter().filter_map(|point| frame.place((point.x, point.y))) {
-            marks::draw_marker(scene, looks[curve.series], (x + dodge.shift, y), MARKER_SIZE);
+            marks::draw_marker(scene, looks.of(curve.series), (x + dodge.shift, y), MARKER_SIZE);
         }
     }
 }

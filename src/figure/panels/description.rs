@@ -24,17 +24,27 @@ pub struct PanelFigure {
 impl PanelFigure {
     /// For each series the index of its colour and marker. Where all names are of the form *one, other* and both parts recur, the first
     /// part has the colour and the second the marker; elsewhere they are in order.
-    pub(super) fn looks(&self) -> Vec<usize> {
+    pub(super) fn looks(&self) -> Looks {
         let parts: Option<Vec<(&str, &str)>> = self.series.iter().map(|name| name.split_once(", ")).collect();
-        let in_order = || (0..self.series.len()).collect();
-        let Some(parts) = parts else { return in_order() };
+        let Some(parts) = parts else { return Looks::default() };
         let ones = indices(parts.iter().map(|part| part.0));
         let others = indices(parts.iter().map(|part| part.1));
         let recur = |of: &[usize]| of.iter().max().is_some_and(|&most| most + 1 < of.len());
         if !recur(&ones) || !recur(&others) {
-            return in_order();
+            return Looks::default();
         }
-        ones.into_iter().zip(others).map(|(one, other)| theme::mixed(one, other)).collect()
+        Looks(ones.into_iter().zip(others).map(|(one, other)| theme::mixed(one, other)).collect())
+    }
+}
+
+/// For series the indices of their colours and markers; those that are not in it have their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Looks(Vec<usize>);
+
+impl Looks {
+    /// That of a series.
+    pub fn of(&self, series: usize) -> usize {
+        self.0.get(series).copied().unwrap_or(series)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{axes, font, headings, key, theme};
 pub use description::{Panel, PanelCurve, PanelFigure, PanelPoint};
 
 use axes::Side;
+use description::Looks;
 use key::Sample;
 
 /// Draws the figure, or nothing if there is not one value that can be drawn.
@@ -51,7 +52,8 @@ fn draw_key(scene: &mut Scene, figure: &PanelFigure, row: Rect) -> f64 {
                 curve.series == i && curve.points.iter().any(|point| data::has_place(panel, point))
             };
             let joined: Vec<bool> = curves.filter(drawn).map(|(_, curve)| curve.joined).collect();
-            let sample = if joined.contains(&true) { Sample::JoinedMarker(looks[i]) } else { Sample::Marker(looks[i]) };
+            let sample =
+                if joined.contains(&true) { Sample::JoinedMarker(looks.of(i)) } else { Sample::Marker(looks.of(i)) };
             (!joined.is_empty()).then(|| (sample, name.clone()))
         })
         .collect();
@@ -97,7 +99,7 @@ struct Grid<'a> {
     /// Most lines of a heading, and of the name of a horizontal axis.
     lines: (usize, usize),
     /// Of each series, which colour and marker it has.
-    looks: Vec<usize>,
+    looks: Looks,
 }
 
 /// A panel with what stands around it.
@@ -185,7 +187,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Draws the panel with its axes at `rect`; `left` is the left edge of the name of the vertical one.
-    fn draw(&self, scene: &mut Scene, rect: Rect, left: f64, looks: &[usize]) {
+    fn draw(&self, scene: &mut Scene, rect: Rect, left: f64, looks: &Looks) {
         let (x, y) = self.ranges.unwrap_or((Range::UNIT, Range::UNIT));
         let frame = Frame { rect, x, y };
         axes::draw(scene, &frame, &self.x_ticks, &self.side, left);
