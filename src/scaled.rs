@@ -12,7 +12,7 @@ use std::ops::{Add, Div, Mul};
 /// zero or not finite has the exponent 0.
 ///
 /// ```
-/// use gradlaw::scaled::Scaled;
+/// use gradlaw::theory::Scaled;
 ///
 /// let product: Scaled = (0..10_000).map(|_| Scaled::from(0.25)).product();
 /// assert_eq!(product.to_string(), "2.512e-6021");

@@ -562,6 +562,7 @@ fn list_and_explain_speak_of_every_shipped_experiment() {
         assert!(explanation.contains("Claim.") && explanation.contains("Claims"), "{}", shipped.name);
         assert!(explanation.lines().nth(1).is_some_and(|source| !source.is_empty()), "{} has a source", shipped.name);
     }
+    assert!(place.ok(&["completions", "bash"]).contains("gradlaw"));
 }
 
 /// As the shell does when the tabulator is pressed behind `gradlaw run dense-d`.

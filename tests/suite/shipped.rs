@@ -229,17 +229,31 @@ fn too_few_draws_are_inconclusive_not_a_success() {
 #[test]
 fn links_of_the_documentation_lead_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["docs", "docs/reference"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let pages = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut links = 0;
     for page in pages.filter(|page| page.extension().is_some_and(|end| end == "md")).chain([root.join("README.md")]) {
         let text = std::fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = link.split('#').next().unwrap();
-            if !file.contains("://") && !file.is_empty() {
-                assert!(page.parent().unwrap().join(file).is_file(), "{}: {link}", page.display());
-                links += 1;
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            if file.contains("://") {
+                continue;
             }
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.is_file(), "{}: {link}", page.display());
+            if let Some(heading) = heading {
+                let text = std::fs::read_to_string(&target).unwrap();
+                assert!(text.lines().filter_map(anchor).any(|anchor| anchor == heading), "{}: {link}", page.display());
+            }
+            links += 1;
         }
     }
     assert!(links > 30, "{links}");
+}
+
+/// The name under which a heading is linked to: its words in small letters, joined by hyphens.
+fn anchor(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
+    let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    Some(kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect::<String>().to_lowercase())
 }

@@ -5,7 +5,8 @@ use crate::figure::layout::{Dodge, Panel as Frame, Range, dodge, is_drawable};
 use crate::figure::scene::Scene;
 use crate::figure::{marks, theme};
 
-use super::description::{Looks, Panel, PanelCurve, PanelPoint};
+use super::description::{Panel, PanelCurve, PanelPoint};
+use super::looks::Looks;
 
 /// Share of the span of an axis that is left empty at either end.
 const PADDING: f64 = 0.06;

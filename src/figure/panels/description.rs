@@ -1,7 +1,6 @@
 //! What a figure of several panels says, without how it looks.
 
 use crate::figure::description::Axis;
-use crate::figure::theme;
 
 /// Panels of equal size in a grid of up to three columns, with one key for all of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,46 +18,6 @@ pub struct PanelFigure {
     pub bars: String,
     /// Small print at the bottom; may be empty.
     pub footnote: String,
-}
-
-impl PanelFigure {
-    /// For each series the index of its colour and marker. Where all names are of the form *one, other* and both parts recur, the first
-    /// part has the colour and the second the marker; elsewhere they are in order.
-    pub(super) fn looks(&self) -> Looks {
-        let parts: Option<Vec<(&str, &str)>> = self.series.iter().map(|name| name.split_once(", ")).collect();
-        let Some(parts) = parts else { return Looks::default() };
-        let ones = indices(parts.iter().map(|part| part.0));
-        let others = indices(parts.iter().map(|part| part.1));
-        let recur = |of: &[usize]| of.iter().max().is_some_and(|&most| most + 1 < of.len());
-        if !recur(&ones) || !recur(&others) {
-            return Looks::default();
-        }
-        Looks(ones.into_iter().zip(others).map(|(one, other)| theme::mixed(one, other)).collect())
-    }
-}
-
-/// For series the indices of their colours and markers; those that are not in it have their own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Looks(Vec<usize>);
-
-impl Looks {
-    /// That of a series.
-    pub fn of(&self, series: usize) -> usize {
-        self.0.get(series).copied().unwrap_or(series)
-    }
-}
-
-/// Of each name, which of the different ones it is, in the order of their first appearance.
-fn indices<'a>(names: impl Iterator<Item = &'a str>) -> Vec<usize> {
-    let mut known: Vec<&str> = Vec::new();
-    names
-        .map(|name| {
-            known.iter().position(|other| *other == name).unwrap_or_else(|| {
-                known.push(name);
-                known.len() - 1
-            })
-        })
-        .collect()
 }
 
 /// One panel.

@@ -3,6 +3,7 @@
 mod data;
 mod description;
 mod inset;
+mod looks;
 
 use super::layout::{Panel as Frame, Range};
 use super::page::{Page, letter};
@@ -13,8 +14,8 @@ use super::{axes, font, headings, key, theme};
 pub use description::{Panel, PanelCurve, PanelFigure, PanelPoint};
 
 use axes::Side;
-use description::Looks;
 use key::Sample;
+use looks::Looks;
 
 /// Draws the figure, or nothing if there is not one value that can be drawn.
 pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
@@ -28,7 +29,7 @@ pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
     let width = 2.0 * theme::MARGIN + grid.width();
     let sheet = Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: f64::INFINITY };
     let top = headings::draw_titles(&mut scene, page, (&figure.title, &figure.subtitle), sheet);
-    let top = draw_key(&mut scene, figure, Rect { top: top + 2.0, ..sheet });
+    let top = draw_key(&mut scene, figure, &grid.looks, Rect { top: top + 2.0, ..sheet });
     let bottom = grid.draw(&mut scene, (sheet.left, top + 8.0));
 
     let lines = small_print(figure, page, sheet.width());
@@ -40,8 +41,7 @@ pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
 }
 
 /// Draws the key, which names the series and the marks that are in the figure; returns where it ends.
-fn draw_key(scene: &mut Scene, figure: &PanelFigure, row: Rect) -> f64 {
-    let looks = figure.looks();
+fn draw_key(scene: &mut Scene, figure: &PanelFigure, looks: &Looks, row: Rect) -> f64 {
     let series: Vec<(Sample, String)> = figure
         .series
         .iter()
@@ -52,9 +52,8 @@ fn draw_key(scene: &mut Scene, figure: &PanelFigure, row: Rect) -> f64 {
                 curve.series == i && curve.points.iter().any(|point| data::has_place(panel, point))
             };
             let joined: Vec<bool> = curves.filter(drawn).map(|(_, curve)| curve.joined).collect();
-            let sample =
-                if joined.contains(&true) { Sample::JoinedMarker(looks.of(i)) } else { Sample::Marker(looks.of(i)) };
-            (!joined.is_empty()).then(|| (sample, name.clone()))
+            let sample = if joined.contains(&true) { Sample::JoinedMarker } else { Sample::Marker };
+            (!joined.is_empty()).then(|| (sample(looks.of(i)), name.clone()))
         })
         .collect();
     let bars = figure.panels.iter().flat_map(data::drawn_points).any(|point| point.bar().is_some());
@@ -140,7 +139,7 @@ impl<'a> Grid<'a> {
         cells.iter_mut().for_each(|cell| cell.fit(inside.0));
         let most = |count: fn(&Cell) -> usize| cells.iter().map(count).max().unwrap_or(0);
         let lines = (most(|cell| cell.title.len()), most(|cell| cell.x_name.len()));
-        Grid { cells, columns, width, margin, inside, lines, looks: figure.looks() }
+        Grid { cells, columns, width, margin, inside, lines, looks: Looks::new(&figure.series) }
     }
 
     /// Width of all columns.

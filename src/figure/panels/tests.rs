@@ -230,7 +230,7 @@ fn a_figure_without_values_is_an_error() {
 fn a_grid_of_names_has_colours_for_the_one_part_and_markers_for_the_other() {
     let looks = |names: &[&str]| {
         let series: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let looks = PanelFigure { series, ..figure(1, 1) }.looks();
+        let looks = Looks::new(&series);
         (0..names.len()).map(|series| looks.of(series)).collect::<Vec<_>>()
     };
     let grid = looks(&["average, last dense", "average, last max", "strides, last dense", "strides, last max"]);

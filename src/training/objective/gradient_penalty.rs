@@ -22,8 +22,8 @@ pub struct GradientPenalty {
 }
 
 impl Keyed for GradientPenalty {
-    const SUMMARY: &'static str = "L + (εₚ/2)‖∂ₓL‖_q for any `norm` q ≥ 1, with εₚ = ε d^(1/p) and 1/p + 1/q = 1: exact double-backpropagation, a tangent pass over \
-         the backward pass, through batch statistics too";
+    const SUMMARY: &'static str = "L + (εₚ/2)‖∂ₓL‖_q for any `norm` q ≥ 1, with εₚ = ε d^(1/p) and 1/p + 1/q = 1: exact \
+                                   double-backpropagation, a tangent pass over the backward pass, through batch statistics too";
     const KEYS: &'static [&'static str] = &["norm", "strength"];
 
     fn chosen(Choices { norm, strength, .. }: Choices) -> Self {

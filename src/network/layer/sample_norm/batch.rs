@@ -37,12 +37,15 @@ impl Normalised {
     }
 
     /// Runs `each` on every group of every sample: its values normalised, where the sample begins, and where its values lie.
-    fn for_each_group<T: Real>(&self, input: &[T], mut each: impl FnMut(Group, usize, &[[usize; 2]])) {
-        for (sample, values) in input.chunks_exact(self.length).enumerate() {
+    fn for_each_group<T: Real>(&self, input: &[T], mut each: impl FnMut(&Group, usize, &[[usize; 2]])) {
+        let (mut values, mut memory) = (Vec::new(), Vec::new());
+        for (sample, all) in input.chunks_exact(self.length).enumerate() {
             for places in &self.groups {
-                let values: Vec<T> = places.iter().map(|&[place, _]| values[place]).collect();
-                let group = Group::new(&values, Vec::new(), self.layer.is_centred(), self.layer.epsilon);
-                each(group, sample * self.length, places);
+                values.clear();
+                values.extend(places.iter().map(|&[place, _]| all[place]));
+                let group = Group::new(&values, memory, self.layer.is_centred(), self.layer.epsilon);
+                each(&group, sample * self.length, places);
+                memory = group.normalised;
             }
         }
     }
