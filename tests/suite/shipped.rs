@@ -225,7 +225,7 @@ fn too_few_draws_are_inconclusive_not_a_success() {
     assert!(verdicts.iter().all(|verdict| verdict.verdict == Outcome::Inconclusive), "{verdicts:#?}");
 }
 
-/// Every relative link of the README and of the pages in `docs/` leads to a file.
+/// Every relative link of the README and of the pages in `docs/` and `docs/reference/` leads to a file, and to a heading where it names one.
 #[test]
 fn links_of_the_documentation_lead_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
