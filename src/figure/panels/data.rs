@@ -6,7 +6,7 @@ use crate::figure::scene::Scene;
 use crate::figure::{marks, theme};
 
 use super::description::{Panel, PanelCurve, PanelPoint};
-use super::looks::Looks;
+use super::styles::Styles;
 
 /// Share of the span of an axis that is left empty at either end.
 const PADDING: f64 = 0.06;
@@ -70,19 +70,19 @@ pub fn dodges(panel: &Panel, frame: &Frame) -> Vec<Dodge> {
 }
 
 /// Draws bars, guide, lines and markers, layer by layer, so that no bar hides another's marker.
-pub fn draw(scene: &mut Scene, panel: &Panel, frame: &Frame, dodges: &[Dodge], looks: &Looks) {
+pub fn draw(scene: &mut Scene, panel: &Panel, frame: &Frame, dodges: &[Dodge], styles: &Styles) {
     for (curve, dodge) in panel.curves.iter().zip(dodges) {
-        draw_bars(scene, frame, curve, *dodge, looks.of(curve.series));
+        draw_bars(scene, frame, curve, *dodge, styles.of(curve.series));
     }
     marks::draw_guide(scene, frame, &panel.guide);
     for (curve, dodge) in panel.curves.iter().zip(dodges).filter(|(curve, _)| curve.joined) {
         for run in joined(frame, &curve.points, *dodge) {
-            marks::draw_series(scene, run, looks.of(curve.series));
+            marks::draw_series(scene, run, styles.of(curve.series));
         }
     }
     for (curve, dodge) in panel.curves.iter().zip(dodges) {
         for (x, y) in curve.points.iter().filter_map(|point| frame.place((point.x, point.y))) {
-            marks::draw_marker(scene, looks.of(curve.series), (x + dodge.shift, y), MARKER_SIZE);
+            marks::draw_marker(scene, styles.of(curve.series), (x + dodge.shift, y), MARKER_SIZE);
         }
     }
 }

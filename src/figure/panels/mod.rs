@@ -3,7 +3,7 @@
 mod data;
 mod description;
 mod inset;
-mod looks;
+mod styles;
 
 use super::layout::{Panel as Frame, Range};
 use super::page::{Page, letter};
@@ -15,7 +15,7 @@ pub use description::{Panel, PanelCurve, PanelFigure, PanelPoint};
 
 use axes::Side;
 use key::Sample;
-use looks::Looks;
+use styles::Styles;
 
 /// Draws the figure, or nothing if there is not one value that can be drawn.
 pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
@@ -29,7 +29,7 @@ pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
     let width = 2.0 * theme::MARGIN + grid.width();
     let sheet = Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: f64::INFINITY };
     let top = headings::draw_titles(&mut scene, page, (&figure.title, &figure.subtitle), sheet);
-    let top = draw_key(&mut scene, figure, &grid.looks, Rect { top: top + 2.0, ..sheet });
+    let top = draw_key(&mut scene, figure, &grid.styles, Rect { top: top + 2.0, ..sheet });
     let bottom = grid.draw(&mut scene, (sheet.left, top + 8.0));
 
     let lines = small_print(figure, page, sheet.width());
@@ -41,7 +41,7 @@ pub fn compose(figure: &PanelFigure, page: &Page) -> Option<Scene> {
 }
 
 /// Draws the key, which names the series and the marks that are in the figure; returns where it ends.
-fn draw_key(scene: &mut Scene, figure: &PanelFigure, looks: &Looks, row: Rect) -> f64 {
+fn draw_key(scene: &mut Scene, figure: &PanelFigure, styles: &Styles, row: Rect) -> f64 {
     let series: Vec<(Sample, String)> = figure
         .series
         .iter()
@@ -53,7 +53,7 @@ fn draw_key(scene: &mut Scene, figure: &PanelFigure, looks: &Looks, row: Rect) -
             };
             let joined: Vec<bool> = curves.filter(drawn).map(|(_, curve)| curve.joined).collect();
             let sample = if joined.contains(&true) { Sample::JoinedMarker } else { Sample::Marker };
-            (!joined.is_empty()).then(|| (sample(looks.of(i)), name.clone()))
+            (!joined.is_empty()).then(|| (sample(styles.of(i)), name.clone()))
         })
         .collect();
     let bars = figure.panels.iter().flat_map(data::drawn_points).any(|point| point.bar().is_some());
@@ -98,7 +98,7 @@ struct Grid<'a> {
     /// Most lines of a heading, and of the name of a horizontal axis.
     lines: (usize, usize),
     /// Of each series, which colour and marker it has.
-    looks: Looks,
+    styles: Styles,
 }
 
 /// A panel with what stands around it.
@@ -139,7 +139,7 @@ impl<'a> Grid<'a> {
         cells.iter_mut().for_each(|cell| cell.fit(inside.0));
         let most = |count: fn(&Cell) -> usize| cells.iter().map(count).max().unwrap_or(0);
         let lines = (most(|cell| cell.title.len()), most(|cell| cell.x_name.len()));
-        Grid { cells, columns, width, margin, inside, lines, looks: Looks::new(&figure.series) }
+        Grid { cells, columns, width, margin, inside, lines, styles: Styles::new(&figure.series) }
     }
 
     /// Width of all columns.
@@ -157,7 +157,7 @@ impl<'a> Grid<'a> {
             let axes_left = left + self.margin;
             let axes_top = top + (i / self.columns) as f64 * row + title;
             let (right, bottom) = (axes_left + self.inside.0, axes_top + self.inside.1);
-            cell.draw(scene, Rect { left: axes_left, top: axes_top, right, bottom }, left, &self.looks);
+            cell.draw(scene, Rect { left: axes_left, top: axes_top, right, bottom }, left, &self.styles);
         }
         top + self.cells.len().div_ceil(self.columns) as f64 * row - theme::GRID_GAPS.1
     }
@@ -186,7 +186,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Draws the panel with its axes at `rect`; `left` is the left edge of the name of the vertical one.
-    fn draw(&self, scene: &mut Scene, rect: Rect, left: f64, looks: &Looks) {
+    fn draw(&self, scene: &mut Scene, rect: Rect, left: f64, styles: &Styles) {
         let (x, y) = self.ranges.unwrap_or((Range::UNIT, Range::UNIT));
         let frame = Frame { rect, x, y };
         axes::draw(scene, &frame, &self.x_ticks, &self.side, left);
@@ -195,7 +195,7 @@ impl<'a> Cell<'a> {
         self.draw_title(scene, rect);
         if self.ranges.is_some() {
             let dodges = data::dodges(self.panel, &frame);
-            data::draw(scene, self.panel, &frame, &dodges, looks);
+            data::draw(scene, self.panel, &frame, &dodges, styles);
             inset::draw(scene, self.panel, &frame, &dodges);
         } else {
             let at = ((rect.left + rect.right) / 2.0, (rect.top + rect.bottom) / 2.0);

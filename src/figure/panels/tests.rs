@@ -228,16 +228,16 @@ fn a_figure_without_values_is_an_error() {
 
 #[test]
 fn a_grid_of_names_has_colours_for_the_one_part_and_markers_for_the_other() {
-    let looks = |names: &[&str]| {
+    let styles = |names: &[&str]| {
         let series: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let looks = Looks::new(&series);
-        (0..names.len()).map(|series| looks.of(series)).collect::<Vec<_>>()
+        let styles = Styles::new(&series);
+        (0..names.len()).map(|series| styles.of(series)).collect::<Vec<_>>()
     };
-    let grid = looks(&["average, last dense", "average, last max", "strides, last dense", "strides, last max"]);
+    let grid = styles(&["average, last dense", "average, last max", "strides, last dense", "strides, last max"]);
     let colours: Vec<_> = grid.iter().map(|&look| theme::colour(look)).collect();
     assert!(colours[0] == colours[1] && colours[1] != colours[2] && colours[2] == colours[3]);
     let markers: Vec<_> = grid.iter().map(|&look| theme::marker(look)).collect();
     assert!(markers[0] == markers[2] && markers[0] != markers[1] && markers[1] == markers[3]);
-    assert_eq!(looks(&["average", "strides, dense", "strides, max"]), [0, 1, 2], "not all names have two parts");
-    assert_eq!(looks(&["relu, he", "tanh, he", "erf, he"]), [0, 1, 2], "the first part does not recur");
+    assert_eq!(styles(&["average", "strides, dense", "strides, max"]), [0, 1, 2], "not all names have two parts");
+    assert_eq!(styles(&["relu, he", "tanh, he", "erf, he"]), [0, 1, 2], "the first part does not recur");
 }

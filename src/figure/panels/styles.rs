@@ -4,9 +4,9 @@ use crate::figure::theme;
 
 /// For series the indices of their colours and markers; those that are not in it have their own.
 #[derive(Debug, Clone, Default)]
-pub struct Looks(Vec<usize>);
+pub struct Styles(Vec<usize>);
 
-impl Looks {
+impl Styles {
     /// Those of series of these names. Where all names are of the form *one, other* and both parts recur, the first part has the colour and
     /// the second the marker; elsewhere they are in order.
     pub fn new(names: &[String]) -> Self {
