@@ -64,13 +64,13 @@ impl Side {
     /// The ticks of an axis of this height, and its name, broken into at most
     /// two lines as long as the axis.
     pub fn new(range: Range, name: &str, height: f64) -> Self {
-        let name = font::wrapped(name, theme::AXIS_SIZE, false, height, 2);
-        Side { ticks: vertical_ticks(range, height), name }
+        Side { ticks: vertical_ticks(range, height), ..Self::bare(name, height) }
     }
 
     /// An axis without ticks.
     pub fn bare(name: &str, height: f64) -> Self {
-        let name = font::wrapped(name, theme::AXIS_SIZE, false, height, 2);
+        // An equation is not broken at its sign.
+        let name = font::wrapped(&name.replace(" = ", "\u{a0}=\u{a0}"), theme::AXIS_SIZE, false, height, 2);
         Side { ticks: Vec::new(), name }
     }
 

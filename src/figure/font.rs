@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::ops::Range;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
@@ -44,23 +45,129 @@ pub struct Letter {
     pub pen: f64,
     /// How far right of the pen its ink begins.
     pub bearing: f64,
+    /// Its line height: that of the line, less for an index or an exponent.
+    pub size: f64,
+    /// How far below the line's baseline it stands.
+    pub fall: f64,
+    /// Where it begins in the text, in bytes.
+    pub start: usize,
 }
 
-/// Places the letters of a line of text; also returns the width of the line.
+/// Places the letters of a line of text, with indices (the k of f_k) small and low and exponents small and high; also
+/// returns the width of the line.
 pub fn letters(text: &str, size: f64, bold: bool) -> (Vec<Letter>, f64) {
     register();
     let mut placed: Vec<Letter> = Vec::new();
     let mut pen = 0.0;
-    for original in text.chars() {
-        let (character, bold) = available(original, bold);
-        if let Some(previous) = placed.last().filter(|letter| letter.bold == bold) {
-            pen += kerning(previous.character, character, bold) * size;
+    for part in parts(text) {
+        let (size, fall) = (part.level.size() * size, part.level.fall() * size);
+        for (place, original) in part.text.char_indices() {
+            let (character, bold) = available(original, bold);
+            if let Some(previous) = placed.last().filter(|letter| (letter.bold, letter.fall) == (bold, fall)) {
+                pen += kerning(previous.character, character, bold) * size;
+            }
+            let bearing = bearing(character, bold).unwrap_or(0.0) * size;
+            placed.push(Letter { character, bold, pen, bearing, size, fall, start: part.start + place });
+            pen += advance(character, bold) * size;
         }
-        let bearing = bearing(character, bold).unwrap_or(0.0) * size;
-        placed.push(Letter { character, bold, pen, bearing });
-        pen += advance(character, bold) * size;
     }
     (placed, pen)
+}
+
+/// Where a piece of text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// On the baseline.
+    Line,
+    /// Below it, as the ∞ of ‖x‖∞.
+    Index,
+    /// Above it, as the ½ of d^½.
+    Exponent,
+}
+
+impl Level {
+    /// Its line height, as a share of its line's.
+    pub fn size(self) -> f64 {
+        if self == Level::Line { 1.0 } else { 0.7 }
+    }
+
+    /// How far it stands below the baseline, in line heights of its line.
+    pub fn fall(self) -> f64 {
+        match self {
+            Level::Line => 0.0,
+            Level::Index => 0.13,
+            Level::Exponent => -0.3,
+        }
+    }
+}
+
+/// A piece of a line of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// What it says.
+    pub text: &'a str,
+    /// Where it stands.
+    pub level: Level,
+    /// Where it begins, in bytes.
+    start: usize,
+}
+
+/// Takes text apart into indices, exponents, and what is between them.
+///
+/// Unicode has small low and high digits, which are letters like others, but no such ∞ and few letters. An index is the ∞
+/// behind a norm, as in ‖x‖∞, and the single character behind the underscore of a single character, as in f_k, ε_∞ and
+/// ‖x‖_∞; names of several letters, such as `g_norm` and `my_x`, stay as they are. An exponent is a number or a word behind
+/// a caret, as in d^0.55, or what is in parentheses behind it, as in d^(1/q − 1/2). Underscore, caret and parentheses are
+/// in no part.
+pub fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut found = Vec::new();
+    let mut done = 0;
+    for (place, _) in text.char_indices() {
+        let Some((level, script, end)) = (place >= done).then(|| script(text, place)).flatten() else { continue };
+        found.extend((done < place).then(|| Part { text: &text[done..place], level: Level::Line, start: done }));
+        found.push(Part { text: &text[script.clone()], level, start: script.start });
+        done = end;
+    }
+    found.extend((done < text.len()).then(|| Part { text: &text[done..], level: Level::Line, start: done }));
+    found
+}
+
+/// The index or exponent that begins at this place, if one does: where its text is, and where it ends with its marks.
+fn script(text: &str, place: usize) -> Option<(Level, Range<usize>, usize)> {
+    // Of names like those of observables; the ₓ of ∂ₓf_k is of none.
+    let word = |character: Option<char>| character.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    let (mut before, mut after) = (text[..place].chars().rev(), text[place..].chars());
+    let last = before.next().filter(|character| !character.is_whitespace())?;
+    let start = place + 1;
+    match after.next()? {
+        '∞' if last == '‖' => {
+            let range = place..place + '∞'.len_utf8();
+            Some((Level::Index, range.clone(), range.end))
+        }
+        '_' if last != '_' && !(word(Some(last)) && word(before.next())) => {
+            let index = after.next().filter(|character| character.is_alphanumeric() || *character == '∞')?;
+            let end = start + index.len_utf8();
+            (!word(after.next())).then_some((Level::Index, start..end, end))
+        }
+        '^' => {
+            let rest = &text[start..];
+            if let Some(inner) = rest.strip_prefix('(') {
+                let mut depth = 1;
+                let close = inner.find(|character| {
+                    depth += i32::from(character == '(') - i32::from(character == ')');
+                    depth == 0
+                })?;
+                return Some((Level::Exponent, start + 1..start + 1 + close, start + close + 2));
+            }
+            let signed = rest.trim_start_matches(['-', '−', '+']);
+            let length = signed.find(|c: char| !(c.is_alphanumeric() || c == '.')).unwrap_or(signed.len());
+            // A full stop ends the sentence.
+            let exponent = signed[..length].trim_end_matches('.');
+            let end = text.len() - signed.len() + exponent.len();
+            (!exponent.is_empty()).then_some((Level::Exponent, start..end, end))
+        }
+        _ => None,
+    }
 }
 
 /// Width of a line of text.
@@ -145,7 +252,7 @@ fn fitting(text: &str, size: f64, bold: bool, room: f64) -> (usize, bool) {
     }
     // Letter i ends where the next begins, to within their kerning; the caller measures what it cuts.
     let kept = placed.iter().skip(1).take_while(|next| next.pen <= room).count();
-    (text.char_indices().nth(kept).map_or(0, |(place, _)| place), false)
+    (placed.get(kept).map_or(0, |letter| letter.start), false)
 }
 
 /// Shortens `text` with an ellipsis until it fits into `room`.
@@ -239,6 +346,46 @@ mod tests {
         assert!(placed.last().is_some_and(|letter| letter.pen < end));
         // A and V are kerned.
         assert!(width("AV", 20.0, false) < width("A", 20.0, false) + width("V", 20.0, false));
+    }
+
+    #[test]
+    fn indices_and_exponents_are_parts() {
+        let marked = |text| {
+            let parts = parts(text).into_iter();
+            let marked = parts.map(|Part { text, level, start: _ }| match level {
+                Level::Line => text.to_owned(),
+                Level::Index => format!("[{text}]"),
+                Level::Exponent => format!("{{{text}}}"),
+            });
+            marked.collect::<String>()
+        };
+        for (text, expected) in [
+            ("‖∂ₓL‖∞", "‖∂ₓL‖[∞]"),
+            ("E‖∂ₓf_k‖_∞ of f_k, ε_∞ d", "E‖∂ₓf[k]‖[∞] of f[k], ε[∞] d"),
+            ("‖x‖₁ at ε → ∞", "‖x‖₁ at ε → ∞"),
+            ("g_norm, my_x, x_10, a_b_c, __x, x_, ∞", "g_norm, my_x, x_10, a_b_c, __x, x_, ∞"),
+            ("d^(1/q − 1/2)", "d{1/q − 1/2}"),
+            ("1.5 · pools^0.37, d^-0.5.", "1.5 · pools{0.37}, d{-0.5}."),
+            ("2/fan-in^a and c^depth at d^((1 − a)/2) d", "2/fan-in{a} and c{depth} at d{(1 − a)/2} d"),
+            ("x^, ^2, x ^ 2, x^(1, (^)^", "x^, ^2, x ^ 2, x^(1, (^)^"),
+            ("", ""),
+        ] {
+            assert_eq!(marked(text), expected);
+        }
+    }
+
+    #[test]
+    fn an_index_is_small_and_low_and_its_line_is_cut_where_it_fits() {
+        let text = "‖∂ₓL‖_∞ d^0.5";
+        let (placed, _) = letters(text, 20.0, false);
+        let (index, behind, exponent) = (placed[5], placed[7], placed[8]);
+        assert_eq!((index.character, index.size, behind.size), ('∞', 14.0, 20.0));
+        assert!(index.fall > 0.0 && behind.fall == 0.0 && exponent.fall < 0.0);
+        assert_eq!(&text[index.start..], "∞ d^0.5");
+        assert!(width("‖x‖∞", 20.0, false) < width("‖x‖ ∞", 20.0, false));
+        for room in [40.0, 60.0, 80.0] {
+            assert!(width(&ellipsised(&text.repeat(9), 20.0, false, room), 20.0, false) <= room);
+        }
     }
 
     #[test]

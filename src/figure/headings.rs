@@ -15,7 +15,8 @@ pub fn draw_titles(scene: &mut Scene, page: &Page, (title, subtitle): (&str, &st
         (subtitle, theme::SUBTITLE_SIZE, false, theme::FAINT_TEXT),
     ];
     for (content, size, bold, colour) in headings {
-        let lines = font::wrapped(content, size, bold, sheet.width(), 2);
+        let most = if sheet.width() < theme::LABELS_BESIDE { 3 } else { 2 };
+        let lines = font::wrapped(content, size, bold, sheet.width(), most);
         if lines.is_empty() {
             continue;
         }

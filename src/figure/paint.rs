@@ -11,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, ShapeStyle, TextStyle};
 
 use super::embedded::Subset;
-use super::font::EM;
+use super::font::{EM, Level};
 use super::page::Unit;
 use super::scene::{Anchor, Scene, Shape, Text};
 use super::{font, theme};
@@ -71,6 +71,12 @@ pub fn svg(scene: &Scene) -> Result<String, String> {
     let [width, height] = [width, height].map(|length| nominal(length, scene.unit));
     let mut document = document.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1);
 
+    for shape in &scene.shapes {
+        if let Shape::Text(text) = shape {
+            set_levels(&mut document, text);
+        }
+    }
+
     let (family, faces) = font_faces(scene)?;
     document = document.replace(&format!("\"{}\"", font::FAMILY), &format!("\"{family}, {}\"", font::FAMILY));
     if let Some(end) = document.find('>') {
@@ -78,6 +84,33 @@ pub fn svg(scene: &Scene) -> Result<String, String> {
         document.insert_str(end + 1, &format!("\n<desc>{note}</desc>\n<style>{faces}</style>"));
     }
     Ok(document)
+}
+
+/// Marks the indices and exponents of a line of text in the document, which plotters writes all of one size.
+fn set_levels(document: &mut String, text: &Text) {
+    let parts = font::parts(&text.content);
+    if parts.iter().all(|part| part.level == Level::Line) {
+        return;
+    }
+    let mut fallen = 0.0;
+    let mut marked = String::new();
+    for part in parts {
+        let says = escaped(part.text);
+        let (size, fall) = (part.level.size(), part.level.fall());
+        // In ems of the piece itself.
+        let step = (fall - fallen) / (size * EM);
+        marked += &match part.level {
+            Level::Line if fallen == 0.0 => says,
+            Level::Line => format!("<tspan dy=\"{step:.3}em\">{says}</tspan>"),
+            Level::Index | Level::Exponent => {
+                format!("<tspan dy=\"{step:.3}em\" font-size=\"{size}em\">{says}</tspan>")
+            }
+        };
+        fallen = fall;
+    }
+    // plotters puts the text on a line of its own.
+    let line = |says: &str| format!(">\n{says}\n</text>");
+    *document = document.replace(&line(&escaped(&text.content)), &line(&marked));
 }
 
 /// A length as an attribute of SVG.
@@ -201,13 +234,12 @@ fn paint_letters<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, text: &Text,
     for letter in letters {
         // plotters cuts the bearing off in whole pixels, rounded down.
         let bearing = (letter.bearing * medium.zoom).floor() / medium.zoom;
-        let along = start + letter.pen + bearing;
-        let (x, y) = text.at;
         let alone = Text {
             content: letter.character.to_string(),
             bold: letter.bold,
+            size: letter.size,
             anchor: Anchor::Start,
-            at: if text.upwards { (x, y - along) } else { (x + along, y) },
+            at: text.under(start + letter.pen + bearing, letter.fall),
             ..text.clone()
         };
         let (style, corner) = text_style(&alone, medium);
@@ -239,6 +271,18 @@ fn text_style(text: &Text, medium: Medium) -> (TextStyle<'static>, (i32, i32)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn indices_and_exponents_are_marked_and_what_follows_returns_to_the_baseline() {
+        let mut scene = Scene::default();
+        scene.text(Text::new("‖x‖∞ & d^(1/q)", (20.0, 20.0), 10.0, theme::TEXT));
+        scene.text(Text::new("‖x‖₁ & f_norm", (20.0, 40.0), 10.0, theme::TEXT));
+        let document = svg(&scene).unwrap();
+        let script = |fall, says| format!("<tspan dy=\"{fall}em\" font-size=\"0.7em\">{says}</tspan>");
+        let line =
+            format!("‖x‖{}<tspan dy=\"-0.151em\"> &amp; d</tspan>{}", script("0.216", "∞"), script("-0.499", "1/q"));
+        assert!(document.contains(&line) && document.contains("‖x‖₁ &amp; f_norm"), "{document}");
+    }
 
     #[test]
     fn squares_of_pixels_are_averaged_channel_by_channel() {

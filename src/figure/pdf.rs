@@ -198,7 +198,7 @@ impl Painter<'_> {
         self.content.close_path();
     }
 
-    /// A line of text, a run of one face after the other.
+    /// A line of text, a run of one face and level after the other.
     fn text(&mut self, text: &Text) {
         let (letters, width) = font::letters(&text.content, text.size, text.bold);
         let start = match text.anchor {
@@ -208,19 +208,17 @@ impl Painter<'_> {
         };
         self.colour(text.colour);
         self.content.begin_text();
-        for run in letters.chunk_by(|one, next| one.bold == next.bold) {
-            let along = start + run[0].pen;
-            let (x, y) = text.at;
+        for run in letters.chunk_by(|one, next| (one.bold, one.fall) == (next.bold, next.fall)) {
+            let (x, y) = text.under(start + run[0].pen, run[0].fall);
             // Letters stand upright in a scene whose ordinates grow downwards.
-            let matrix =
-                if text.upwards { [0.0, -1.0, -1.0, 0.0, x, y - along] } else { [1.0, 0.0, 0.0, -1.0, x + along, y] };
+            let matrix = if text.upwards { [0.0, -1.0, -1.0, 0.0, x, y] } else { [1.0, 0.0, 0.0, -1.0, x, y] };
             self.content.set_text_matrix(matrix.map(|number| number as f32));
-            self.run(run, text.size * EM);
+            self.run(run, run[0].size * EM);
         }
         self.content.end_text();
     }
 
-    /// Letters of one face, each where [`font::letters`] has put it.
+    /// Letters of one face and level, each where [`font::letters`] has put it.
     fn run(&mut self, run: &[Letter], em: f64) {
         let bold = run[0].bold;
         let Some(subset) = self.subsets.iter().find(|subset| subset.bold == bold) else { return };

@@ -19,14 +19,14 @@ const RATIO_DODGE: (f64, f64) = (6.0, 0.75);
 
 /// Draws the figure, or nothing if there is not one value that can be drawn.
 pub fn compose(figure: &Figure, page: &Page) -> Option<Scene> {
-    let x = Range::around(figure.x.scale, abscissas(figure), 0.05)?;
+    let whole = page.width.units().unwrap_or(theme::SIZE.0);
+    let x = Range::around(figure.x.scale, abscissas(figure), side_padding(figure, whole))?;
     let y = Range::around(figure.y.scale, ordinates(figure), 0.05)?;
     let ratio = figure.ratio.as_ref().and_then(|ratio| Some((ratio, ratio_range(figure, ratio)?)));
 
     let mut scene = Scene::on(page.width);
     scene.title.clone_from(&figure.title);
     scene.note.clone_from(&figure.footnote);
-    let whole = page.width.units().unwrap_or(theme::SIZE.0);
     let width = f64::from(whole);
     let sheet = Rect { left: theme::MARGIN, top: theme::MARGIN, right: width - theme::MARGIN, bottom: f64::INFINITY };
     let top = headings::draw_titles(&mut scene, page, (&figure.title, &figure.subtitle), sheet);
@@ -154,6 +154,14 @@ fn draw_ratios(scene: &mut Scene, ratio: &RatioPanel, panel: &Panel) {
     for (curve, dodge) in ratio.curves.iter().zip(dodges) {
         marks::draw_ratios(scene, panel, curve, dodge);
     }
+}
+
+/// Which share of the abscissas' range is left free on either side: enough for ratios that are set side by side.
+fn side_padding(figure: &Figure, width: u32) -> f64 {
+    let ratios = figure.ratio.as_ref().map_or(0, |ratio| ratio.curves.len());
+    let reach = RATIO_DODGE.0 * ratios as f64 / 2.0 + MARKER_REACH;
+    // Of a panel that is about as wide, and no more than leaves half of it to the range.
+    (reach / (0.7 * f64::from(width))).clamp(0.05, 0.5)
 }
 
 /// Everything that the horizontal axis has to reach.

@@ -78,6 +78,12 @@ impl Text {
         Text { anchor, ..self }
     }
 
+    /// The point this far along the line from where it is anchored, and this far beneath its baseline.
+    pub fn under(&self, along: f64, fall: f64) -> (f64, f64) {
+        let (x, y) = self.at;
+        if self.upwards { (x + fall, y - along) } else { (x + along, y + fall) }
+    }
+
     /// The rectangle that the letters fill.
     pub fn bounds(&self) -> Rect {
         let width = font::width(&self.content, self.size, self.bold);

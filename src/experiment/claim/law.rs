@@ -88,7 +88,7 @@ pub trait Law: Debug + Send + Sync {
 
     /// What the ratio of its two networks is called in a figure.
     fn name_of_ratio(&self) -> &'static str {
-        "ratio of networks / claimed"
+        "measured / claimed ratio"
     }
 
     /// The value that it claims at the place of a row, of the row's network: that of a formula, or another network's mean times a factor.
