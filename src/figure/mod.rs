@@ -10,6 +10,7 @@ mod headings;
 mod key;
 mod labels;
 mod layout;
+mod level;
 mod marks;
 mod page;
 mod paint;
@@ -25,6 +26,7 @@ mod ticks;
 use std::path::{Path, PathBuf};
 
 pub use description::{Axis, Curve, Figure, Point, RatioCurve, RatioPanel, RatioPoint, Scale};
+pub use level::{Level, Part, parts};
 pub use page::{Form, Page, Unit, Width};
 pub use panels::{Panel, PanelCurve, PanelFigure, PanelPoint};
 pub use points::DrawnPoint;

@@ -11,7 +11,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, ShapeStyle, TextStyle};
 
 use super::embedded::Subset;
-use super::font::{EM, Level};
+use super::font::EM;
+use super::level::{Level, parts};
 use super::page::Unit;
 use super::scene::{Anchor, Scene, Shape, Text};
 use super::{font, theme};
@@ -88,7 +89,7 @@ pub fn svg(scene: &Scene) -> Result<String, String> {
 
 /// Marks the indices and exponents of a line of text in the document, which plotters writes all of one size.
 fn set_levels(document: &mut String, text: &Text) {
-    let parts = font::parts(&text.content);
+    let parts = parts(&text.content);
     if parts.iter().all(|part| part.level == Level::Line) {
         return;
     }

@@ -1,7 +1,7 @@
 //! The report: one HTML page that stands alone, with the verdicts, figures and specs of saved results.
 
 use math_core::{LatexToMathML, MathCoreConfig, MathDisplay};
-use minijinja::{AutoEscape, Environment, Value, context};
+use minijinja::{AutoEscape, Environment, HtmlEscape, Value, context};
 use serde::Serialize;
 
 use toml::Table;
@@ -11,6 +11,7 @@ use crate::experiment::results::words;
 use crate::experiment::specification::Heading;
 use crate::experiment::specification::text::text_of_spec;
 use crate::experiment::{Outcome, Verdict, claim};
+use crate::figure::{Level, Part, parts};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -93,6 +94,7 @@ pub fn html(results: &[Reported]) -> String {
     let experiments = Value::from_serialize(results.iter().map(section).collect::<Vec<_>>());
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("levels", |text: &str| Value::from_safe_string(levels(text)));
     let page = environment.render_str(PAGE, context! { summary => words::summary(&verdicts), experiments });
     // The template is part of the program, and a test renders it; its values are strings and numbers.
     page.unwrap_or_else(|error| format!("<p>The report cannot be made: {error}</p>"))
@@ -117,6 +119,19 @@ fn section(saved: &Reported) -> Section<'_> {
         figure: saved.figure.as_deref(),
         spec: text_of_spec(&saved.spec),
     }
+}
+
+/// A title or statement as HTML, with its exponents high and its indices low.
+fn levels(text: &str) -> String {
+    let set = |part: Part<'_>| {
+        let says = HtmlEscape(part.text);
+        match part.level {
+            Level::Line => says.to_string(),
+            Level::Index => format!("<sub>{says}</sub>"),
+            Level::Exponent => format!("<sup>{says}</sup>"),
+        }
+    };
+    parts(text).into_iter().map(set).collect()
 }
 
 /// A formula as MathML, which every browser shows without a script; `None` of no formula, or one that is no LaTeX.
@@ -167,13 +182,14 @@ mod tests {
 
     #[test]
     fn a_page_holds_what_was_saved_and_escapes_it() {
-        let changes = ["title=\"a < b & c\"".parse().unwrap()];
+        let changes = ["title=\"a < b & c of d^(1 − q) in ‖x‖_∞\"".parse().unwrap()];
         let spec = load::load("dense-dimension", &changes).unwrap();
         let figure = Some("<svg>curve</svg>".into());
         let saved = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure };
         let page = html(&[saved.into()]);
         assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
-        assert!(page.contains("a &lt; b &amp; c") && !page.contains("a < b"), "titles are escaped");
+        assert!(page.contains("a &lt; b &amp; c of d<sup>1 − q</sup> in ‖x‖<sub>∞</sub></h2>"), "titles are set");
+        assert!(!page.contains("a < b"), "titles are escaped");
         assert!(page.contains("><svg>curve</svg></figure>"), "figures are not");
         assert!(page.contains("0 claims: 0 hold") && page.contains("Theorem 4"));
     }
