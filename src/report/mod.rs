@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Table;
 
 use crate::experiment::results::folder::Saved;
-use crate::experiment::results::words;
+use crate::experiment::results::{Provenance, words};
 use crate::experiment::specification::Heading;
 use crate::experiment::specification::text::text_of_spec;
 use crate::experiment::{Outcome, Verdict, claim};
@@ -24,13 +24,14 @@ pub struct Reported {
     spec: Table,
     verdicts: Vec<Verdict>,
     figure: Option<String>,
+    provenance: Option<Provenance>,
 }
 
 impl From<Saved> for Reported {
     fn from(saved: Saved) -> Self {
-        let Saved { spec, rows, networks, verdicts, figure } = saved;
+        let Saved { spec, rows, networks, verdicts, figure, provenance } = saved;
         let points = if networks.is_empty() { rows.len() } else { networks.len() };
-        Self { heading: spec.heading().clone(), points, spec: spec.resolved().clone(), verdicts, figure }
+        Self { heading: spec.heading().clone(), points, spec: spec.resolved().clone(), verdicts, figure, provenance }
     }
 }
 
@@ -46,6 +47,7 @@ struct Section<'a> {
     explanation: Vec<Paragraph>,
     version: &'a str,
     seed: u64,
+    made: Option<String>,
     points: usize,
     holds: usize,
     refuted: usize,
@@ -111,6 +113,7 @@ fn section(saved: &Reported) -> Section<'_> {
         explanation: paragraphs(&saved.heading.explanation),
         version: saved.spec.get("version").and_then(|version| version.as_str()).unwrap_or_default(),
         seed: saved.heading.seed,
+        made: saved.provenance.as_ref().map(made),
         points: saved.points,
         holds: count(Outcome::Holds),
         refuted: count(Outcome::Refuted),
@@ -132,6 +135,12 @@ fn levels(text: &str) -> String {
         }
     };
     parts(text).into_iter().map(set).collect()
+}
+
+/// When, how long and on what results were made, in words.
+fn made(Provenance { finished, seconds, threads, processor }: &Provenance) -> String {
+    let several = if *threads == 1 { "" } else { "s" };
+    format!("{finished}, {seconds:.1} s on {threads} thread{several}, {processor}")
 }
 
 /// A formula as MathML, which every browser shows without a script; `None` of no formula, or one that is no LaTeX.
@@ -185,11 +194,14 @@ mod tests {
         let changes = ["title=\"a < b & c of d^(1 − q) in ‖x‖_∞\"".parse().unwrap()];
         let spec = load::load("dense-dimension", &changes).unwrap();
         let figure = Some("<svg>curve</svg>".into());
-        let saved = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure };
+        let (finished, processor) = ("2020-02-02T20:20:02Z".into(), "abacus".into());
+        let provenance = Some(Provenance { finished, seconds: 1.26, threads: 1, processor });
+        let saved = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure, provenance };
         let page = html(&[saved.into()]);
         assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
         assert!(page.contains("a &lt; b &amp; c of d<sup>1 − q</sup> in ‖x‖<sub>∞</sub></h2>"), "titles are set");
         assert!(!page.contains("a < b"), "titles are escaped");
+        assert!(page.contains("2020-02-02T20:20:02Z, 1.3 s on 1 thread, abacus"), "{page}");
         assert!(page.contains("><svg>curve</svg></figure>"), "figures are not");
         assert!(page.contains("0 claims: 0 hold") && page.contains("Theorem 4"));
     }
@@ -241,7 +253,8 @@ mod tests {
         let page = {
             let spec = load::load("dense-dimension", &[]).unwrap();
             let figure = Some("<svg></svg>".into());
-            html(&[Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure }.into()])
+            let (rows, networks, verdicts) = (Vec::new(), Vec::new(), Vec::new());
+            html(&[Saved { spec, rows, networks, verdicts, figure, provenance: None }.into()])
         };
         assert!(page.contains("<html lang=\"en\">"));
         for fetches in ["<script", "<link", "<img", "@import", "src=", "url(http"] {

@@ -10,7 +10,7 @@ use super::manifest::Manifest;
 use super::names::{FIGURE, FIGURE_FORMS, NETWORKS, POINTS, SPEC, VERDICTS};
 use super::networks::{TrainedNetwork, read_networks};
 use super::storage::{make_folder, read as read_file};
-use super::{ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
+use super::{Provenance, ResultsError, Row, Verdict, read_points, to_csv, write_atomically};
 use crate::experiment::plot;
 use crate::experiment::specification::load;
 use crate::experiment::specification::text::text_of_spec;
@@ -33,6 +33,8 @@ pub struct Saved {
     pub verdicts: Vec<Verdict>,
     /// The figure as SVG, where there is one.
     pub figure: Option<String>,
+    /// When, how long and on what they were made, where that is known.
+    pub provenance: Option<Provenance>,
 }
 
 /// The folder of an experiment's results.
@@ -145,7 +147,7 @@ fn npy_of_texts(texts: &[&str]) -> Vec<u8> {
 /// A file is missing or damaged, or does not belong to the others.
 pub fn read(folder: &Path) -> Result<Saved, ResultsError> {
     let manifest = Manifest::of(folder)?;
-    Saved::parse(folder, |name| {
+    let saved = Saved::parse(folder, |name| {
         // A figure that no run lists is that of an earlier one.
         if name.starts_with(FIGURE) && manifest.as_ref().is_some_and(|manifest| !manifest.has(name)) {
             return Ok(None);
@@ -156,7 +158,10 @@ pub fn read(folder: &Path) -> Result<Saved, ResultsError> {
             manifest.check(&path, name, contents)?;
         }
         Ok(contents)
-    })
+    })?;
+    let results = manifest.map(|manifest| manifest.results());
+    let provenance = results.map(|results| Provenance::of(folder, &results)).transpose()?.flatten();
+    Ok(Saved { provenance, ..saved })
 }
 
 impl Saved {
@@ -183,7 +188,7 @@ impl Saved {
             serde_json::from_str(&text(VERDICTS)?).map_err(|error| ResultsError::new(&folder.join(VERDICTS), error))?;
         let svg = format!("{FIGURE}.svg");
         let figure = contents(&svg)?.is_some().then(|| text(&svg)).transpose()?;
-        Ok(Self { spec, rows, networks, verdicts, figure })
+        Ok(Self { spec, rows, networks, verdicts, figure, provenance: None })
     }
 
     /// What the figure of these results shows.
@@ -241,7 +246,8 @@ mod tests {
         let figures = ["figure.svg", "figure.png"].map(|name| folder.path().join(name));
         figures.iter().for_each(|path| fs::write(path, "an earlier one").unwrap());
         let spec = load::load("dense-dimension", &[]).unwrap();
-        let nothing = Saved { spec, rows: Vec::new(), networks: Vec::new(), verdicts: Vec::new(), figure: None };
+        let (rows, networks, verdicts) = (Vec::new(), Vec::new(), Vec::new());
+        let nothing = Saved { spec, rows, networks, verdicts, figure: None, provenance: None };
         draw(&*nothing.drawing(), &Page::default(), &FIGURE_FORMS, folder.path(), "figure").unwrap();
         assert!(figures.iter().all(|path| !path.exists()));
     }

@@ -60,6 +60,13 @@ impl Manifest {
         self.files.contains_key(name)
     }
 
+    /// What tells these results from others: the digest of all but their figures.
+    pub fn results(&self) -> String {
+        let Self { name, version, seed, files, .. } = self;
+        let tables: BTreeMap<_, _> = files.iter().filter(|(name, _)| !name.starts_with(FIGURE)).collect();
+        sha256(format!("{name} {version} {seed} {tables:?}"))
+    }
+
     /// Checks that a file is the one that was written with the others.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod lock;
 mod manifest;
 pub(in crate::experiment) mod names;
 mod networks;
+mod provenance;
 pub mod shards;
 pub(in crate::experiment) mod states;
 pub(in crate::experiment) mod storage;
@@ -29,6 +30,7 @@ pub use checkpoint::Checkpoint;
 pub use lock::Lock;
 pub use networks::{NetworkOutcome, TrainedNetwork};
 pub(super) use networks::{epochs_to_csv, networks_to_csv};
+pub use provenance::Provenance;
 pub use storage::{ResultsError, make_folder, write_atomically};
 pub use table::{COLUMNS, number, read_points, records_to_csv, to_csv};
 

@@ -9,7 +9,7 @@ pub use crew::{Crew, Link};
 pub use together::{Together, check_names};
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use toml::Table;
@@ -19,7 +19,7 @@ use super::claim::{Claim, Measured, Observed};
 use super::format::rounded;
 use super::results::shards::{self, Shard};
 use super::results::states::{self, Refused};
-use super::results::{Lock, Measurement, ResultsError, Row, Verdict, folder};
+use super::results::{Lock, Measurement, Provenance, ResultsError, Row, Verdict, folder};
 use super::share::Share;
 use super::specification::reader::{Origin, SpecError};
 use super::specification::{AnySpec, Heading, Spec, WorkSpec};
@@ -150,6 +150,8 @@ pub struct Results {
     pub measurements: Vec<Measurement>,
     /// The trainings, where networks are trained.
     pub trainings: Option<train::Trainings>,
+    /// When, how long and on what; nothing of results that are not all there.
+    pub provenance: Option<Provenance>,
 }
 
 impl Experiment {
@@ -307,13 +309,15 @@ impl Experiment {
         watcher: &dyn Watcher,
         crew: Option<Crew<'_>>,
     ) -> Result<Results, RunError> {
-        match self {
+        let began = Instant::now();
+        let results = match self {
             Self::Draw(drawing) => {
                 let measurements = drawing.run(folder, options, watcher, crew)?;
-                Ok(Results { measurements, trainings: None })
+                Results { measurements, trainings: None, provenance: None }
             }
-            Self::Train(training) => training.run(folder, options, watcher, crew),
-        }
+            Self::Train(training) => training.run(folder, options, watcher, crew)?,
+        };
+        Ok(Results { provenance: Some(Provenance::since(began)), ..results })
     }
 
     /// The experiment with its measurements, before its judge.
@@ -334,6 +338,7 @@ impl Experiment {
             Self::Train(training) => training.files(folder, results, verdicts)?,
         };
         folder::write_with_figure(folder, self.heading(), files)?;
+        results.provenance.iter().try_for_each(|provenance| provenance.keep(folder))?;
         states::have_results(folder)
     }
 }

@@ -53,12 +53,14 @@ fn whole(spec: &str, folder: &Path) -> Result<(), String> {
     experiment.save(folder, &results, &verdicts).map_err(|error| error.to_string())
 }
 
+/// All that two runs have in common; what begins with a dot speaks of the process.
 fn results(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file() && path.file_name() != Some(".lock".as_ref()))
+        .filter(|path| path.is_file())
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .filter(|(name, _)| !name.starts_with('.'))
         .collect();
     files.sort();
     files

@@ -131,7 +131,7 @@ impl Training {
     fn results(&self, trainings: Trainings, look: Option<Look>) -> Results {
         let mut measurements = self.measurements(&trainings);
         measurements.iter_mut().for_each(|measurement| measurement.look = look);
-        Results { measurements, trainings: Some(trainings) }
+        Results { measurements, trainings: Some(trainings), provenance: None }
     }
 
     /// Saves what there is so far, with verdicts that know of this experiment alone.
