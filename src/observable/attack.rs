@@ -31,6 +31,23 @@ pub enum Effect {
     Changed,
 }
 
+/// The forms of its names, and what they are.
+pub(super) const SUMMARIES: [(&str, &str); 4] = [
+    (
+        "damage.ATTACK@E",
+        "L(x + δ) − L(x), the increase of the loss by an attack of size E per pixel: εₚ = E d^(1/p) in ‖·‖ₚ",
+    ),
+    (
+        "damage.ATTACK@E.first-order",
+        "the damage over its prediction εₚ‖∂ₓL‖_q, 1/p + 1/q = 1; a draw with ∂ₓL = 0 has no such ratio and is left out",
+    ),
+    (
+        "vulnerability.ATTACK@E",
+        "increase of the 0-1 loss: 1 where a right prediction becomes wrong, −1 where a wrong one becomes right",
+    ),
+    ("changed.ATTACK@E", "1 where the prediction changes, whether it was right or not"),
+];
+
 impl AttackObservable {
     /// What its name may be, for error messages.
     pub fn allowed() -> String {

@@ -44,6 +44,21 @@ pub struct GradientObservable {
     pub power: i32,
 }
 
+/// The forms of its names, and what they are.
+pub(super) const SUMMARIES: [(&str, &str); 8] = [
+    ("loss.lQ", "‖∂ₓL‖_Q of the loss L, for any real Q ≥ 1; `loss.linf` is the largest coordinate"),
+    ("logit.lQ", "‖∂ₓf₀‖_Q of the first logit f₀"),
+    ("loss.coordinate", "‖∂ₓL‖₁/d, the mean magnitude of a coordinate"),
+    ("logit.coordinate", "‖∂ₓf₀‖₁/d"),
+    (
+        "loss.l1.rao-blackwell",
+        "mean of ‖∂ₓL‖₁ given the scalars of the collapsed sampler: the same mean, less variance; `logit.` too",
+    ),
+    ("loss.lQ.scaled", "d^(1−1/Q)‖∂ₓL‖_Q, that is εₚ‖∂ₓL‖_Q at ε_∞ = 1 with 1/p + 1/Q = 1; `logit.` too"),
+    ("loss.lQ.squared", "the square of any of these; `logit.` too"),
+    ("logit.l2sq", "short for `logit.l2.squared`, as `loss.l2sq` is; may be squared again"),
+];
+
 impl GradientObservable {
     /// What its name may be, for error messages.
     pub const ALLOWED: &'static str = "loss or logit, then .l1, .l2, .l2sq, .linf, .lQ (a number Q >= 1), .coordinate or \

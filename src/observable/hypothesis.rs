@@ -28,21 +28,54 @@ pub enum HypothesisObservable {
     Gap,
 }
 
-/// Each of them by its name.
-const NAMES: [(&str, HypothesisObservable); 7] = [
-    ("masks.open", HypothesisObservable::OpenMasks),
-    ("masks.weight-correlation", HypothesisObservable::MaskWeightCorrelation),
-    ("masks.square-correlation", HypothesisObservable::MaskSquareCorrelation),
-    ("weights.variance", HypothesisObservable::WeightVariance),
-    ("weights.layer-correlation", HypothesisObservable::LayerCorrelation),
-    ("weights.unit-correlation", HypothesisObservable::UnitCorrelation),
-    ("logit.l2sq.gap", HypothesisObservable::Gap),
+/// Each of them by its name, and in words.
+const NAMES: [(&str, &str, HypothesisObservable); 7] = [
+    (
+        "masks.open",
+        "share of a ReLU layer's units that are open, for the first input of a batch; ½ under (H1)",
+        HypothesisObservable::OpenMasks,
+    ),
+    (
+        "masks.weight-correlation",
+        "correlation of a unit's mask with a weight that enters it; 0 under (H1)",
+        HypothesisObservable::MaskWeightCorrelation,
+    ),
+    (
+        "masks.square-correlation",
+        "correlation of a unit's mask with the square of a weight that enters it; 0 under (H1)",
+        HypothesisObservable::MaskSquareCorrelation,
+    ),
+    (
+        "weights.variance",
+        "mean square of the weights over He's variance, without the last layer; 1 under (H3)",
+        HypothesisObservable::WeightVariance,
+    ),
+    (
+        "weights.layer-correlation",
+        "correlation of the weights of consecutive layers of one shape; 0 under (H4)",
+        HypothesisObservable::LayerCorrelation,
+    ),
+    (
+        "weights.unit-correlation",
+        "correlation of two weights that enter one unit; 0 under (H5)",
+        HypothesisObservable::UnitCorrelation,
+    ),
+    (
+        "logit.l2sq.gap",
+        "‖∂ₓf₀‖₂² over the sum of the path variances, minus 1; 0 in the mean under (H)",
+        HypothesisObservable::Gap,
+    ),
 ];
 
 impl HypothesisObservable {
     /// The names of all of them.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        NAMES.iter().map(|(name, _)| *name)
+        NAMES.iter().map(|(name, ..)| *name)
+    }
+
+    /// All of them, and what they are; each is a mean over the layers, whatever their sizes.
+    pub(super) fn summaries() -> impl Iterator<Item = (&'static str, &'static str)> {
+        NAMES.iter().map(|(name, summary, _)| (*name, *summary))
     }
 
     /// Whether an architecture has what is measured: ReLUs, weights right before one, several layers with weights.
@@ -80,6 +113,6 @@ impl FromStr for HypothesisObservable {
     type Err = UnknownObservable;
 
     fn from_str(name: &str) -> Result<Self, UnknownObservable> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, hypothesis)| *hypothesis).ok_or(UnknownObservable)
+        NAMES.iter().find(|(known, ..)| *known == name).map(|(.., hypothesis)| *hypothesis).ok_or(UnknownObservable)
     }
 }

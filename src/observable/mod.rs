@@ -40,6 +40,12 @@ impl Observable {
         format!("{gradients}; {attacks}; or {}", hypotheses.join(", "))
     }
 
+    /// The forms of all names, and what they are, for the reference: Q stands for the order of a norm, ATTACK for the name of an attack
+    /// and E for its size.
+    pub fn summaries() -> impl Iterator<Item = (&'static str, &'static str)> {
+        gradient::SUMMARIES.into_iter().chain(attack::SUMMARIES).chain(HypothesisObservable::summaries())
+    }
+
     /// The observable of a gradient, where it is one.
     pub fn of_gradient(&self) -> Option<&GradientObservable> {
         match self {
@@ -80,6 +86,14 @@ fn strip<'a>(name: &'a str, modifier: &str) -> (&'a str, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_form_of_the_reference_is_that_of_an_observable() {
+        for (form, _) in Observable::summaries() {
+            let name = form.replace('Q', "1.5").replace("ATTACK", "fgsm").replace('E', "0.01");
+            assert!(name.parse::<Observable>().is_ok(), "{name}");
+        }
+    }
 
     /// Every name that can stand in an observable is in the message.
     #[test]

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use gradlaw::attack::AnyAttack;
-use gradlaw::experiment::claim;
 use gradlaw::experiment::results::COLUMNS;
+use gradlaw::experiment::{Measure, claim};
 use gradlaw::network::Layer;
 use gradlaw::network::layer::keys::{Key, Kind};
+use gradlaw::observable::Observable;
 use gradlaw::training::objective::Objective;
 
 /// What a key may hold, in words.
@@ -72,6 +73,23 @@ fn objectives() -> String {
     page
 }
 
+fn observables() -> String {
+    let mut page = "# Observables\n\nEntries of `observables`, and names in claims, panels and `[define]`. Q is the order of a norm, ATTACK the name of an \
+                    [attack](attacks.md) that takes a size, E its size or a sweep variable. Before a measure of trained networks `initial.` asks \
+                    for the same of the networks before training.\n\n| observable | is | of |\n|---|---|---|\n"
+        .to_owned();
+    for (form, summary) in Observable::summaries().chain(Measure::SUMMARIES) {
+        let name = form.replace('Q', "1.5").replace("ATTACK", "fgsm").replace('E', "0.01");
+        let of = match (name.parse::<Observable>().is_ok(), name.parse::<Measure>().is_ok()) {
+            (true, true) => "drawn and trained networks",
+            (true, false) => "drawn networks",
+            _ => "trained networks",
+        };
+        writeln!(page, "| `{form}` | {} | {of} |", summary.replace('|', "\\|")).unwrap();
+    }
+    page
+}
+
 fn results() -> String {
     let columns: Vec<String> = COLUMNS.iter().map(|name| format!("`{name}`")).collect();
     format!(
@@ -89,6 +107,7 @@ fn the_reference_is_that_of_the_tables() {
         ("claims", claims()),
         ("attacks", attacks()),
         ("objectives", objectives()),
+        ("observables", observables()),
         ("results", results()),
     ] {
         let path = folder.join(format!("{name}.md"));

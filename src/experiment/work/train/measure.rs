@@ -41,6 +41,10 @@ impl Measure {
     /// What stands for one that is made of others, after training.
     pub const DEFINED: Self = Self { quantity: Quantity::Defined, initial: false };
 
+    /// What is measured of trained networks alone, by name and in words.
+    pub const SUMMARIES: [(&str, &str); 2] =
+        [("accuracy", "1 for a right prediction"), ("loss", "the loss L, softmax cross-entropy, itself")];
+
     /// What a measure may be, for error messages.
     pub fn allowed() -> String {
         format!(
